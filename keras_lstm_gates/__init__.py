@@ -1,0 +1,28 @@
+"""An LSTM for Keras whose gates you can see, differentiate, steer and ship.
+
+The names below are imported when they are first used, so that `import keras_lstm_gates.edge` needs only NumPy and the
+LiteRT interpreter.
+"""
+
+import importlib
+
+_HOMES = {
+    "GatedLSTM": "keras_lstm_gates.lstm",
+    "GatedLSTMCell": "keras_lstm_gates.cell",
+    "Gates": "keras_lstm_gates.gates",
+    "expose": "keras_lstm_gates.exposing",
+    "trace": "keras_lstm_gates.tracing",
+    "export": "keras_lstm_gates.exporting",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,101 @@
+"""`GatedLSTMCell`: one step of an LSTM as a Keras RNN cell that can name its gates."""
+
+import keras
+from keras import ops
+
+from keras_lstm_gates import gates
+
+
+@keras.saving.register_keras_serializable(package="keras_lstm_gates")
+class GatedLSTMCell(keras.layers.LSTMCell):
+    """`keras.layers.LSTMCell` whose `step` returns the named gates.
+
+    For step t, with x_t (batch, features) and the equations of `keras_lstm_gates.gates`:
+
+        z_t = x_t W + h_{t-1} R + b,   i, f, o = sigmoid(z),   g = tanh(z)
+        c_t = i_t * g_t + f_t * c_{t-1},   h_t = o_t * tanh(c_t)
+
+    It takes every argument of `keras.layers.LSTMCell`, has the same three weights in the same order (kernel
+    (features, 4 * units), recurrent_kernel (units, 4 * units), bias (4 * units,), columns i, f, g, o) and keeps
+    Keras's cell contract, so that `keras.layers.RNN`, `StackedRNNCells` and `Bidirectional` work with it.
+
+    Args:
+        units: int > 0. Width of h, c and every gate.
+        implementation: 1 or 2, as in Keras: with 1 each gate has a dropout mask of its own, with 2 they share one.
+        **kwargs: of `keras.layers.LSTMCell`.
+
+    Call arguments:
+        inputs: float, (batch, features).
+        states: [h, c], each (batch, units).
+        training: bool, whether dropout applies.
+
+    Returns:
+        h, [h, c], each (batch, units).
+
+    Raises:
+        ValueError: "units must be a positive int; received units=0".
+        ValueError: "dropout must be a float in [0, 1); received dropout=1.5". (Keras clamps it without a word, and
+            its rate 1 drops nothing.)
+
+    Example:
+        >>> import numpy as np
+        >>> cell = GatedLSTMCell(4)
+        >>> state = cell.get_initial_state(batch_size=2)
+        >>> tuple(cell.step(np.ones((2, 3), "float32"), state).f.shape)
+        (2, 4)
+        >>> out, (h, c) = cell(np.ones((2, 3), "float32"), state)
+        >>> tuple(out.shape), tuple(c.shape)
+        ((2, 4), (2, 4))
+    """
+
+    def __init__(self, units, *args, implementation=2, **kwargs):
+        if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
+            raise ValueError(f"units must be a positive int; received units={units!r}")
+        if implementation not in (1, 2):
+            raise ValueError(f"implementation must be 1 or 2; received implementation={implementation!r}")
+        for name in ("dropout", "recurrent_dropout"):
+            rate = kwargs.get(name, 0.0)
+            if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+                raise ValueError(f"{name} must be a float in [0, 1); received {name}={rate!r}")
+        super().__init__(units, *args, implementation=implementation, **kwargs)
+
+    def step(self, x_t, states, training=False):
+        """One step: x_t (batch, features) and [h, c] to `Gates(i, f, g, o, c, h)`, each (batch, units)."""
+        if not self.built:
+            self.build(ops.shape(x_t))
+            self.built = True
+        h, c = states
+        z = self.input_product(x_t, training) + self.recurrent_product(h, training)
+        return gates.step(z, c, self.activation, self.recurrent_activation)
+
+    def call(self, inputs, states, training=False):
+        now = self.step(inputs, states, training)
+        return now.h, [now.h, now.c]
+
+    def input_product(self, x, training=False):
+        """x W + b under this batch's input dropout; x (batch, features) or (batch, time, features)."""
+        masks = None
+        if training and self.dropout:
+            masks = self.get_dropout_mask(x if len(x.shape) == 2 else x[:, 0])
+            if len(x.shape) == 3:
+                masks = keras.tree.map_structure(lambda mask: ops.expand_dims(mask, 1), masks)
+        z = _product(x, masks, self.kernel)
+        return z if self.bias is None else z + self.bias
+
+    def recurrent_product(self, h, training=False):
+        """h R under this batch's recurrent dropout; h (batch, units)."""
+        masks = self.get_recurrent_dropout_mask(h) if training and self.recurrent_dropout else None
+        return _product(h, masks, self.recurrent_kernel)
+
+    def get_config(self):
+        return {**super().get_config(), "implementation": self.implementation}
+
+
+def _product(x, masks, weights):
+    """x times the weights of all four gates, x multiplied before by one dropout mask or by a list of one a gate."""
+    if isinstance(masks, list):
+        blocks = ops.split(weights, 4, axis=1)
+        return ops.concatenate(
+            [ops.matmul(x * mask, block) for mask, block in zip(masks, blocks, strict=True)], axis=-1
+        )
+    return ops.matmul(x if masks is None else x * masks, weights)

@@ -1,0 +1,114 @@
+"""Run an exported .tflite file: NumPy and the LiteRT interpreter only, no TensorFlow and no Keras.
+
+This file uses nothing else of its package: copy it to a device as it is, beside `pip install numpy ai-edge-litert`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+
+class Runner:
+    """The signatures of one exported file, called with NumPy arrays.
+
+    Args:
+        path: str or `Path`, a .tflite file that `keras_lstm_gates.exporting` wrote.
+        threads: int > 0, of the interpreter.
+
+    Attributes:
+        signatures: {signature: {"inputs": {name: shape}, "outputs": {name: shape}}}, with -1 for an axis of any
+            length.
+
+    Raises:
+        FileNotFoundError: "no such file: model.tflite".
+        ValueError: "model.tflite is not a whole TFLite file: ...".
+        ValueError: "model.tflite has no named signatures; expected ...".
+    """
+
+    def __init__(self, path, threads=1):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FileNotFoundError(f"no such file: {self.path}")
+        content = self.path.read_bytes()
+        if content[4:8] != b"TFL3":
+            raise ValueError(
+                f"{self.path} is not a whole TFLite file: expected the identifier b'TFL3' at byte 4; "
+                f"received {content[4:8]!r} in a file of {len(content)} bytes"
+            )
+        try:
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+        except ValueError as error:
+            raise ValueError(f"{self.path} is not a whole TFLite file: {error}") from None
+        self._runners = {
+            name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
+        }
+        if not self._runners:
+            raise ValueError(
+                f"{self.path} has no named signatures; expected a file that keras_lstm_gates.exporting wrote"
+            )
+        self.signatures = {
+            name: {"inputs": _shapes(runner.get_input_details()), "outputs": _shapes(runner.get_output_details())}
+            for name, runner in self._runners.items()
+        }
+
+    def predict(self, x):
+        """The model's own outputs by name for one sequence (time, features) or a batch of them."""
+        return self.run("predict", x)
+
+    def gates(self, x):
+        """The model's own outputs and every gate by name for one sequence (time, features) or a batch of them."""
+        return self.run("gates", x)
+
+    def run(self, signature, x):
+        """Call a signature.
+
+        Args:
+            signature: str, one of `signatures`.
+            x: float, (time, features), or (samples, time, features): the samples then run one after the other.
+                Finite.
+
+        Returns:
+            {output name: array}, with a sample axis in front where x has one.
+
+        Raises:
+            ValueError: an unknown signature, another rank or feature size, or a value that is not finite.
+        """
+        if signature not in self._runners:
+            raise ValueError(f"expected one of the signatures {sorted(self._runners)}; received {signature!r}")
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiu":
+            raise ValueError(f"expected numbers; received an array of dtype {x.dtype}")
+        ((name, shape),) = self.signatures[signature]["inputs"].items()
+        if x.ndim not in (2, 3) or not _fits(x.shape[-2:], shape[1:]):
+            raise ValueError(
+                f"expected {name} of shape (time, features) or (samples, time, features) with "
+                f"{_axes(shape[1:])}; received shape {x.shape}"
+            )
+        if not np.isfinite(x).all():
+            place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
+            raise ValueError(f"expected finite numbers; received {x[place]} at index {place}")
+        x = x.astype(np.float32)
+        if x.ndim == 2:
+            return {key: value[0] for key, value in self._call(signature, name, x[None]).items()}
+        outputs = [self._call(signature, name, sample[None]) for sample in x]
+        return {key: np.concatenate([output[key] for output in outputs]) for key in outputs[0]}
+
+    def _call(self, signature, name, x):
+        outputs = self._runners[signature](**{name: x})
+        return {key: np.array(value) for key, value in outputs.items()}
+
+
+def _shapes(details):
+    return {name: tuple(int(size) for size in detail["shape_signature"]) for name, detail in details.items()}
+
+
+def _fits(shape, expected):
+    return all(size == wanted or (wanted == -1 and size > 0) for size, wanted in zip(shape, expected, strict=True))
+
+
+def _axes(shape):
+    return ", ".join(
+        f"{'any' if size == -1 else size} {axis}" for size, axis in zip(shape, ("time steps", "features"), strict=True)
+    )

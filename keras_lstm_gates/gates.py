@@ -1,0 +1,69 @@
+"""The gates of an LSTM: their names, their order and the equations of one step.
+
+Notation, the same everywhere in this package (U = units, D = features):
+
+    z_t = x_t W + h_{t-1} R + b          W (D, 4U), R (U, 4U), b (4U,), columns in the order i, f, g, o
+    i_t = sigmoid(z_i)  input gate            f_t = sigmoid(z_f)  forget gate, 1 = remember everything
+    g_t = tanh(z_g)     input modulation      o_t = sigmoid(z_o)  output gate
+    c_t = i_t * g_t + f_t * c_{t-1}           h_t = o_t * tanh(c_t)
+
+A gate called i, f, g or o is always the value after its activation; the value before it is called z.
+
+Source: Hochreiter & Schmidhuber 1997, Long short-term memory; forget gate: Gers, Schmidhuber & Cummins 2000,
+Learning to forget, equations 3.1 to 3.9 without peepholes.
+"""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+KERNEL_ORDER = ("i", "f", "g", "o")
+"""The blocks of 4U columns in kernel, recurrent_kernel and bias, as in `keras.layers.LSTM`."""
+
+DESCRIPTIONS = {
+    "i": "input gate",
+    "f": "forget gate",
+    "g": "input modulation gate",
+    "o": "output gate",
+    "c": "cell state",
+    "h": "hidden state",
+}
+
+
+class Gates(NamedTuple):
+    """The four gates and the two states of one step, (batch, units), or of a sequence, (batch, time, units)."""
+
+    i: Any
+    f: Any
+    g: Any
+    o: Any
+    c: Any
+    h: Any
+
+
+def step(z, c_previous, activation=ops.tanh, recurrent_activation=ops.sigmoid):
+    """One step of the LSTM from its pre-activations.
+
+    Args:
+        z: float, (..., 4 * units), x_t W + h_{t-1} R + b.
+        c_previous: float, (..., units), c_{t-1}.
+        activation: of g and of the cell state on its way to h.
+        recurrent_activation: of i, f and o.
+
+    Returns:
+        `Gates`, each (..., units).
+
+    Example:
+        >>> import numpy as np
+        >>> gates = step(np.zeros((1, 8)), np.ones((1, 2)))
+        >>> np.asarray(gates.c).tolist()  # f = 0.5 keeps half of c_{t-1}; g = 0 adds nothing
+        [[0.5, 0.5]]
+    """
+    z_i, z_f, z_g, z_o = ops.split(z, 4, axis=-1)
+    i = recurrent_activation(z_i)
+    f = recurrent_activation(z_f)
+    g = activation(z_g)
+    o = recurrent_activation(z_o)
+    c = i * g + f * c_previous
+    h = o * activation(c)
+    return Gates(i, f, g, o, c, h)

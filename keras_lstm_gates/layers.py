@@ -1,0 +1,6 @@
+"""The layers of this package beside `keras.layers`: `from keras_lstm_gates.layers import GatedLSTM`."""
+
+from keras_lstm_gates.cell import GatedLSTMCell
+from keras_lstm_gates.lstm import GatedLSTM
+
+__all__ = ["GatedLSTM", "GatedLSTMCell"]

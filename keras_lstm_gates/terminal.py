@@ -1,0 +1,92 @@
+"""What the command line shows: progress bars and tables."""
+
+import contextlib
+from pathlib import Path
+
+import keras
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+def bar(console):
+    """A rich progress bar in this package's one style."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+
+
+@contextlib.contextmanager
+def counted(console, description, total):
+    """Show a bar; yields a function that takes the number done so far."""
+    with bar(console) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+class EpochProgress(keras.callbacks.Callback):
+    """One bar over the epochs of a training, with the figures of the last one."""
+
+    def __init__(self, console):
+        super().__init__()
+        self._progress = bar(console)
+
+    def on_train_begin(self, logs=None):
+        self._progress.start()
+        self._task = self._progress.add_task("epochs", total=self.params["epochs"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+        self._progress.update(self._task, completed=epoch + 1, description=f"epochs  {figures}")
+
+    def on_train_end(self, logs=None):
+        self._progress.stop()
+
+
+def differences_table(exported, sequences, allowed):
+    """A rich table of the largest difference from the Keras model, a row an output, a column a file."""
+    table = Table(title=f"Largest difference from the Keras model over {sequences} sequences (allowed: {allowed:g})")
+    table.add_column("signature")
+    table.add_column("output")
+    for name in exported.differences:
+        table.add_column(exported.files[name].name, justify="right")
+    for signature, outputs in next(iter(exported.differences.values())).items():
+        for output in outputs:
+            row = [f"{exported.differences[name][signature][output]:.1e}" for name in exported.differences]
+            table.add_row(signature, output, *row)
+    return table
+
+
+def files_table(folder):
+    """A rich table of what stands in a run folder, with sizes."""
+    meanings = {
+        "recipe.json": "all that decides the model",
+        "environment.json": "versions and machine",
+        "history.json": "loss and accuracy of each epoch",
+        "metrics.json": "test accuracy, parameters, seconds",
+        "model.keras": "the model: keras.models.load_model",
+        "gates.zarr": "every gate: keras_lstm_gates.tracing.load",
+        "gates.png": "the picture",
+        "utterance.npy": "the utterance of the picture",
+        "saved_model": "for servers: tf.saved_model.load",
+        "model.tflite": "for devices: keras_lstm_gates.edge.Runner",
+    }
+    table = Table(title=str(folder))
+    table.add_column("file")
+    table.add_column("size", justify="right")
+    table.add_column("what it is")
+    for path in sorted(Path(folder).iterdir()):
+        table.add_row(path.name, f"{_size(path) / 1024:,.1f} KiB", meanings.get(path.name, ""))
+    return table
+
+
+def print_next(console, *commands):
+    """Print the commands to try next, whole lines that can be copied."""
+    console.print("\nNext:")
+    for command in commands:
+        console.print(f"  {command}", style="cyan", soft_wrap=True, highlight=False)
+
+
+def _size(path):
+    return (
+        sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) if path.is_dir() else path.stat().st_size
+    )
