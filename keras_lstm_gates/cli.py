@@ -4,6 +4,7 @@ import datetime
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -171,9 +172,14 @@ def _csv(path):
     try:
         first = path.read_text().partition("\n")[0]
         header = any(not _is_number(cell) for cell in first.split(","))
-        return np.loadtxt(path, delimiter=",", ndmin=2, skiprows=int(header))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            numbers = np.loadtxt(path, delimiter=",", ndmin=2, skiprows=int(header))
     except ValueError as error:
         raise ValueError(f"expected {path} to hold one time step of numbers a row: {error}") from None
+    if numbers.size == 0:
+        raise ValueError(f"expected {path} to hold one time step of numbers a row; received no numbers")
+    return numbers
 
 
 def _is_number(text):
@@ -201,7 +207,8 @@ def _model(path):
         raise FileNotFoundError(f"no such file: {path}")
     if not zipfile.is_zipfile(path):
         raise ValueError(
-            f"{path} is not a whole .keras file: expected a zip archive of {path.stat().st_size} bytes to end as one"
+            f"{path} is not a whole .keras file: expected a zip archive; "
+            f"received {path.stat().st_size} bytes that are none"
         )
     return keras.models.load_model(path)
 

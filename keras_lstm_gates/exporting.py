@@ -90,7 +90,10 @@ def _archive(signatures, path, batch, time):
             _endpoint(model),
             input_signature=[tf.TensorSpec((batch, time, sequence.shape[-1]), sequence.dtype, name="sequence")],
         )
-    archive.write_out(path, verbose=False)
+    try:
+        archive.write_out(path, verbose=False)
+    except tf.errors.OpError as error:
+        raise OSError(f"cannot write a SavedModel below {path.parent.parent}: {error.message}") from error
 
 
 def _endpoint(model):

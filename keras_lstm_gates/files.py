@@ -17,6 +17,9 @@ def replaced_when_whole(path):
     Args:
         path: str or `Path`, the final name. Its folder is made where there is none.
 
+    Raises:
+        OSError: the system's, with `path` as its file name: a full disk, a read-only folder.
+
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
@@ -26,14 +29,21 @@ def replaced_when_whole(path):
         ('1 2 3', 1)
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    workplace = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         new = workplace / path.name
         yield new
         if path.is_dir():
             # A folder cannot be replaced in one step: the old one steps aside first.
             os.replace(path, workplace / "old")
         os.replace(new, path)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Name what could not be written instead of its temporary place.
+        raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        if workplace is not None:
+            shutil.rmtree(workplace, ignore_errors=True)

@@ -33,8 +33,8 @@ def trace(model, data, batch_size=32, progress=None):
     Example:
         >>> from keras_lstm_gates.models import SequenceClassifier
         >>> tree = trace(SequenceClassifier(features=3, classes=2, units=4), np.ones((5, 7, 3), "float32"))
-        >>> dict(tree["lstm"].sizes)
-        {'sample': 5, 'time': 7, 'unit': 4}
+        >>> tree["lstm"]["f"].dims, tree["lstm"]["f"].shape
+        (('sample', 'time', 'unit'), (5, 7, 4))
     """
     opened = open_graph(model)
     masks = {layer: mask for layer, mask in opened.masks.items() if mask is not None}

@@ -1,0 +1,44 @@
+"""The equations of the LSTM in NumPy float64, written from the equations alone: what everything is tested against.
+
+z_t = x_t W + h_{t-1} R + b        columns in the order i, f, g, o
+i, f, o = sigmoid(z_i, z_f, z_o)   g = tanh(z_g)
+c_t = i_t * g_t + f_t * c_{t-1}    h_t = o_t * tanh(c_t)
+"""
+
+import numpy as np
+
+
+def sigmoid(z):
+    return 1.0 / (1.0 + np.exp(-z))
+
+
+def lstm(x, kernel, recurrent_kernel, bias=None, mask=None, h0=None, c0=None, tanh=np.tanh, sigmoid=sigmoid):
+    """The gates of a sequence by name, each (batch, time, units), sample by sample and step by step.
+
+    x (batch, time, features); kernel (features, 4U); recurrent_kernel (U, 4U); bias (4U,); mask (batch, time), True =
+    a real step; h0, c0 (batch, U). A masked step repeats the last real step; before the first real step all are 0.
+    """
+    x, kernel, recurrent_kernel = (np.asarray(a, np.float64) for a in (x, kernel, recurrent_kernel))
+    samples, steps, _ = x.shape
+    units = recurrent_kernel.shape[0]
+    b = np.zeros(4 * units) if bias is None else np.asarray(bias, np.float64)
+    w_i, w_f, w_g, w_o = (kernel[:, k * units : (k + 1) * units] for k in range(4))
+    r_i, r_f, r_g, r_o = (recurrent_kernel[:, k * units : (k + 1) * units] for k in range(4))
+    b_i, b_f, b_g, b_o = (b[k * units : (k + 1) * units] for k in range(4))
+    named = {name: np.zeros((samples, steps, units)) for name in "ifgoch"}
+    for n in range(samples):
+        h = np.zeros(units) if h0 is None else np.asarray(h0[n], np.float64)
+        c = np.zeros(units) if c0 is None else np.asarray(c0[n], np.float64)
+        shown = dict.fromkeys("ifgoch", np.zeros(units))
+        for t in range(steps):
+            if mask is None or mask[n, t]:
+                i = sigmoid(x[n, t] @ w_i + h @ r_i + b_i)
+                f = sigmoid(x[n, t] @ w_f + h @ r_f + b_f)
+                g = tanh(x[n, t] @ w_g + h @ r_g + b_g)
+                o = sigmoid(x[n, t] @ w_o + h @ r_o + b_o)
+                c = i * g + f * c
+                h = o * tanh(c)
+                shown = {"i": i, "f": f, "g": g, "o": o, "c": c, "h": h}
+            for name in "ifgoch":
+                named[name][n, t] = shown[name]
+    return named

@@ -1,0 +1,102 @@
+"""`edge.Runner`: it needs neither TensorFlow nor Keras, and says clearly what it cannot take."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from small import small_model
+
+from keras_lstm_gates import exporting
+from keras_lstm_gates.edge import Runner
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    model, data = small_model()
+    exporting.export(model, folder, data, formats=("tflite",))
+    return folder / "model.tflite", model, data
+
+
+def test_loads_neither_tensorflow_nor_keras_and_runs_the_file(exported, tmp_path):
+    path, model, data = exported
+    np.save(tmp_path / "x.npy", data)
+    code = (
+        "import sys, numpy as np, keras_lstm_gates.edge as edge\n"
+        f"out = edge.Runner({str(path)!r}).gates(np.load({str(tmp_path / 'x.npy')!r}))\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'tensorflow', 'keras'}))\n"
+        f"np.savez({str(tmp_path / 'out.npz')!r}, **out)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    out = np.load(tmp_path / "out.npz")
+    assert sorted(out) == ["c", "f", "g", "h", "i", "o", "probabilities"]
+    np.testing.assert_allclose(out["probabilities"], model(data), atol=1e-6)
+
+
+def test_one_sequence_and_a_batch_agree(exported):
+    path, _, data = exported
+    runner = Runner(path)
+    batch = runner.gates(data)
+    single = runner.gates(data[1])
+    assert batch["f"].shape == (*data.shape[:2], 4)
+    for name, values in single.items():
+        np.testing.assert_array_equal(values, batch[name][1])
+
+
+def test_sequences_of_any_length(exported):
+    path, model, data = exported
+    runner = Runner(path)
+    for length in (1, 3, 6, 40):
+        x = np.resize(data, (2, length, 3)).astype("float32")
+        np.testing.assert_allclose(runner.predict(x)["probabilities"], model(x), atol=1e-6)
+
+
+def test_signatures_are_told(exported):
+    signatures = Runner(exported[0]).signatures
+    assert signatures["predict"] == {"inputs": {"sequence": (1, -1, 3)}, "outputs": {"probabilities": (1, 2)}}
+    assert sorted(signatures["gates"]["outputs"]) == ["c", "f", "g", "h", "i", "o", "probabilities"]
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (np.zeros(3), r"expected sequence of shape \(time, features\) .* with any time steps, 3 features; .* \(3,\)"),
+        (np.zeros((4, 2)), r"3 features; received shape \(4, 2\)"),
+        (np.zeros((0, 3)), r"received shape \(0, 3\)"),
+        (np.full((4, 3), np.nan), r"expected finite numbers; received nan at index \(0, 0\)"),
+        (np.array([["a"] * 3]), "expected numbers; received an array of dtype <U1"),
+    ],
+)
+def test_bad_input(exported, x, text):
+    with pytest.raises(ValueError, match=text):
+        Runner(exported[0]).predict(x)
+
+
+def test_unknown_signature(exported):
+    with pytest.raises(ValueError, match=r"expected one of the signatures \['gates', 'predict'\]; received 'steps'"):
+        Runner(exported[0]).run("steps", exported[2])
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no such file: .*model\.tflite"):
+        Runner(tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.95])
+def test_truncated_file(exported, tmp_path, kept):
+    content = exported[0].read_bytes()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    code = f"from keras_lstm_gates.edge import Runner\ntry: Runner({str(path)!r})\nexcept ValueError as e: print(e)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "is not a whole TFLite file" in done.stdout
+
+
+def test_foreign_file(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_text("these are not the bytes of a model")
+    with pytest.raises(ValueError, match=r"expected the identifier b'TFL3' at byte 4; received b'e ar'"):
+        Runner(path)

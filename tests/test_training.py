@@ -1,0 +1,67 @@
+"""Training by a recipe: what the run folder holds, that a seed fixes the result, and what is refused."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lstm_gates import training
+from keras_lstm_gates.training import Recipe
+
+QUICK = Recipe(dataset="japanese_vowels", units=4, epochs=2, noise=0.1, dropout=0.1, seed=5)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return training.fit(QUICK, tmp_path_factory.mktemp("runs") / "first")
+
+
+def test_run_folder(run):
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "environment.json",
+        "history.json",
+        "metrics.json",
+        "model.keras",
+        "recipe.json",
+    ]
+    assert Recipe.from_dict(json.loads((run.folder / "recipe.json").read_text())) == QUICK
+    assert json.loads((run.folder / "environment.json").read_text())["keras"] == keras.__version__
+    assert len(json.loads((run.folder / "history.json").read_text())["loss"]) == 2
+    assert json.loads((run.folder / "metrics.json").read_text()) == run.metrics
+    # 4 units of 4 gates of (12 + 4 + 1) weights, and 9 classes of (4 + 1).
+    assert run.metrics["parameters"] == 4 * 4 * 17 + 9 * 5 == run.model.count_params()
+
+
+def test_the_seed_fixes_the_weights_to_the_bit(run, tmp_path):
+    again = training.fit(QUICK, tmp_path / "again")
+    for first, second in zip(run.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    other = training.fit(dataclasses.replace(QUICK, seed=6, epochs=1), tmp_path / "other")
+    assert not np.array_equal(run.model.get_weights()[-1], other.model.get_weights()[-1])
+
+
+def test_the_saved_model_predicts_the_same(run):
+    x = np.random.default_rng(0).normal(size=(3, 7, 12)).astype("float32")
+    again = keras.models.load_model(run.folder / "model.keras")
+    np.testing.assert_array_equal(run.model(x), again(x))
+
+
+def test_an_earlier_run_is_not_overwritten(run):
+    before = (run.folder / "model.keras").read_bytes()
+    with pytest.raises(FileExistsError, match=r"expected a new or empty run folder; .*first holds 5 entries"):
+        training.fit(QUICK, run.folder)
+    assert (run.folder / "model.keras").read_bytes() == before
+
+
+def test_unknown_key_is_refused():
+    with pytest.raises(ValueError, match=r"expected keys of \['batch_size', .*\]; received 'learning_rat'"):
+        Recipe.from_dict({"dataset": "japanese_vowels", "learning_rat": 0.1})
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    recipe = dataclasses.replace(QUICK, learning_rate=float("inf"))
+    with pytest.raises(FloatingPointError, match=r"the loss became nan at step \d+; try a smaller learning_rate"):
+        training.fit(recipe, tmp_path / "broken")
+    assert not (tmp_path / "broken" / "model.keras").exists()
