@@ -10,6 +10,7 @@ _HOMES = {
     "GatedLSTM": "keras_lstm_gates.lstm",
     "GatedLSTMCell": "keras_lstm_gates.cell",
     "Gates": "keras_lstm_gates.gates",
+    "load_weights": "keras_lstm_gates.weights",
     "expose": "keras_lstm_gates.exposing",
     "trace": "keras_lstm_gates.tracing",
     "export": "keras_lstm_gates.exporting",

@@ -1,9 +1,20 @@
 """`GatedLSTMCell`: one step of an LSTM as a Keras RNN cell that can name its gates."""
 
+from typing import Any, NamedTuple
+
 import keras
+import numpy as np
 from keras import ops
 
 from keras_lstm_gates import gates
+
+
+class GateWeights(NamedTuple):
+    """The weights of one gate: W (features, units), R (units, units), b (units,) or None without a bias."""
+
+    W: Any
+    R: Any
+    b: Any
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
@@ -86,6 +97,56 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         """h R under this batch's recurrent dropout; h (batch, units)."""
         masks = self.get_recurrent_dropout_mask(h) if training and self.recurrent_dropout else None
         return _product(h, masks, self.recurrent_kernel)
+
+    def gate_weights(self):
+        """The weights of each gate by name.
+
+        Returns:
+            {"i": `GateWeights(W, R, b)`, "f": ..., "g": ..., "o": ...}, NumPy arrays W (features, units), R (units,
+            units), b (units,) or None.
+
+        Raises:
+            ValueError: the cell has no weights yet.
+
+        Example:
+            >>> cell = GatedLSTMCell(4)
+            >>> cell.build((None, 3))
+            >>> cell.gate_weights()["f"].b.tolist()  # unit_forget_bias
+            [1.0, 1.0, 1.0, 1.0]
+        """
+        blocks = [np.split(weight, 4, axis=-1) for weight in self._built_weights()]
+        if self.bias is None:
+            blocks.append([None] * 4)
+        return dict(zip(gates.KERNEL_ORDER, (GateWeights(*parts) for parts in zip(*blocks, strict=True)), strict=True))
+
+    def set_gate_weights(self, weights):
+        """Set the weights of one or more gates by name; the other gates keep theirs.
+
+        Args:
+            weights: {gate: `GateWeights(W, R, b)`}, as `gate_weights` gives them.
+
+        Raises:
+            ValueError: an unknown gate, or arrays of another shape.
+        """
+        changed = self.gate_weights()
+        for name, new in weights.items():
+            if name not in changed:
+                raise ValueError(f"expected gates among {gates.KERNEL_ORDER}; received {name!r}")
+            received = [None if part is None else np.shape(part) for part in new]
+            expected = [None if part is None else part.shape for part in changed[name]]
+            if received != expected:
+                raise ValueError(f"expected W, R, b of gate {name!r} with shapes {expected}; received {received}")
+            changed[name] = new
+        in_order = zip(*(changed[name] for name in gates.KERNEL_ORDER), strict=True)
+        for variable, parts in zip((self.kernel, self.recurrent_kernel, self.bias), in_order, strict=True):
+            if variable is not None:
+                variable.assign(np.concatenate(parts, axis=-1))
+
+    def _built_weights(self):
+        if not self.built:
+            raise ValueError(f"the cell {self.name!r} has no weights yet; expected it to be built on its first input")
+        weights = (self.kernel, self.recurrent_kernel, self.bias)
+        return [ops.convert_to_numpy(weight) for weight in weights if weight is not None]
 
     def get_config(self):
         return {**super().get_config(), "implementation": self.implementation}

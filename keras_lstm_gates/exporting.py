@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exposing import open_graph
 from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.recurrence import use_path
 from keras_lstm_gates.tracing import check_sequences
 
 TOLERANCE = 1e-4
@@ -82,16 +83,18 @@ def _signatures(model):
 
 def _archive(signatures, path, batch, time):
     archive = keras.export.ExportArchive()
-    for name, model in signatures.items():
-        archive.track(model)
-        (sequence,) = model.inputs
-        archive.add_endpoint(
-            name,
-            _endpoint(model),
-            input_signature=[tf.TensorSpec((batch, time, sequence.shape[-1]), sequence.dtype, name="sequence")],
-        )
     try:
-        archive.write_out(path, verbose=False)
+        # Ordinary operations: what other runtimes know.
+        with use_path("portable"):
+            for name, model in signatures.items():
+                archive.track(model)
+                (sequence,) = model.inputs
+                archive.add_endpoint(
+                    name,
+                    _endpoint(model),
+                    input_signature=[tf.TensorSpec((batch, time, sequence.shape[-1]), sequence.dtype, name="sequence")],
+                )
+            archive.write_out(path, verbose=False)
     except tf.errors.OpError as error:
         raise OSError(f"cannot write a SavedModel below {path.parent.parent}: {error.message}") from error
 

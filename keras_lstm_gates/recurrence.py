@@ -1,48 +1,223 @@
-"""The recurrence over a whole sequence."""
+"""The LSTM recurrence over a whole sequence: the ways to run it, and the choice between them.
+
+For step t, with z_t = x_t W + b already known for the whole sequence:
+
+    a_t = z_t + h_{t-1} R                     columns in the order i, f, g, o
+    i_t, f_t, o_t = sigmoid(a_t)              g_t = tanh(a_t)
+    c_t = i_t * g_t + f_t * c_{t-1}           h_t = o_t * tanh(c_t)
+
+A gate called i, f, g or o is the value AFTER its activation. A masked step repeats the last real step in all six
+outputs; before the first real step i, f, g, o are 0 and c, h are c0, h0.
+
+The gradient is the chain rule through c_t written out. Let dh_t and dc_t be all that reaches h_t and c_t from later:
+
+    dc_t += dh_t * o_t (1 - tanh(c_t)^2)
+    dz_t  = [dc_t g_t, dc_t c_{t-1}, dc_t i_t, dh_t tanh(c_t)] * (slope of each activation)
+    dh_{t-1} = dz_t R^T      dc_{t-1} = dc_t f_t      dR = sum_t h_{t-1}^T dz_t
+
+Only the first two of the last line need a loop. Everything else is a product or an elementwise pass over all steps.
+"""
+
+import contextlib
+import contextvars
 
 import keras
-from keras import activations, ops
+from keras import ops
 
 from keras_lstm_gates.gates import Gates, step
 
+PATHS = ("portable", "compiled", "chunked")
 
-def recurrence_from_z(
+_path_in_use = contextvars.ContextVar("path_in_use", default="auto")
+
+
+@contextlib.contextmanager
+def use_path(path):
+    """Force the path of every recurrence that runs, or is traced into a graph, inside this `with` block.
+
+    Args:
+        path: one of `PATHS`, or "auto".
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_lstm_gates.layers import GatedLSTM
+        >>> with use_path("portable"):
+        ...     tuple(GatedLSTM(4)(np.zeros((2, 10, 3), "float32")).shape)
+        (2, 4)
+    """
+    token = _path_in_use.set(path)
+    try:
+        yield
+    finally:
+        _path_in_use.reset(token)
+
+
+def recurrence(
     z,
     h0,
     c0,
     recurrent_kernel,
     *,
     mask=None,
-    activation=activations.tanh,
-    recurrent_activation=activations.sigmoid,
+    activation=keras.activations.tanh,
+    recurrent_activation=keras.activations.sigmoid,
     recurrent_dropout_mask=None,
     unroll=False,
+    last_only=False,
+    outputs=Gates._fields,
+    path=None,
 ):
-    def one_step(z_t, states):
-        h, c = states
-        if recurrent_dropout_mask is None:
-            recurrent = ops.matmul(h, recurrent_kernel)
-        else:
-            blocks = ops.split(recurrent_kernel, 4, axis=1)
-            recurrent = ops.concatenate(
-                [ops.matmul(h * recurrent_dropout_mask[k], blocks[k]) for k in range(4)], axis=-1
-            )
-        now = step(z_t + recurrent, c, activation, recurrent_activation)
-        return ops.concatenate(now, axis=-1), [now.h, now.c]
+    """The recurrence, given z = x W + b (batch, time, 4 * units).
 
-    units = c0.shape[-1]
-    loop = keras.layers.RNN(
-        _StepCell(one_step, units), return_sequences=True, unroll=unroll, dtype=keras.backend.standardize_dtype(z.dtype)
+    Args:
+        mask: bool (batch, time) or None, any pattern. True = a real step.
+        recurrent_dropout_mask: None or (4, batch, units): one factor per gate, multiplied onto h_{t-1} before the
+            product with that gate's block of R, the same at all steps. No gradient flows to it.
+        unroll: unroll the steps in Python (needs a known number of steps).
+        last_only: return only the last c and h, (batch, units); the other fields are None.
+        outputs: names of the fields wanted; the others are None. Fewer cost less.
+        path: "auto" or one of `PATHS`; None for the one that `use_path` set, which is "auto" outside of it.
+
+    Returns:
+        `Gates(i, f, g, o, c, h)`, each (batch, time, units) or None; with `last_only` c and h are (batch, units).
+
+    Raises:
+        ValueError: what was expected, then what was received, for example "Expected h0 of shape (3, 4). Received:
+            h0.shape=(2, 4)", or a forced path that cannot serve the arguments.
+
+    The paths, and when "auto" takes them:
+        compiled: TensorFlow, tanh and sigmoid. Loop and gradient are written out and compiled by XLA for the shapes
+            at hand; a batch is split into one loop a core. Taken when the number of steps is known: fastest, but a
+            new number of steps costs a compilation (about 0.5 s forward and 1 s backward, for each size of a part).
+        chunked: the same, compiled for a chunk of steps and run chunk after chunk, so that sequences of all lengths
+            share one compilation. Taken when the number of steps is unknown (time=None in a graph). In eager mode
+            every number of steps is known: force this path there if lengths vary.
+        portable: ordinary operations and automatic differentiation: every backend, activation and order of
+            gradient; the path to export. Taken on other backends, for other activations and with `unroll=True`.
+
+    Gradients of gradients need path="portable"; the other paths refuse them when they run.
+    """
+    z, h0, c0, recurrent_kernel = (ops.convert_to_tensor(v) for v in (z, h0, c0, recurrent_kernel))
+    if len(z.shape) != 3:
+        raise ValueError(f"Expected z of shape (batch, time, 4 * units). Received: z.shape={tuple(z.shape)}")
+    batch, time = z.shape[:2]
+    units = h0.shape[-1]
+    _expect("z", z, (batch, time, 4 * units))
+    _expect("h0", h0, (batch, units))
+    _expect("c0", c0, (batch, units))
+    _expect("recurrent_kernel", recurrent_kernel, (units, 4 * units))
+    if mask is not None:
+        mask = ops.cast(mask, "bool")
+        _expect("mask", mask, (batch, time))
+    if recurrent_dropout_mask is not None:
+        recurrent_dropout_mask = ops.cast(recurrent_dropout_mask, z.dtype)
+        _expect("recurrent_dropout_mask", recurrent_dropout_mask, (4, batch, units))
+    unknown = set(outputs) - set(Gates._fields)
+    if unknown:
+        raise ValueError(f"Expected outputs among {Gates._fields}. Received: {sorted(unknown)}")
+
+    path = _choose(path or _path_in_use.get(), time, activation, recurrent_activation, unroll)
+    if last_only:
+        outputs = ("c", "h")
+    if path == "portable":
+        gates = _portable(
+            z,
+            h0,
+            c0,
+            recurrent_kernel,
+            mask,
+            activation,
+            recurrent_activation,
+            recurrent_dropout_mask,
+            unroll,
+            last_only,
+        )
+        return Gates(*[v if name in outputs else None for name, v in zip(Gates._fields, gates)])
+    wanted = tuple(name for name in Gates._fields if name in outputs)
+    from keras_lstm_gates.recurrence_tensorflow import chain
+
+    values = chain(
+        z, h0, c0, recurrent_kernel, mask, recurrent_dropout_mask, wanted, last_only, chunked=path == "chunked"
     )
-    return Gates(*ops.split(loop(z, initial_state=[h0, c0], mask=mask), 6, axis=-1))
+    return Gates(**(dict.fromkeys(Gates._fields) | dict(zip(wanted, values))))
 
 
-class _StepCell(keras.layers.Layer):
-    def __init__(self, one_step, units):
-        super().__init__()
-        self.one_step = one_step
-        self.state_size = [units, units]
-        self.output_size = 6 * units
+def _choose(path, time, activation, recurrent_activation, unroll):
+    if path != "auto" and path not in PATHS:
+        raise ValueError(f"Expected path to be 'auto' or one of {PATHS}. Received: path={path!r}")
+    obstacles = []
+    if keras.backend.backend() != "tensorflow":
+        obstacles.append(f"the TensorFlow backend, received keras.backend.backend()={keras.backend.backend()!r}")
+    if activation is not keras.activations.tanh:
+        obstacles.append(f"activation=keras.activations.tanh, received {activation!r}")
+    if recurrent_activation is not keras.activations.sigmoid:
+        obstacles.append(f"recurrent_activation=keras.activations.sigmoid, received {recurrent_activation!r}")
+    if unroll:
+        obstacles.append(f"unroll=False, received unroll={unroll!r}")
+    if path == "auto":
+        if obstacles:
+            return "portable"
+        return "chunked" if time is None else "compiled"
+    if path != "portable" and obstacles:
+        raise ValueError(f"path={path!r} expected " + "; ".join(obstacles))
+    return path
 
-    def call(self, inputs, states):
-        return self.one_step(inputs, states)
+
+def _expect(name, value, shape):
+    """Refuses a wrong shape before any kernel sees it; None matches every size."""
+    received = tuple(value.shape)
+    fits = len(received) == len(shape) and all(r is None or e is None or r == e for r, e in zip(received, shape))
+    if not fits:
+        raise ValueError(f"Expected {name} of shape {tuple(shape)}. Received: {name}.shape={received}")
+
+
+# --- portable ---------------------------------------------------------------------------------------------------
+
+
+def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unroll, last_only):
+    """The equations in `keras.ops`; the gradient is left to automatic differentiation."""
+
+    def advance(last, z_t, real):
+        if dropout is None:
+            a = z_t + ops.matmul(last.h, R)
+        else:
+            blocks = ops.split(R, 4, axis=1)
+            a = z_t + ops.concatenate([ops.matmul(last.h * dropout[k], blocks[k]) for k in range(4)], axis=1)
+        now = step(a, last.c, activation, recurrent_activation)
+        if real is None:
+            return now
+        return Gates(*[ops.where(real, new, old) for new, old in zip(now, last)])
+
+    nothing = ops.zeros_like(h0)
+    state = Gates(nothing, nothing, nothing, nothing, c0, h0)
+    if unroll:
+        if z.shape[1] is None:
+            raise ValueError(f"unroll=True expected a known number of steps. Received: z.shape={tuple(z.shape)}")
+        history = []
+        for t in range(z.shape[1]):
+            state = advance(state, z[:, t], None if mask is None else mask[:, t, None])
+            history.append(state)
+        return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
+
+    last, history = _scan(advance, state, z, mask)
+    if last_only:
+        return last
+    return Gates(*[ops.transpose(values, (1, 0, 2)) for values in history])
+
+
+def _scan(advance, state, z, mask):
+    """The last state and the history (time, batch, units) of `advance` over axis 1 of z and mask."""
+    z = ops.transpose(z, (1, 0, 2))
+    mask = None if mask is None else ops.transpose(mask)[:, :, None]
+    if keras.backend.backend() != "tensorflow":
+
+        def scanned(last, now):
+            last = tuple(advance(Gates(*last), now[0], None if mask is None else now[1]))
+            return last, last
+
+        last, history = ops.scan(scanned, tuple(state), (z,) if mask is None else (z, mask))
+        return Gates(*last), history
+
+    from keras_lstm_gates.recurrence_tensorflow import scan
+
+    return scan(advance, state, z, mask)

@@ -9,10 +9,11 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"gates", "edge", "files"},
+    {"gates", "edge", "files", "weights"},
     {"recurrence", "cell"},
     {"lstm"},
-    {"layers", "models", "exposing"},
+    {"bidirectional", "models", "exposing"},
+    {"layers"},
     {"datasets", "tracing", "plots", "terminal"},
     {"exporting", "training"},
     {"demo"},

@@ -1,0 +1,410 @@
+"""The LSTM recurrence on TensorFlow, forward and backward, compiled by XLA. (`recurrence.py` chooses and checks.)
+
+The gradient is the chain rule through c_t written out. Let dh_t and dc_t be all that reaches h_t and c_t from later:
+
+    dc_t += dh_t * o_t (1 - tanh(c_t)^2)
+    dz_t  = [dc_t g_t, dc_t c_{t-1}, dc_t i_t, dh_t tanh(c_t)] * (slope of each activation)
+    dh_{t-1} = dz_t R^T      dc_{t-1} = dc_t f_t      dR = sum_t h_{t-1}^T dz_t
+
+Only dc and dh need a loop. Everything else is a product or an elementwise pass over all steps at once.
+
+Names: a (time, rows, 4 * units) holds the four gates after their activation, in the order i, f, g, o. A part is the
+share of the batch that one core works on; its sequences are the rows.
+"""
+
+import tensorflow as tf
+
+# Steps in one compiled chunk: long enough that starting a chunk costs little, short enough that the last, which is
+# padded, wastes little.
+CHUNK = 32
+
+# A batch is split, one part a core, only when each part keeps this many sequences.
+ROWS_PER_PART = 8
+
+SECOND_ORDER = (
+    "Gradients of gradients expected path='portable'. Received: path='compiled' or 'chunked', whose gradient is "
+    "written out for the first order only."
+)
+
+_chains = {}
+
+
+def chain(z, h0, c0, R, mask, dropout, wanted, last_only, chunked):
+    """The `wanted` outputs in order, or the last c and h, from arguments that `recurrence` has checked."""
+    # One function for each batch and units: within one only the number of steps may vary, and be relaxed to unknown
+    # by `reduce_retracing`. A batch relaxed to unknown would be split where it should not.
+    key = (wanted, last_only, chunked, z.shape[0], h0.shape[1])
+    if key not in _chains:
+        _chains[key] = _make_chain(wanted, last_only, CHUNK if chunked else None)
+    # A Keras variable counts as a tensor, but TensorFlow's functions do not know it: read it here.
+    return _chains[key](*map(tf.convert_to_tensor, (z, h0, c0, R)), mask, dropout)
+
+
+def scan(step, state, z, mask):
+    """The last state and the history of `step` over axis 0 of z and mask: ordinary operations, any gradient.
+
+    (keras.ops.scan fails for an unknown number of steps with a mask, and for the gradient under XLA, which needs to
+    know that there are at most `time` iterations.)
+    """
+    time = tf.shape(z)[0] if z.shape[0] is None else z.shape[0]
+    arrays = [tf.TensorArray(value.dtype, time, element_shape=value.shape) for value in state]
+
+    def body(t, state, arrays):
+        state = step(state, z[t], None if mask is None else mask[t])
+        return t + 1, state, [array.write(t, value) for array, value in zip(arrays, state)]
+
+    _, last, arrays = tf.while_loop(lambda t, *_: t < time, body, (0, state, arrays), maximum_iterations=time)
+    return last, [array.stack() for array in arrays]
+
+
+def _make_chain(wanted, last_only, chunk):
+    compiled_forward, compiled_backward, compiled_batch_major = (
+        tf.function(function, autograph=False, jit_compile=True)
+        for function in (_forward_loop, _backward_loop, _batch_major)
+    )
+
+    def forward_part(z, h0, c0, R, mask, dropout):
+        """a (time, rows, 4U), c (time, rows, U), last c and last h of one part of the batch."""
+        time = tf.shape(z)[1]
+        held = [] if mask is None else [tf.zeros_like(z[:, 0])]
+        if chunk is None:
+            return compiled_forward(z, h0, c0, held, R, mask, dropout, None)[:4]
+        count = -(-time // chunk)
+        z, mask = _pad_time(z, 1, count * chunk), _pad_time(mask, 1, count * chunk)
+        histories = [tf.TensorArray(z.dtype, count, element_shape=[chunk, *v.shape]) for v in (z[:, 0], c0)]
+
+        def body(k, c, h, held, a_chunks, c_chunks):
+            a_k, c_k, c, h, held = compiled_forward(
+                _chunk(z, 1, k, chunk),
+                h,
+                c,
+                held,
+                R,
+                _chunk(mask, 1, k, chunk),
+                dropout,
+                tf.minimum(chunk, time - k * chunk),
+            )
+            return k + 1, c, h, held, a_chunks.write(k, a_k), c_chunks.write(k, c_k)
+
+        _, c, h, _, *histories = tf.while_loop(lambda k, *_: k < count, body, (0, c0, h0, held, *histories))
+        return *[_join_chunks(v) for v in histories], c, h
+
+    def backward_part(a, c, c0, R, mask, dropout, d_outputs, dc, dh, time):
+        """dz (rows, time, 4U), dc0 and dh0 of one part, given the cotangents of its outputs and of its last state."""
+        c_before = tf.concat([c0[None], c[:-1]], 0)
+        held = [tf.zeros_like(a[0])] if mask is not None and set("ifgo") & set(d_outputs) else []
+        if chunk is None:
+            return compiled_backward(a, c, c_before, R, mask, dropout, d_outputs, dc, dh, held, None)[:3]
+        padded = tf.shape(a)[0]
+        count = padded // chunk
+        mask = _pad_time(mask, 1, padded)
+        d_outputs = {name: _pad_time(value, 1, padded) for name, value in d_outputs.items()}
+        history = tf.TensorArray(a.dtype, count, element_shape=[a.shape[1], chunk, a.shape[2]])
+
+        def body(k, dc, dh, held, dz_chunks):
+            dz_k, dc, dh, held = compiled_backward(
+                _chunk(a, 0, k, chunk),
+                _chunk(c, 0, k, chunk),
+                _chunk(c_before, 0, k, chunk),
+                R,
+                _chunk(mask, 1, k, chunk),
+                dropout,
+                {name: _chunk(value, 1, k, chunk) for name, value in d_outputs.items()},
+                dc,
+                dh,
+                held,
+                tf.minimum(chunk, time - k * chunk),
+            )
+            return k - 1, dc, dh, held, dz_chunks.write(k, dz_k)
+
+        _, dc, dh, _, history = tf.while_loop(lambda k, *_: k >= 0, body, (count - 1, dc, dh, held, history))
+        dz = tf.transpose(history.stack(), (1, 0, 2, 3))
+        return tf.reshape(dz, [tf.shape(dz)[0], padded, a.shape[2]])[:, :time], dc, dh
+
+    def split(z, *values):
+        """Each value, whose first axis is the batch, as a list of its parts."""
+        parts = _split_batch(z)
+        return [[None if value is None else value[rows] for rows in parts] for value in values]
+
+    def forward(z, h0, c0, R, mask, dropout):
+        """The wanted values, and what the gradient needs: a and c of each part."""
+        dropout = None if dropout is None else tf.transpose(dropout, (1, 0, 2))
+        pieces = zip(*split(z, z, h0, c0, mask, dropout))
+        results = [forward_part(z, h0, c0, R, mask, _gate_first(dropout)) for z, h0, c0, mask, dropout in pieces]
+        a, c, c_last, h_last = zip(*results)
+        if last_only:
+            return [tf.concat(c_last, 0), tf.concat(h_last, 0)], a, c
+        # One program an output, not one for all: those that nobody uses are then left out of a graph.
+        return [compiled_batch_major(a, c, h0, mask, tf.shape(z)[1], name) for name in wanted], a, c
+
+    def backward(z, h0, c0, R, mask, dropout, a, c, d_outputs, d_last):
+        """dz, dh0, dc0 and dR, given the cotangents by name of the outputs, or of the last state."""
+        time = tf.shape(z)[1]
+        by_row = None if dropout is None else tf.transpose(dropout, (1, 0, 2))
+        dc, dh = d_last.get("c", tf.zeros_like(c0)), d_last.get("h", tf.zeros_like(h0))
+        c0_parts, masks, dropouts, dc, dh, *d_parts = split(z, c0, mask, by_row, dc, dh, *d_outputs.values())
+        pieces = [
+            backward_part(
+                a[p],
+                c[p],
+                c0_parts[p],
+                R,
+                masks[p],
+                _gate_first(dropouts[p]),
+                {name: value[p] for name, value in zip(d_outputs, d_parts)},
+                dc[p],
+                dh[p],
+                time,
+            )
+            for p in range(len(a))
+        ]
+        dz, dc0, dh0 = (tf.concat(piece, 0) for piece in zip(*pieces))
+        h = compiled_batch_major(a, c, h0, mask, time, "h")
+        h_before = tf.concat([h0[:, None], h[:, :-1]], 1)
+        return dz, dh0, dc0, _recurrent_kernel_gradient(h_before, dz, dropout)
+
+    # As graphs, so that the parts run side by side in eager mode too.
+    forward = tf.function(forward, autograph=False, reduce_retracing=True)
+    backward = tf.function(backward, autograph=False, reduce_retracing=True)
+
+    def run(z, h0, c0, R, mask, dropout):
+        @tf.custom_gradient
+        def differentiable(z, h0, c0, R):
+            hidden = [_hide(value) for value in (z, h0, c0, R)]
+            values, a, c = forward(*hidden, mask, dropout)
+
+            def gradient(*d_values):
+                known_zero = [_known_zero(d) for d in d_values]
+
+                @tf.custom_gradient
+                def first_order_only(*inputs):
+                    d_used = {name: _hide(d) for name, d, known in zip(wanted, inputs[4:], known_zero) if not known}
+                    d_outputs, d_last = ({}, d_used) if last_only else (d_used, {})
+                    slopes = backward(*hidden, mask, dropout, a, c, d_outputs, d_last)
+                    return slopes, lambda *d_slopes: _refuse(inputs, d_slopes)
+
+                return first_order_only(z, h0, c0, R, *d_values)
+
+            return tuple(values), gradient
+
+        return differentiable(z, h0, c0, R)
+
+    return run
+
+
+def _hide(value):
+    """`value`, unseen by gradient tapes: they follow no integers. (Reinterpreting bits costs nothing.)
+
+    Within the chain nothing must be recorded, as its gradient is written out; a tape that saw the XLA programs would
+    make them give out all their intermediate values.
+    """
+    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[value.dtype.size]
+    return tf.bitcast(tf.bitcast(value, integer), value.dtype)
+
+
+def _known_zero(d):
+    """Whether a cotangent is a zero that TensorFlow put there for an output nobody used; only a graph can tell."""
+    if tf.executing_eagerly():
+        return False
+    if d.op.type == "Fill":
+        return tf.get_static_value(d.op.inputs[1]) == 0
+    if d.op.type == "Const":
+        return not tf.get_static_value(d).any()
+    return d.op.type == "ZerosLike"
+
+
+def _refuse(inputs, d_results):
+    """The gradient of the gradient: refused when the graph runs, and only if any of it is asked for.
+
+    Not by an exception here: persistent tapes prepare gradients of gradients and then send zeros this way.
+    """
+    asked = tf.add_n([tf.cast(tf.math.count_nonzero(d), tf.float32) for d in d_results])
+    refusal = tf.debugging.check_numerics(tf.where(asked > 0, float("nan"), 0.0), SECOND_ORDER)
+    return [tf.zeros_like(value) + tf.cast(refusal, value.dtype) for value in inputs]
+
+
+def _gate_first(dropout):
+    return None if dropout is None else tf.transpose(dropout, (1, 0, 2))
+
+
+def _forward_loop(z, h, c, held, R, mask, dropout, steps):
+    """The forward recurrence of z (rows, time, 4U), up to `steps` (None: all).
+
+    Returns the gates a (time, rows, 4U) and c (time, rows, U) of all steps, and the last c, h and gates.
+    """
+    time = tf.shape(z)[1]
+    steps = time if steps is None else steps
+    z = tf.transpose(z, (1, 0, 2))
+    mask = None if mask is None else tf.transpose(mask)[:, :, None]
+    history = (_time_array(tf.zeros_like(z)), _time_array(tf.zeros([time, *_sizes(c)], c.dtype)))
+
+    def body(t, c, h, held, a_history, c_history):
+        a = _activate(z[t] + _times_recurrent_kernel(h, R, dropout))
+        i, f, g, o = tf.split(a, 4, axis=1)
+        c_new = i * g + f * c
+        h_new = o * tf.tanh(c_new)
+        if mask is not None:
+            a = tf.where(mask[t], a, held[0])
+            c_new, h_new = tf.where(mask[t], c_new, c), tf.where(mask[t], h_new, h)
+            held = [a]
+        return t + 1, c_new, h_new, held, a_history.write(t, a), c_history.write(t, c_new)
+
+    _, c, h, held, *history = tf.while_loop(
+        lambda t, *_: t < steps, body, (0, c, h, held, *history), maximum_iterations=time
+    )
+    return *[v.stack() for v in history], c, h, held
+
+
+def _backward_loop(a, c, c_before, R, mask, dropout, d_outputs, dc, dh, d_held, steps):
+    """The chain rule through c_t, from the last of `steps` (None: of all) to the first.
+
+    Args:
+        a, c, c_before: (time, rows, 4U or U), what the forward loop stored, and c one step earlier.
+        d_outputs: the cotangents that reach the outputs from outside, by name, (rows, time, U).
+        dc, dh: the cotangents that reach the last state from later.
+        d_held: [] or, where masked steps repeat gates, [their cotangent from later steps], (rows, 4U).
+
+    Returns:
+        dz (rows, time, 4U), and dc, dh, d_held as they reach what came before the first step.
+    """
+    # Everything that does not depend on dh and dc is known for all steps, and computed ahead of the loop: the loop
+    # then holds few operations, each of which costs a start of its own, and these run on all cores.
+    i, f, g, o = tf.split(a, 4, axis=2)
+    tanh_c = tf.tanh(c)
+    slope = tf.concat([i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)], axis=2)
+    into_z = slope * tf.concat([g, c_before, i, tanh_c], axis=2)
+    from_h_to_c = o * (1 - tanh_c * tanh_c)
+    to_c_before = f
+    if mask is not None:
+        mask = tf.transpose(mask)[:, :, None]
+        masked = tf.cast(~mask, a.dtype)
+        slope, into_z = tf.where(mask, slope, 0), tf.where(mask, into_z, 0)
+        from_h_to_c, to_c_before = tf.where(mask, from_h_to_c, 0), tf.where(mask, f, 1)
+    d = {name: tf.transpose(value, (1, 0, 2)) for name, value in d_outputs.items()}
+    d_gates = None
+    if set("ifgo") & set(d):
+        d_gates = tf.concat([d.get(name, tf.zeros_like(c)) for name in "ifgo"], axis=2)
+        if not d_held:
+            d_gates = d_gates * slope
+
+    def body(t, dc, dh, d_held, dz_history):
+        if "h" in d:
+            dh = dh + d["h"][t]
+        if "c" in d:
+            dc = dc + d["c"][t]
+        dc = dc + dh * from_h_to_c[t]
+        dz = tf.concat([dc, dc, dc, dh], axis=1) * into_z[t]
+        if d_held:
+            d_repeated = d_held[0] + d_gates[t]
+            dz = dz + d_repeated * slope[t]
+            d_held = [d_repeated * masked[t]]
+        elif d_gates is not None:
+            dz = dz + d_gates[t]
+        dh_before = _times_recurrent_kernel_transposed(dz, R, dropout)
+        if mask is not None:
+            dh_before = dh_before + dh * masked[t]
+        return t - 1, dc * to_c_before[t], dh_before, d_held, dz_history.write(t, dz)
+
+    steps = tf.shape(a)[0] if steps is None else steps
+    history = _time_array(tf.zeros_like(a))
+    _, dc, dh, d_held, history = tf.while_loop(
+        lambda t, *_: t >= 0, body, (steps - 1, dc, dh, d_held, history), maximum_iterations=tf.shape(a)[0]
+    )
+    return tf.transpose(history.stack(), (1, 0, 2)), dc, dh, d_held
+
+
+def _activate(a):
+    """sigmoid of i, f, o and tanh of g, as ONE tanh over all four: sigmoid(v) = tanh(v / 2) / 2 + 1 / 2."""
+    if a.dtype == tf.float64:
+        # Double precision is asked for by those who want every digit, also of a gate close to 0.
+        i, f, g, o = tf.split(a, 4, axis=1)
+        return tf.concat([tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)], axis=1)
+    units = a.shape[1] // 4
+    scale = tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units, a.dtype)
+    shift = tf.constant([0.5] * 2 * units + [0.0] * units + [0.5] * units, a.dtype)
+    return tf.tanh(a * scale) * scale + shift
+
+
+def _times_recurrent_kernel(h, R, dropout):
+    if dropout is None:
+        return tf.matmul(h, R)
+    return tf.concat([tf.matmul(h * dropout[k], block) for k, block in enumerate(tf.split(R, 4, axis=1))], axis=1)
+
+
+def _times_recurrent_kernel_transposed(dz, R, dropout):
+    if dropout is None:
+        return tf.matmul(dz, R, transpose_b=True)
+    blocks = zip(tf.split(dz, 4, axis=1), tf.split(R, 4, axis=1))
+    return tf.add_n([tf.matmul(dz_k, R_k, transpose_b=True) * dropout[k] for k, (dz_k, R_k) in enumerate(blocks)])
+
+
+def _recurrent_kernel_gradient(h_before, dz, dropout):
+    """dR = sum over t of h_{t-1}^T dz_t: one product over all steps of all sequences (one a gate with dropout)."""
+
+    def product(h, dz):
+        return tf.matmul(tf.reshape(h, [-1, h.shape[-1]]), tf.reshape(dz, [-1, dz.shape[-1]]), transpose_a=True)
+
+    if dropout is None:
+        return product(h_before, dz)
+    gates = enumerate(tf.split(dz, 4, axis=2))
+    return tf.concat([product(h_before * dropout[k][:, None], dz_k) for k, dz_k in gates], axis=1)
+
+
+def _batch_major(a_parts, c_parts, h0, mask, time, name):
+    """The named output, (batch, time, units), of the stored gates and c of all parts, in one pass."""
+    c = tf.concat(c_parts, 1)[:time]
+    units = c.shape[2]
+    if name == "c":
+        return tf.transpose(c, (1, 0, 2))
+    k = "ifgo".index("o" if name == "h" else name)
+    gate = tf.concat([a[:, :, k * units : (k + 1) * units] for a in a_parts], 1)[:time]
+    if name != "h":
+        return tf.transpose(gate, (1, 0, 2))
+    h = tf.transpose(gate * tf.tanh(c), (1, 0, 2))
+    if mask is not None:
+        begun = tf.cumsum(tf.cast(mask, tf.int32), axis=1) > 0
+        h = tf.where(begun[:, :, None], h, h0[:, None])
+    return h
+
+
+def _split_batch(z):
+    """Slices of the batch, one a core: sequences are independent, so no core need wait for another at every step."""
+    rows = z.shape[0]
+    if rows is not None and rows < 2 * ROWS_PER_PART:
+        return [slice(None)]
+    half = -(-tf.shape(z)[0] // 2) if rows is None else -(-rows // 2)
+    return [slice(0, half), slice(half, None)]
+
+
+def _sizes(value):
+    return tf.unstack(tf.shape(value))
+
+
+def _time_array(zeros):
+    return tf.TensorArray(zeros.dtype, tf.shape(zeros)[0], element_shape=zeros.shape[1:]).unstack(zeros)
+
+
+def _pad_time(value, axis, time):
+    if value is None:
+        return None
+    after = [[0, time - tf.shape(value)[axis] if d == axis else 0] for d in range(len(value.shape))]
+    return tf.pad(value, after)
+
+
+def _chunk(value, axis, k, chunk):
+    if value is None:
+        return None
+    begin = [k * chunk if d == axis else 0 for d in range(len(value.shape))]
+    size = [chunk if d == axis else -1 for d in range(len(value.shape))]
+    piece = tf.slice(value, begin, size)
+    piece.set_shape([chunk if d == axis else n for d, n in enumerate(value.shape)])
+    return piece
+
+
+def _join_chunks(chunks):
+    stacked = chunks.stack()
+    return (
+        tf.reshape(stacked, [-1, *_sizes(stacked)[2:]])
+        if None in stacked.shape[2:]
+        else tf.reshape(stacked, [-1, *stacked.shape[2:]])
+    )

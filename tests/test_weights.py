@@ -1,0 +1,46 @@
+"""A weights file of `keras.layers.LSTM` loads into `GatedLSTM` and the other way round."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lstm_gates.layers import GatedLSTM, GatedLSTMCell
+from keras_lstm_gates.weights import load_weights
+
+
+def model(layer, cell, layers=2):
+    """Stacked (more than ten, so that names sort wrongly as text), bidirectional, and over cells; with a Dense."""
+    parts = [layer(2, return_sequences=True) for _ in range(layers)]
+    parts.append(keras.layers.Bidirectional(layer(3, return_sequences=True)))
+    parts.append(keras.layers.RNN([cell(2), cell(4)]))
+    return keras.Sequential([keras.Input((None, 3)), *parts, keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize("layers", [1, 12])
+def test_both_ways(tmp_path, layers):
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    stock = model(keras.layers.LSTM, keras.layers.LSTMCell, layers)
+    stock.save_weights(tmp_path / "stock.weights.h5")
+    ours = model(GatedLSTM, GatedLSTMCell, layers)
+    load_weights(ours, tmp_path / "stock.weights.h5")
+    np.testing.assert_allclose(ours(x), stock(x), atol=1e-6)
+    ours.set_weights([weight + 0.1 for weight in ours.get_weights()])
+    ours.save_weights(tmp_path / "ours.weights.h5")
+    before = (tmp_path / "ours.weights.h5").read_bytes()
+    load_weights(stock, tmp_path / "ours.weights.h5")
+    np.testing.assert_allclose(ours(x), stock(x), atol=1e-6)
+    assert (tmp_path / "ours.weights.h5").read_bytes() == before
+    load_weights(ours, tmp_path / "ours.weights.h5")
+
+
+def test_a_mix_cannot_be_told(tmp_path):
+    stock = keras.Sequential([keras.Input((None, 3)), *(keras.layers.LSTM(3, return_sequences=True) for _ in "ab")])
+    stock.save_weights(tmp_path / "stock.weights.h5")
+    mixed = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(3, return_sequences=True), GatedLSTM(3)])
+    with pytest.raises(ValueError, match=r"expected the LSTMs of '/layers' to be all of one kind; received"):
+        load_weights(mixed, tmp_path / "stock.weights.h5")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no such file: .*none\.weights\.h5"):
+        load_weights(keras.Sequential([keras.Input((None, 3)), GatedLSTM(3)]), tmp_path / "none.weights.h5")
