@@ -194,9 +194,7 @@ class GatedLSTM(keras.layers.RNN):
         dropped = None
         if training and cell.recurrent_dropout:
             dropped = ops.stack(cell.get_recurrent_dropout_mask(h0))
-        cell.reset_dropout_mask()
-        cell.reset_recurrent_dropout_mask()
-        return recurrence(
+        gates = recurrence(
             z,
             h0,
             c0,
@@ -208,7 +206,22 @@ class GatedLSTM(keras.layers.RNN):
             unroll=self.unroll,
             last_only=last_only,
             outputs=Gates._fields if self.return_gates else {"c", "h", *self.gate_regularizer},
+            hidden=(lambda: self._hidden_by_keras(sequences, h0, c0, training)) if self._keras_is_fused() else None,
         )
+        cell.reset_dropout_mask()
+        cell.reset_recurrent_dropout_mask()
+        return gates
+
+    def _keras_is_fused(self):
+        """Whether Keras's cuDNN kernel can serve: it takes one dropout mask for all gates, and a bias."""
+        return self.cell.use_bias and not self.cell.recurrent_dropout and self.cell.implementation == 2
+
+    def _hidden_by_keras(self, sequences, h0, c0, training):
+        """h of all steps by `keras.layers.LSTM`, on a GPU its cuDNN kernel, with this very cell and its dropout."""
+        stock = keras.layers.LSTM(self.units, return_sequences=True, dtype=self.dtype_policy)
+        stock.cell = self.cell
+        stock.built = True
+        return stock(sequences, initial_state=[h0, c0], training=training)
 
     def _initial_state(self, sequences, initial_state):
         batch = sequences.shape[0]

@@ -26,7 +26,7 @@ from keras import ops
 
 from keras_lstm_gates.gates import Gates, step
 
-PATHS = ("portable", "compiled", "chunked")
+PATHS = ("portable", "compiled", "chunked", "cudnn")
 
 _path_in_use = contextvars.ContextVar("path_in_use", default="auto")
 
@@ -65,6 +65,7 @@ def recurrence(
     unroll=False,
     last_only=False,
     outputs=Gates._fields,
+    hidden=None,
     path=None,
 ):
     """The recurrence, given z = x W + b (batch, time, 4 * units).
@@ -76,6 +77,8 @@ def recurrence(
         unroll: unroll the steps in Python (needs a known number of steps).
         last_only: return only the last c and h, (batch, units); the other fields are None.
         outputs: names of the fields wanted; the others are None. Fewer cost less.
+        hidden: None, or a function without arguments that gives h (batch, time, units) by a kernel that hides its
+            gates; the "cudnn" path calls it.
         path: "auto" or one of `PATHS`; None for the one that `use_path` set, which is "auto" outside of it.
 
     Returns:
@@ -92,6 +95,9 @@ def recurrence(
         chunked: the same, compiled for a chunk of steps and run chunk after chunk, so that sequences of all lengths
             share one compilation. Taken when the number of steps is unknown (time=None in a graph). In eager mode
             every number of steps is known: force this path there if lengths vary.
+        cudnn: h by `hidden`, which is Keras's cuDNN kernel on a GPU, then every gate by `gates_from_hidden`. Taken
+            where TensorFlow sees a GPU, `hidden` is given and there is no mask. Its arithmetic is tested on a CPU; it
+            has not been timed.
         portable: ordinary operations and automatic differentiation: every backend, activation and order of
             gradient; the path to export. Taken on other backends, for other activations and with `unroll=True`.
 
@@ -116,9 +122,14 @@ def recurrence(
     if unknown:
         raise ValueError(f"Expected outputs among {Gates._fields}. Received: {sorted(unknown)}")
 
-    path = _choose(path or _path_in_use.get(), time, activation, recurrent_activation, unroll)
+    obstacles = _obstacles(activation, recurrent_activation, unroll)
+    path = _choose(path or _path_in_use.get(), obstacles, time, hidden is not None and mask is None)
     if last_only:
         outputs = ("c", "h")
+    if path == "cudnn":
+        gates = gates_from_hidden(z, hidden(), h0, c0, recurrent_kernel)
+        gates = [values[:, -1] for values in gates] if last_only else gates
+        return Gates(*(values if name in outputs else None for name, values in zip(Gates._fields, gates)))
     if path == "portable":
         gates = _portable(
             z,
@@ -142,9 +153,8 @@ def recurrence(
     return Gates(**(dict.fromkeys(Gates._fields) | dict(zip(wanted, values))))
 
 
-def _choose(path, time, activation, recurrent_activation, unroll):
-    if path != "auto" and path not in PATHS:
-        raise ValueError(f"Expected path to be 'auto' or one of {PATHS}. Received: path={path!r}")
+def _obstacles(activation, recurrent_activation, unroll):
+    """What keeps a written-out gradient or a fused kernel from serving these arguments."""
     obstacles = []
     if keras.backend.backend() != "tensorflow":
         obstacles.append(f"the TensorFlow backend, received keras.backend.backend()={keras.backend.backend()!r}")
@@ -154,13 +164,29 @@ def _choose(path, time, activation, recurrent_activation, unroll):
         obstacles.append(f"recurrent_activation=keras.activations.sigmoid, received {recurrent_activation!r}")
     if unroll:
         obstacles.append(f"unroll=False, received unroll={unroll!r}")
+    return obstacles
+
+
+def _choose(path, obstacles, time, fused_kernel_serves):
+    if path != "auto" and path not in PATHS:
+        raise ValueError(f"Expected path to be 'auto' or one of {PATHS}. Received: path={path!r}")
     if path == "auto":
         if obstacles:
             return "portable"
+        if fused_kernel_serves and _sees_gpu():
+            return "cudnn"
         return "chunked" if time is None else "compiled"
+    if path == "cudnn" and not fused_kernel_serves:
+        obstacles = [*obstacles, "a bias, no mask and no recurrent dropout, received another combination"]
     if path != "portable" and obstacles:
         raise ValueError(f"path={path!r} expected " + "; ".join(obstacles))
     return path
+
+
+def _sees_gpu():
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _expect(name, value, shape):
@@ -169,6 +195,59 @@ def _expect(name, value, shape):
     fits = len(received) == len(shape) and all(r is None or e is None or r == e for r, e in zip(received, shape))
     if not fits:
         raise ValueError(f"Expected {name} of shape {tuple(shape)}. Received: {name}.shape={received}")
+
+
+def gates_from_hidden(
+    z,
+    h,
+    h0,
+    c0,
+    recurrent_kernel,
+    *,
+    mask=None,
+    activation=keras.activations.tanh,
+    recurrent_activation=keras.activations.sigmoid,
+):
+    """Every gate of a sequence whose hidden states are known, by one matrix product and no loop over matrices.
+
+    A kernel that hides its gates (cuDNN on a GPU) gives h; then a_t = z_t + h_{t-1} R is known for all t at once, and
+    c_t = f_t c_{t-1} + i_t g_t is a linear recurrence, which an associative scan solves in log(time) passes.
+
+    Args:
+        z: float, (batch, time, 4 * units), x W + b.
+        h: float, (batch, time, units). What it holds at masked steps is not used.
+        h0, c0, recurrent_kernel, mask, activation, recurrent_activation: as in `recurrence`.
+
+    Returns:
+        `Gates`, each (batch, time, units), masked steps as in `recurrence`.
+    """
+    time = ops.arange(ops.shape(z)[1], dtype="int32")
+    real = ops.ones(ops.shape(z)[:2], "bool") if mask is None else ops.cast(mask, "bool")
+    # 1 + the last real step up to each step, 0 before the first: an index into the states with the first one in front.
+    last_real = _cumulative_max(ops.where(real, time + 1, 0))
+    before = ops.concatenate([ops.zeros_like(last_real[:, :1]), last_real[:, :-1]], axis=1)
+    h = ops.concatenate([h0[:, None], h], axis=1)
+    h_before = ops.take_along_axis(h, before[:, :, None], axis=1)
+    nothing = ops.zeros_like(z[..., : c0.shape[-1]])
+    gates = step(z + ops.matmul(h_before, recurrent_kernel), nothing, activation, recurrent_activation)
+    f, written = (
+        ops.where(real[:, :, None], value, at_masked) for value, at_masked in ((gates.f, 1.0), (gates.i * gates.g, 0.0))
+    )
+    f, written = ops.concatenate([f[:, :1] * 0 + 1, f], axis=1), ops.concatenate([c0[:, None], written], axis=1)
+    _, c = ops.associative_scan(
+        lambda early, late: (late[0] * early[0], late[0] * early[1] + late[1]), (f, written), axis=1
+    )
+
+    def repeated(values):
+        return ops.take_along_axis(values, last_real[:, :, None], axis=1)
+
+    first = ops.zeros_like(c[:, :1])
+    shown = (repeated(ops.concatenate([first, value], axis=1)) for value in gates[:4])
+    return Gates(*shown, c[:, 1:], repeated(h))
+
+
+def _cumulative_max(values):
+    return ops.associative_scan(ops.maximum, values, axis=1)
 
 
 # --- portable ---------------------------------------------------------------------------------------------------

@@ -12,11 +12,25 @@ def sigmoid(z):
     return 1.0 / (1.0 + np.exp(-z))
 
 
-def lstm(x, kernel, recurrent_kernel, bias=None, mask=None, h0=None, c0=None, tanh=np.tanh, sigmoid=sigmoid):
+def lstm(
+    x,
+    kernel,
+    recurrent_kernel,
+    bias=None,
+    mask=None,
+    h0=None,
+    c0=None,
+    tanh=np.tanh,
+    sigmoid=sigmoid,
+    dropout=None,
+    shows_state=False,
+):
     """The gates of a sequence by name, each (batch, time, units), sample by sample and step by step.
 
     x (batch, time, features); kernel (features, 4U); recurrent_kernel (U, 4U); bias (4U,); mask (batch, time), True =
-    a real step; h0, c0 (batch, U). A masked step repeats the last real step; before the first real step all are 0.
+    a real step; h0, c0 (batch, U); dropout (4, batch, U), what h_{t-1} is multiplied by on its way to each gate. A
+    masked step repeats the last real step; before the first real step all are 0, but with shows_state c and h are c0
+    and h0.
     """
     x, kernel, recurrent_kernel = (np.asarray(a, np.float64) for a in (x, kernel, recurrent_kernel))
     samples, steps, _ = x.shape
@@ -30,12 +44,15 @@ def lstm(x, kernel, recurrent_kernel, bias=None, mask=None, h0=None, c0=None, ta
         h = np.zeros(units) if h0 is None else np.asarray(h0[n], np.float64)
         c = np.zeros(units) if c0 is None else np.asarray(c0[n], np.float64)
         shown = dict.fromkeys("ifgoch", np.zeros(units))
+        if shows_state:
+            shown.update(c=c, h=h)
+        d_i, d_f, d_g, d_o = np.ones((4, units)) if dropout is None else dropout[:, n]
         for t in range(steps):
             if mask is None or mask[n, t]:
-                i = sigmoid(x[n, t] @ w_i + h @ r_i + b_i)
-                f = sigmoid(x[n, t] @ w_f + h @ r_f + b_f)
-                g = tanh(x[n, t] @ w_g + h @ r_g + b_g)
-                o = sigmoid(x[n, t] @ w_o + h @ r_o + b_o)
+                i = sigmoid(x[n, t] @ w_i + (d_i * h) @ r_i + b_i)
+                f = sigmoid(x[n, t] @ w_f + (d_f * h) @ r_f + b_f)
+                g = tanh(x[n, t] @ w_g + (d_g * h) @ r_g + b_g)
+                o = sigmoid(x[n, t] @ w_o + (d_o * h) @ r_o + b_o)
                 c = i * g + f * c
                 h = o * tanh(c)
                 shown = {"i": i, "f": f, "g": g, "o": o, "c": c, "h": h}

@@ -10,7 +10,8 @@ import keras_lstm_gates
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
     {"gates", "edge", "files", "weights"},
-    {"recurrence", "cell"},
+    {"recurrence_tensorflow", "cell"},
+    {"recurrence"},
     {"lstm"},
     {"bidirectional", "models", "exposing"},
     {"layers"},

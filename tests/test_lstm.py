@@ -12,6 +12,7 @@ from reference import lstm
 from keras_lstm_gates.cell import GateWeights
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers import GatedLSTM
+from keras_lstm_gates.recurrence import use_path
 
 BATCH, TIME, FEATURES, UNITS = 3, 5, 4, 2
 
@@ -132,6 +133,22 @@ def test_a_loss_on_any_gate_differentiates(name, mask):
         np.testing.assert_allclose(
             np.sum(gradient * direction), (at(step) - at(-step)) / (2 * step), rtol=1e-6, atol=1e-7
         )
+
+
+@pytest.mark.parametrize("arguments", [{}, {"dropout": 0.4, "seed": 3}])
+def test_gates_beside_a_kernel_that_hides_them(arguments):
+    """The cudnn path: h by `keras.layers.LSTM`, the gates recomputed; the same values and gradients."""
+    results = []
+    for path in ("compiled", "cudnn"):
+        _, ours = pair(dtype="float64", **arguments)
+        ours.set_weights([np.cos(np.arange(weight.size)).reshape(weight.shape) for weight in ours.get_weights()])
+        x = tf.constant(sequences(dtype="float64"))
+        with use_path(path), tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = ours(x, training=True)
+            loss = sum(tf.reduce_sum(tf.sin(3 * value)) for value in outputs.values())
+        results.append((outputs, tape.gradient(loss, [x, *(weight.value for weight in ours.trainable_variables)])))
+    keras.tree.map_structure(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-11), *results)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
