@@ -1,12 +1,13 @@
 # make demo   the main job on real data, end to end
 # make test   the tests
+# make bench  GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # Each makes the virtual environment .venv where there is none.
 
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test bench clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -15,6 +16,10 @@ test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m pytest -q
+
+bench: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --editable '.[bench]'
+	$(VENV)/bin/python benchmarks/bench_layer.py
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; this is " + sys.version.split()[0] + "; try make PYTHON=python3.11" if sys.version_info < (3, 10) else 0)'
