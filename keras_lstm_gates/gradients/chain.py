@@ -187,9 +187,7 @@ def _spectral(terms, probes, seed):
         return spectral(terms, seed=seed)
     time = terms[-1].factors[0].shape[1]
     # A step at a time: all matrices at once may not fit in memory.
-    return np.stack(
-        [largest_singular_value(sum(term.matrices(t) for term in terms)) for t in range(time)], axis=-1
-    )
+    return np.stack([largest_singular_value(sum(term.matrices(t) for term in terms)) for t in range(time)], axis=-1)
 
 
 def _state_jacobians(steps):

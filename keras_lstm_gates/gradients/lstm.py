@@ -1,10 +1,9 @@
 """An LSTM's steps, linearized: every factor of the chain rule through c_t and h_t, in float64."""
 
 import numpy as np
-from keras import ops
 
 from keras_lstm_gates.gradients.slopes import value, value_and_slope
-from keras_lstm_gates.gradients.terms import Term
+from keras_lstm_gates.gradients.terms import Term, dot
 
 
 class LSTMSteps:
@@ -30,10 +29,10 @@ class LSTMSteps:
         cell = recorded.layer.cell
         self.x, self.mask = recorded.x, recorded.mask
         self.units = units = cell.units
-        self.recurrent = ops.convert_to_numpy(cell.recurrent_kernel).astype("float64")
-        z = self.x @ ops.convert_to_numpy(cell.kernel).astype("float64")
+        self.recurrent = np.asarray(cell.recurrent_kernel, "float64")
+        z = self.x @ np.asarray(cell.kernel, "float64")
         if cell.bias is not None:
-            z += ops.convert_to_numpy(cell.bias).astype("float64")
+            z += np.asarray(cell.bias, "float64")
         self.h_before, c_before, c_after = (np.empty((*self.mask.shape, units)) for _ in range(3))
         h, c = recorded.initial
         for t in range(z.shape[1]):
@@ -83,12 +82,12 @@ class LSTMSteps:
         c = c + h * self.h_by_c[:, t]
         by_c = c[..., None, :] * self.c_by_z[:, t]
         z = np.concatenate([by_c.reshape(*c.shape[:-1], -1), h * self.h_by_z_o[:, t]], axis=-1) + asked_of_z
-        return (z @ self.recurrent.T + h * (1 - self.real[:, t]), c * self.direct[:, t]), z, z
+        return (dot(z, self.recurrent.T) + h * (1 - self.real[:, t]), c * self.direct[:, t]), z, z
 
     def chain_back(self, t, rows):
         """Row vectors by c_t (..., sample, unit) times dc_t/dc_{t-1}, the sum of the four terms."""
         z = (rows[..., None, :] * self.c_by_z[:, t]).reshape(*rows.shape[:-1], -1)
-        through = z @ self.recurrent[:, : 3 * self.units].T
+        through = dot(z, self.recurrent[:, : 3 * self.units].T)
         return rows * self.direct[:, t] + through * self.h_by_c_before[:, t]
 
     def recurrent_input(self, gate):

@@ -1,10 +1,9 @@
 """The steps of a plain RNN and of a GRU, linearized, for comparison with an LSTM's."""
 
 import numpy as np
-from keras import ops
 
 from keras_lstm_gates.gradients.slopes import value, value_and_slope
-from keras_lstm_gates.gradients.terms import Term
+from keras_lstm_gates.gradients.terms import Term, dot
 
 
 class SimpleRNNSteps:
@@ -26,10 +25,10 @@ class SimpleRNNSteps:
     def __init__(self, recorded):
         cell = recorded.layer.cell
         self.x, self.mask, self.units = recorded.x, recorded.mask, cell.units
-        self.recurrent = ops.convert_to_numpy(cell.recurrent_kernel).astype("float64")
-        z = self.x @ ops.convert_to_numpy(cell.kernel).astype("float64")
+        self.recurrent = np.asarray(cell.recurrent_kernel, "float64")
+        z = self.x @ np.asarray(cell.kernel, "float64")
         if cell.bias is not None:
-            z += ops.convert_to_numpy(cell.bias).astype("float64")
+            z += np.asarray(cell.bias, "float64")
         self.h_before = np.empty_like(z)
         (h,) = recorded.initial
         for t in range(z.shape[1]):
@@ -49,7 +48,7 @@ class SimpleRNNSteps:
         """Row vectors by h_t times the Jacobian of step t; see `LSTMSteps.back`."""
         (h,) = rows
         z = h * self.slope[:, t] + asked_of_z
-        return (z @ self.recurrent.T + h * self.direct[:, t],), z, z
+        return (dot(z, self.recurrent.T) + h * self.direct[:, t],), z, z
 
     def recurrent_input(self, gate):
         """What the recurrent kernel multiplies, (sample, time, unit)."""
@@ -80,11 +79,11 @@ class GRUSteps:
         cell = recorded.layer.cell
         self.x, self.mask, self.units = recorded.x, recorded.mask, cell.units
         self.reset_after = cell.reset_after
-        self.recurrent = ops.convert_to_numpy(cell.recurrent_kernel).astype("float64")
+        self.recurrent = np.asarray(cell.recurrent_kernel, "float64")
         self.R_z, self.R_r, self.R_k = np.split(self.recurrent, 3, axis=1)
-        bias = np.zeros(1) if cell.bias is None else ops.convert_to_numpy(cell.bias).astype("float64")
+        bias = np.zeros(1) if cell.bias is None else np.asarray(cell.bias, "float64")
         bias, recurrent_bias = bias if bias.ndim == 2 else (bias, np.zeros(3 * self.units))
-        from_x = self.x @ ops.convert_to_numpy(cell.kernel).astype("float64") + bias
+        from_x = self.x @ np.asarray(cell.kernel, "float64") + bias
         from_h = np.empty_like(from_x)
         self.h_before = np.empty((*self.mask.shape, self.units))
         (h,) = recorded.initial
@@ -95,7 +94,9 @@ class GRUSteps:
             if not self.reset_after:
                 from_h[:, t, 2 * self.units :] = (r * h) @ self.R_k
             k_from_h = from_h[:, t, 2 * self.units :]
-            k = value(cell.activation, from_x[:, t, 2 * self.units :] + (r * k_from_h if self.reset_after else k_from_h))
+            k = value(
+                cell.activation, from_x[:, t, 2 * self.units :] + (r * k_from_h if self.reset_after else k_from_h)
+            )
             h = np.where(self.mask[:, t, None], z * h + (1 - z) * k, h)
 
         gates, slopes = value_and_slope(cell.recurrent_activation, (from_x + from_h)[..., : 2 * self.units])
@@ -131,11 +132,11 @@ class GRUSteps:
         """Row vectors by h_t times the Jacobian of step t; see `LSTMSteps.back`."""
         (h,) = rows
         z, k = h * self.h_by_z[:, t], h * self.h_by_k[:, t]
-        reset = k if self.reset_after else k @ self.R_k.T
+        reset = k if self.reset_after else dot(k, self.R_k.T)
         r = reset * self.reset_by_z_r[:, t]
-        before = h * self.direct[:, t] + z @ self.R_z.T + r @ self.R_r.T
+        before = h * self.direct[:, t] + dot(z, self.R_z.T) + dot(r, self.R_r.T)
         through_k = k * self.r[:, t] if self.reset_after else k
-        before += through_k @ self.R_k.T if self.reset_after else reset * self.r[:, t]
+        before += dot(through_k, self.R_k.T) if self.reset_after else reset * self.r[:, t]
         return (before,), np.concatenate([z, r, k], axis=-1), np.concatenate([z, r, through_k], axis=-1)
 
     def recurrent_input(self, gate):

@@ -89,8 +89,7 @@ def _walk(back, rows, seen, mask, probes):
 
 def _direct(steps):
     """Of a product of diagonals both norms are exact and cheap."""
-    samples, time = steps.mask.shape
-    ones = np.ones((samples, 1, steps.units))
+    ones = np.ones((len(steps.mask), 1, steps.units))
     with np.errstate(over="ignore", under="ignore"):
         products = np.concatenate([ones, np.cumprod(steps.direct[:, ::-1], axis=1)], axis=1)
         return {"direct": np.stack([np.sqrt(np.sum(products**2, axis=-1)), np.abs(products).max(axis=-1)])}

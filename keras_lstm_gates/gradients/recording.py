@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+from keras_lstm_gates.cell import GatedLSTMCell
+
+CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
 
 
 class Recorded(NamedTuple):
@@ -45,7 +47,7 @@ def record(model, x, y=None, loss=None):
     Raises:
         ValueError: no graph, no recurrent layer, no loss for a given y, a loss without y, or an input not finite.
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "output_names") or not model.built:
+    if not _has_graph(model):
         raise ValueError(f"expected a built Functional or Sequential keras.Model; received {model!r}")
     if y is None and loss is not None:
         raise ValueError(f"expected targets y beside a loss; received y=None and loss={loss!r}")
@@ -61,7 +63,9 @@ def record(model, x, y=None, loss=None):
             f"received {model.name!r} with none"
         )
     before = {
-        name: [np.array(state) for state in layer.states] for name, layer in layers.items() if _is_stateful(layer)
+        name: [np.asarray(state).copy() for state in layer.states]
+        for name, layer in layers.items()
+        if _is_stateful(layer)
     }
     with tf.GradientTape() as tape:
         if y is not None:
@@ -109,15 +113,15 @@ def _walk(model):
             return note(layer.name, layer, args, kwargs)
         if isinstance(layer, keras.layers.Bidirectional) and _is_recurrent(layer.forward_layer):
             return _both_directions(layer, note, args, kwargs)
-        if isinstance(layer, keras.Model) and hasattr(layer, "output_names"):
-            inner = keras.Model(layer.inputs, layer.output)
+        if _has_graph(layer):
+            inner = keras.Model(layer.inputs, _output(layer))
             return walk(inner, input_tensors=keras.tree.flatten(args[0])).output
         return layer(*args, **kwargs)
 
     def walk(graph, **kwargs):
         return keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call, **kwargs)
 
-    walked = walk(keras.Model(model.inputs, {"own": model.output}))
+    walked = walk(keras.Model(model.inputs, {"own": _output(model)}))
     inputs = walked.inputs if len(walked.inputs) > 1 else walked.inputs[0]
     return keras.Model(inputs, {**walked.output, "layers": notes}), layers
 
@@ -175,8 +179,23 @@ _MERGES = {
 }
 
 
+def _has_graph(model):
+    if isinstance(model, keras.Sequential):
+        return model.built
+    return isinstance(model, keras.Model) and hasattr(model, "output_names")
+
+
+def _output(model):
+    return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+
+
 def _is_recurrent(layer):
-    return isinstance(layer, keras.layers.RNN) and isinstance(layer.cell, CELLS)
+    """Whether the layer runs one of the cells whose equations are known; a subclass may have equations of its own."""
+    if not isinstance(layer, keras.layers.RNN):
+        return False
+    kind = type(layer.cell)
+    own = [(kind.call, getattr(kind, "step", None)) == (cell.call, getattr(cell, "step", None)) for cell in CELLS]
+    return isinstance(layer.cell, CELLS) and any(own)
 
 
 def _is_stateful(layer):
@@ -192,7 +211,7 @@ def _named(outputs):
 
 def _energy(model, x, y, own, loss):
     if loss is not None:
-        model = keras.Model(model.inputs, model.output)
+        model = keras.Model(model.inputs, _output(model))
         model.compile(loss=loss)
     return model.compute_loss(x=x, y=y, y_pred=own, training=False) - sum(model.losses)
 

@@ -3,6 +3,11 @@
 import numpy as np
 
 
+def dot(rows, matrix):
+    """rows (..., n) times matrix (n, m), as one product: NumPy would make one of each leading index."""
+    return (rows.reshape(-1, rows.shape[-1]) @ matrix).reshape(*rows.shape[:-1], matrix.shape[-1])
+
+
 class Term:
     """A product of factors: diagonals (sample, time, unit) and matrices (unit, unit_from).
 
@@ -21,14 +26,14 @@ class Term:
         """Row vectors (sample, time, unit) times this term."""
         for factor in self.factors:
             factor = factor.astype(dtype, copy=False)
-            rows = rows * factor if factor.ndim == 3 else rows @ factor
+            rows = rows * factor if factor.ndim == 3 else dot(rows, factor)
         return rows
 
     def applied(self, columns, dtype=np.float64):
         """This term times column vectors (sample, time, unit_from)."""
         for factor in reversed(self.factors):
             factor = factor.astype(dtype, copy=False)
-            columns = columns * factor if factor.ndim == 3 else columns @ factor.T
+            columns = columns * factor if factor.ndim == 3 else dot(columns, factor.T)
         return columns
 
     def matrices(self, t):
@@ -57,7 +62,7 @@ class Term:
         """The sum of this term's entries times another's, (sample, time): a cheap way to Frobenius norms of sums."""
         if self._sandwich and other._sandwich:
             (left, block, right), (left2, block2, right2) = self.factors, other.factors
-            return np.einsum("ntu,ntu->nt", left * left2, (right * right2) @ (block * block2).T)
+            return np.einsum("ntu,ntu->nt", left * left2, dot(right * right2, (block * block2).T))
         if len(self.factors) == 1:
             return np.einsum("ntu,ntu->nt", self.factors[0], other.diagonal())
         if len(other.factors) == 1:

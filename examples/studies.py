@@ -1,0 +1,119 @@
+"""What the four studies share: a training that resumes where it was stopped, and the look of their figures."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.gradients import gradient_chain
+
+COLOURS = ("#0b3c8c", "#d1495b", "#2a9d6f", "#8a6fb0")
+
+
+def arguments(name, description):
+    """The command line of a study: --quick, --out and --minutes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small form of a few seconds, to see that all runs")
+    parser.add_argument("--out", type=Path, help=f"folder for results; resumes what it holds (runs/{name})")
+    parser.add_argument("--minutes", type=float, help="stop each training after this long; the same command goes on")
+    given = parser.parse_args()
+    given.out = given.out or Path("runs") / (f"{name}-quick" if given.quick else name)
+    given.out.mkdir(parents=True, exist_ok=True)
+    return given
+
+
+def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3, minutes=None, compiled=False):
+    """Train on fresh batches, measuring every few steps; resumes from the folder, to the same numbers.
+
+    Args:
+        name: str, of the files in the folder.
+        model: `keras.Model`.
+        batch: function of the step's number to (x, y); the number alone decides the batch.
+        loss: function (y, predictions) to a scalar tensor.
+        steps, every: int, how many steps, and how many between two measurements.
+        measure: function (model, step, recent) to a dict of plain data; recent holds the last batches' (y,
+            predictions before the update). `{"done": True}` ends the training.
+        folder: `Path`, for <name>.npz (weights and optimizer) and <name>.json (the measurements).
+        rate: float > 0, of Adam; gradients are clipped to a global norm of 1.
+        minutes: float, or None for no limit of time in this call.
+        compiled: bool, whether XLA compiles the step.
+
+    Returns:
+        dict: "history", the measurements, "seconds" and "step".
+    """
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *optimizer.variables]
+    state = {"history": [], "seconds": 0.0, "step": 0, "done": False}
+    weights_file, state_file = folder / f"{name}.npz", folder / f"{name}.json"
+    if state_file.exists():
+        state = json.loads(state_file.read_text())
+        with np.load(weights_file) as saved:
+            for place, variable in enumerate(variables):
+                variable.assign(saved[f"v{place}"])
+
+    @tf.function(jit_compile=compiled)
+    def update(x, y):
+        with tf.GradientTape() as tape:
+            predictions = model(x, training=True)
+            value = loss(y, predictions)
+        gradients = tape.gradient(value, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return value, predictions
+
+    def note(recent):
+        state["history"].append({"step": state["step"], **measure(model, state["step"], recent)})
+        state["done"] = state["history"][-1].pop("done", False)
+
+    if not state["history"]:
+        note([])
+    began, before, recent = time.perf_counter(), state["seconds"], []
+    while state["step"] < steps and not state["done"]:
+        x, y = batch(state["step"])
+        _, predictions = update(tf.constant(x), tf.constant(y))
+        recent.append((y, predictions))
+        state["step"] += 1
+        if state["step"] % every == 0:
+            recent = [(y, np.asarray(predictions)) for y, predictions in recent]
+            note(recent)
+            recent = []
+            state["seconds"] = round(before + time.perf_counter() - began, 1)
+            with replaced_when_whole(weights_file) as temporary, temporary.open("wb") as file:
+                np.savez(file, **{f"v{place}": np.asarray(variable) for place, variable in enumerate(variables)})
+            with replaced_when_whole(state_file) as temporary:
+                temporary.write_text(json.dumps(state))
+            shown = {key: round(value, 5) for key, value in state["history"][-1].items() if isinstance(value, float)}
+            print(f"{name}: step {state['step']}, {state['seconds']:.0f} s, {shown}", flush=True)
+            if minutes is not None and time.perf_counter() - began > 60 * minutes:
+                break
+    return state
+
+
+def lag_profile(model, x, layer):
+    """The gain of the gradient over each lag along all routes, relative to lag 0: the median over the samples."""
+    found = gradient_chain(model, x, layer=layer, norms="estimated", probes=64)["product_frobenius"].sel(path="full")
+    with np.errstate(all="ignore"):
+        return [float(f"{value:.4g}") for value in (found / found.isel(lag=0)).median("sample").values]
+
+
+def save(folder, results, figure):
+    """Write results.json and figure.png."""
+    with replaced_when_whole(folder / "results.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=1) + "\n")
+    with replaced_when_whole(folder / "figure.png") as temporary:
+        figure.savefig(temporary, dpi=130)
+    print(f"wrote {folder}/results.json and {folder}/figure.png")
+
+
+def plain_axes(axes, title, xlabel, ylabel):
+    """Title to the left, labels, and no frame where there is no axis."""
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
