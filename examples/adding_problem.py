@@ -1,6 +1,6 @@
 """Study 1, vanishing and exploding: a plain RNN and an LSTM on the adding problem.
 
-    python examples/adding_problem.py            LSTM and SimpleRNN at T = 100, then 500; some hours; resumes
+    python examples/adding_problem.py            T = 100, then 500; an hour or more; resumes
     python examples/adding_problem.py --quick    T = 20, a few steps
 
 Each step of a sequence is a value in [-1, 1] and a marker. Two values are marked by 1, one among the first ten steps,
@@ -16,9 +16,10 @@ two blocks of two cells without.
 import keras
 import numpy as np
 from matplotlib.figure import Figure
-from studies import COLOURS, arguments, lag_profile, plain_axes, save, train
+from studies import COLOURS, arguments, lag_profile, plain_axes, recurrent, save, train
 
 BATCH = 50
+KINDS = ("LSTM", "SimpleRNN", "LSTM, forget bias 1")
 
 
 def sequences(seed, count, length):
@@ -43,8 +44,8 @@ def build(kind, length, units):
     """One recurrent layer and a linear read-out of its last hidden state."""
     keras.utils.set_random_seed(1)
     inputs = keras.Input((length, 2))
-    layer = {"LSTM": keras.layers.LSTM, "SimpleRNN": keras.layers.SimpleRNN}[kind](units, name="memory")
-    return keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)), name=kind)
+    layer, compiled = recurrent(kind, length, units)
+    return keras.Model(inputs, keras.layers.Dense(1)(layer(inputs))), compiled
 
 
 def study(kind, length, folder, *, steps, every, units, minutes):
@@ -52,14 +53,14 @@ def study(kind, length, folder, *, steps, every, units, minutes):
     probe = sequences([7, length], 8, length)[0]
 
     def measure(model, step, recent):
-        found = {"lag_profile": lag_profile(model, probe, "memory")}
+        found = {"lag_profile": lag_profile(model, probe)}
         if recent:
             errors = np.concatenate([np.abs(y - predictions)[:, 0] for y, predictions in recent])[-2000:]
             found |= {"error": float(errors.mean()), "wrong_of_1000": float(1000 * np.mean(errors >= 0.04))}
             found["done"] = bool(len(errors) >= 2000 and errors.mean() < 0.01 and errors.max() < 0.04)
         return found
 
-    model = build(kind, length, units)
+    model, compiled = build(kind, length, units)
     state = train(
         f"{kind}-{length}",
         model,
@@ -71,7 +72,7 @@ def study(kind, length, folder, *, steps, every, units, minutes):
         folder=folder,
         rate=2e-3,
         minutes=minutes,
-        compiled=kind == "SimpleRNN",
+        compiled=compiled,
     )
     x, y = sequences([2, length], 2560, length)
     errors = np.abs(model.predict(x, batch_size=256, verbose=0) - y)[:, 0]
@@ -91,8 +92,8 @@ def study(kind, length, folder, *, steps, every, units, minutes):
 def draw(results):
     """Learning curves, then for each model and length the lag profile before, during and after training."""
     lengths = sorted({one["length"] for one in results})
-    figure = Figure(figsize=(11, 3.4 * len(lengths)), layout="constrained")
-    rows = figure.subplots(len(lengths), 3, squeeze=False)
+    figure = Figure(figsize=(13, 3.2 * len(lengths)), layout="constrained")
+    rows = figure.subplots(len(lengths), 4, squeeze=False)
     for row, length in zip(rows, lengths, strict=True):
         here = [one for one in results if one["length"] == length]
         for one, colour in zip(here, COLOURS, strict=False):
@@ -114,10 +115,10 @@ def draw(results):
             axes.axhline(1e-3, color="0.5", linewidth=0.8)
             axes.set_ylim(1e-9, 1e3)
             axes.legend(frameon=False, fontsize=8)
-            state = "dc" if one["kind"] == "LSTM" else "dh"
+            state = "dh" if one["kind"] == "SimpleRNN" else "dc"
             plain_axes(
                 axes,
-                f"{one['kind']}: gradient over the lag",
+                f"{one['kind']}: gradient",
                 "lag in steps, back from the last",
                 f"gain of ${state}_T/{state}_{{T-lag}}$",
             )
@@ -128,10 +129,10 @@ def main():
     """Run the study."""
     given = arguments("adding_problem", __doc__)
     if given.quick:
-        plan = [("LSTM", 20, 40), ("SimpleRNN", 20, 40)]
+        plan = [(kind, 20, 40) for kind in KINDS]
         options = {"every": 20, "units": 8}
     else:
-        plan = [("LSTM", 100, 12000), ("SimpleRNN", 100, 12000), ("LSTM", 500, 12000), ("SimpleRNN", 500, 12000)]
+        plan = [(kind, length, 12000) for length in (100, 500) for kind in KINDS]
         options = {"every": 200, "units": 64}
     results = []
     for kind, length, steps in plan:

@@ -1,6 +1,6 @@
 """Study 3, the copy task: ten symbols to be repeated after T blanks, with three ways to start the forget gate.
 
-    python examples/copy_task.py            T = 100, forget bias 0, 1 and ChronoBias; an hour or more; resumes
+    python examples/copy_task.py            T = 50, forget bias 0, 1 and ChronoBias; half an hour or more; resumes
     python examples/copy_task.py --quick    T = 10, a few steps
 
 Input: 10 symbols out of 8, T - 1 blanks, a mark that asks for them, 10 blanks: T + 20 steps. Target: blanks for
@@ -54,7 +54,7 @@ def study(start, length, folder, *, steps, every, units, minutes):
     probe = sequences([7, length], 4, length)[0]
 
     def measure(model, step, recent):
-        found = {"lag_profile": lag_profile(model, probe, "memory")}
+        found = {"lag_profile": lag_profile(model, probe)}
         if recent:
             found["loss"] = float(np.mean([cross_entropy(y, logits) for y, logits in recent]))
             right = [logits[:, -10:].argmax(-1) == y[:, -10:] for y, logits in recent]
@@ -122,7 +122,7 @@ def draw(results):
 def main():
     """Run the study."""
     given = arguments("copy_task", __doc__)
-    length, steps, every, units = (10, 20, 10, 8) if given.quick else (100, 20000, 100, 64)
+    length, steps, every, units = (10, 20, 10, 8) if given.quick else (50, 20000, 100, 64)
     results = []
     for start in ("bias 0", "bias 1", "chrono"):
         options = {"steps": steps, "every": every, "units": units, "minutes": given.minutes}

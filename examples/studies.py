@@ -10,9 +10,23 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates.files import replaced_when_whole
-from keras_lstm_gates.gradients import gradient_chain
+from keras_lstm_gates.gradients import lag_gains
+from keras_lstm_gates.initializers import ChronoBias
 
 COLOURS = ("#0b3c8c", "#d1495b", "#2a9d6f", "#8a6fb0")
+
+
+def recurrent(kind, length, units):
+    """A layer "memory" that returns its last h, and whether XLA should compile its training.
+
+    "LSTM"                 starts to forget after 1 to `length` steps; the LSTM of 1997 had no forget gate, so f = 1
+    "LSTM, forget bias 1"  Keras's default: f = 0.73 at the start
+    "SimpleRNN"            Keras's default: an orthogonal recurrent kernel
+    """
+    if kind == "SimpleRNN":
+        return keras.layers.SimpleRNN(units, name="memory"), True
+    start = {"bias_initializer": ChronoBias(length, seed=1), "unit_forget_bias": False} if kind == "LSTM" else {}
+    return keras.layers.LSTM(units, name="memory", **start), False
 
 
 def arguments(name, description):
@@ -50,7 +64,8 @@ def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3,
     optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
     state = {"history": [], "seconds": 0.0, "step": 0, "done": False}
-    weights_file, state_file = folder / f"{name}.npz", folder / f"{name}.json"
+    stem = name.replace(",", "").replace(" ", "-")
+    weights_file, state_file = folder / f"{stem}.npz", folder / f"{stem}.json"
     if state_file.exists():
         state = json.loads(state_file.read_text())
         with np.load(weights_file) as saved:
@@ -94,11 +109,9 @@ def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3,
     return state
 
 
-def lag_profile(model, x, layer):
-    """The gain of the gradient over each lag along all routes, relative to lag 0: the median over the samples."""
-    found = gradient_chain(model, x, layer=layer, norms="estimated", probes=64)["product_frobenius"].sel(path="full")
-    with np.errstate(all="ignore"):
-        return [float(f"{value:.4g}") for value in (found / found.isel(lag=0)).median("sample").values]
+def lag_profile(model, x):
+    """The gain of the gradient of the layer "memory" over each lag, as plain data."""
+    return [float(f"{value:.4g}") for value in lag_gains(model, x, probes=64)["memory"]]
 
 
 def save(folder, results, figure):

@@ -10,13 +10,13 @@ training sequences all correct; then 2560 new ones are tested.
 
 Source: Hochreiter & Schmidhuber 1997, Long short-term memory, experiment 6a. Here the length is T, not 100 to 110;
 softmax and cross-entropy stand for sigmoid outputs and squared error; batches of 50 and Adam for single sequences and
-a rate of 0.5; 32 units for two blocks of two cells.
+a rate of 0.5; 32 units for two blocks of two cells. "LSTM" starts with `ChronoBias(T)`, close to the f = 1 of 1997.
 """
 
 import keras
 import numpy as np
 from matplotlib.figure import Figure
-from studies import COLOURS, arguments, lag_profile, plain_axes, save, train
+from studies import COLOURS, arguments, lag_profile, plain_axes, recurrent, save, train
 
 BATCH = 50
 SYMBOLS = "EBabcdXY"
@@ -39,8 +39,8 @@ def build(kind, length, units):
     """One recurrent layer and a softmax over its last hidden state."""
     keras.utils.set_random_seed(1)
     inputs = keras.Input((length, len(SYMBOLS)))
-    layer = {"LSTM": keras.layers.LSTM, "SimpleRNN": keras.layers.SimpleRNN}[kind](units, name="memory")
-    return keras.Model(inputs, keras.layers.Dense(4, "softmax")(layer(inputs)), name=kind)
+    layer, compiled = recurrent(kind, length, units)
+    return keras.Model(inputs, keras.layers.Dense(4, "softmax")(layer(inputs))), compiled
 
 
 def study(kind, length, folder, *, steps, every, units, minutes):
@@ -48,7 +48,7 @@ def study(kind, length, folder, *, steps, every, units, minutes):
     probe = sequences([7, length], 8, length)[0]
 
     def measure(model, step, recent):
-        found = {"lag_profile": lag_profile(model, probe, "memory")}
+        found = {"lag_profile": lag_profile(model, probe)}
         if recent:
             errors = np.concatenate([np.abs(y - predictions) for y, predictions in recent])[-2000:]
             wrong = errors.max(axis=1) >= 0.3
@@ -56,7 +56,7 @@ def study(kind, length, folder, *, steps, every, units, minutes):
             found["done"] = bool(len(errors) >= 2000 and errors.mean() < 0.1 and not wrong.any())
         return found
 
-    model = build(kind, length, units)
+    model, compiled = build(kind, length, units)
     state = train(
         f"{kind}-{length}",
         model,
@@ -68,7 +68,7 @@ def study(kind, length, folder, *, steps, every, units, minutes):
         folder=folder,
         rate=2e-3,
         minutes=minutes,
-        compiled=kind == "SimpleRNN",
+        compiled=compiled,
     )
     x, y = sequences([2, length], 2560, length)
     errors = np.abs(model.predict(x, batch_size=256, verbose=0) - y).max(axis=1)

@@ -1,6 +1,6 @@
 """Study 4, what the zero mean of the input modulation gate buys: g with tanh against g with a sigmoid.
 
-    python examples/zero_mean_g.py            adding problem, T = 50, five seeds of each; minutes; resumes
+    python examples/zero_mean_g.py            adding problem, T = 50, four seeds of each; minutes; resumes
     python examples/zero_mean_g.py --quick    T = 20, two seeds, a few steps
 
 Everything else is the same: the equations, the initial weights and their seeds, the batches, the optimizer. With tanh,
@@ -100,7 +100,7 @@ def draw(results):
 def main():
     """Run the study."""
     given = arguments("zero_mean_g", __doc__)
-    length, steps, every, units, seeds = (20, 20, 10, 8, 2) if given.quick else (50, 3000, 50, 32, 5)
+    length, steps, every, units, seeds = (20, 20, 10, 8, 2) if given.quick else (50, 1500, 50, 32, 4)
     results = []
     for seed in range(seeds):
         for modulation in ("tanh", "sigmoid"):

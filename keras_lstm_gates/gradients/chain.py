@@ -10,6 +10,7 @@ from keras_lstm_gates.gradients.plain import GRUSteps, SimpleRNNSteps
 from keras_lstm_gates.gradients.products import profiles
 from keras_lstm_gates.gradients.recording import record
 from keras_lstm_gates.gradients.terms import LANCZOS_ERROR, frobenius, largest_singular_value, spectral
+from keras_lstm_gates.gradients.verdicts import profile
 
 EXACT_UP_TO = 64
 """Units up to which norms="auto" computes every norm exactly."""
@@ -126,6 +127,25 @@ def compare(models, x, y=None, loss=None, **options):
         models = dict(zip(names, models, strict=True))
     trees = {name: gradient_chain(model, x, y, loss, **options) for name, model in models.items()}
     return xr.DataTree(name="models", children=trees)
+
+
+def lag_gains(model, x, probes=32, seed=0):
+    """Of each layer only the gain of its gradient over the lags: cheap enough for every epoch.
+
+    Args:
+        model, x, probes, seed: see `gradient_chain`.
+
+    Returns:
+        dict of float64 arrays (lag,) by the layer's name: the Frobenius norm of the product along all routes, relative
+        to lag 0, the median over the samples; estimated by random probes.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((12, 1)), keras.layers.LSTM(4, name="lstm")])
+        >>> lag_gains(model, np.zeros((2, 12, 1)))["lstm"].shape
+        (13,)
+    """
+    recorded, _ = record(model, x)
+    return {one.name: profile(profiles(steps_of(one), probes, seed)[0]["full"]) for one in recorded}
 
 
 def steps_of(recorded):

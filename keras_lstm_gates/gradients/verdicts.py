@@ -62,7 +62,10 @@ def verdict(tree):
         >>> print(*verdict(gradient_chain(model, np.zeros((1, 30, 1)))))
         plain, layer rnn: below 1e-03 of its start from lag 10 on (9.31e-10 at lag 30)
     """
-    return [_of(model, node) for model, node in layers_of(tree)]
+    return [
+        judged(model, node.attrs["layer"], profile(node["product_frobenius"].sel(path="full")))
+        for model, node in layers_of(tree)
+    ]
 
 
 def layers_of(tree):
@@ -75,22 +78,25 @@ def layers_of(tree):
     return found
 
 
-def profile(node, path="full"):
-    """The gain over each lag along a path, (lag,): the median over the samples that are that long, lag 0 = 1."""
-    norms = node["product_frobenius"].sel(path=path)
-    relative = (norms / norms.isel(lag=0)).values
-    relative = relative[:, ~np.isnan(relative).all(axis=0)]
-    return np.nanmedian(relative, axis=0)
+def profile(norms):
+    """The gain over each lag, (lag,): the median over the samples that are that long, relative to lag 0.
+
+    Args:
+        norms: float, (sample, lag), norms of products; NaN beyond a sample's first step.
+    """
+    norms = np.asarray(norms)
+    relative = norms / norms[:, :1]
+    return np.nanmedian(relative[:, ~np.isnan(relative).all(axis=0)], axis=0)
 
 
-def _of(model, node):
-    gain = profile(node)
+def judged(model, layer, gain):
+    """The `Verdict` on a gain over the lags, (lag,)."""
     lost, grown = gain < VANISHED, gain > EXPLODED
     # Below for good: a product may pass through a small norm and grow again.
     above = np.flatnonzero(~lost)[-1] if (~lost).any() else -1
     return Verdict(
         model,
-        node.attrs["layer"],
+        layer,
         int(above + 1) if lost[-1] else None,
         int(np.argmax(grown)) if grown.any() else None,
         len(gain) - 1,
