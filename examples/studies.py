@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.ticker import EngFormatter
 
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.gradients import lag_gains
@@ -64,7 +65,7 @@ def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3,
     optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
     state = {"history": [], "seconds": 0.0, "step": 0, "done": False}
-    stem = name.replace(",", "").replace(" ", "-")
+    stem = name.replace(",", "").replace("/", "").replace(" ", "-")
     weights_file, state_file = folder / f"{stem}.npz", folder / f"{stem}.json"
     if state_file.exists():
         state = json.loads(state_file.read_text())
@@ -128,5 +129,7 @@ def plain_axes(axes, title, xlabel, ylabel):
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
+    if xlabel == "training sequences":
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)

@@ -148,9 +148,9 @@ def gradients(
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
     from rich.console import Console
 
-    from keras_lstm_gates import plots, tracing
+    from keras_lstm_gates import plots
     from keras_lstm_gates.files import replaced_when_whole
-    from keras_lstm_gates.gradients import compare, verdict
+    from keras_lstm_gates.gradients import compare, save, verdict
     from keras_lstm_gates.terminal import files_table
 
     *files, data = models
@@ -167,7 +167,7 @@ def gradients(
         tree = compare(loaded, sequences)
     figure = plots.gradient_chain(tree, layer=layer)
     folder = _new_folder(Path("runs"), "gradients") if out is None else _empty_folder(out)
-    tracing.save(tree, folder / "gradients.zarr")
+    save(tree, folder / "gradients.zarr")
     with replaced_when_whole(folder / "gradients.png") as temporary:
         figure.savefig(temporary, dpi=130)
     for found in verdict(tree):

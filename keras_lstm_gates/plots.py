@@ -108,8 +108,8 @@ _TERM_STYLES = {
 }
 _PATH_STYLES = {
     "direct": ("#0b3c8c", "-", "direct: the product of f alone"),
-    "chain": ("#2a9d6f", "--", "chain: the product of $dc_t/dc_{t-1}$"),
     "full": ("#d1495b", "-", "full: all routes, through o too"),
+    "chain": ("#111111", "--", "chain: the product of $dc_t/dc_{t-1}$"),
     "state": ("#777777", ":", "state: the whole Jacobian of (h, c)"),
 }
 _MODEL_COLOURS = ("#0b3c8c", "#d1495b", "#2a9d6f", "#e0a030", "#8a6fb0")
@@ -150,17 +150,18 @@ def gradient_chain(tree, layer=None, title=None):
         colour, line, width = _TERM_STYLES[name]
         # A masked step has no terms, and up to a sequence's first real one no gate has been passed yet.
         norms = node["spectral"].sel(term=name).where(node["mask"]).values[:, real]
-        if name == "direct" and node.attrs["kind"] == "SimpleRNN":
+        if not (norms[~np.isnan(norms)] > 0).any():
             continue
         label = {"sum": f"sum: $d{state}_t/d{state}_{{t-1}}$", "direct": "direct"}.get(name, f"through {name}")
         _median_and_quartiles(terms, times[real], norms, colour, line, label, width)
     terms.set_ylim(bottom=0)
     _label(terms, f"Terms of $d{state}_t/d{state}_{{t-1}}$", "time step", "spectral norm")
 
-    for name in node["path"].values:
-        colour, line, label = _PATH_STYLES[name]
-        if state == "h" and name == "direct":
-            label = "direct: the product of z alone"
+    for name, (colour, line, label) in _PATH_STYLES.items():
+        if name not in node["path"].values:
+            continue
+        if state == "h":
+            label = {"direct": "direct: the product of z alone", "full": "full: all routes"}[name]
         _gain(paths, node["product_frobenius"].sel(path=name).values, colour, line, label)
     _label(paths, "Products over the lag", "lag in steps, back from the last", "gain, relative to lag 0")
 
@@ -175,7 +176,9 @@ def gradient_chain(tree, layer=None, title=None):
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, 1e-12), min(max(high, 2.0), 1e6))
         axes.axhline(1e-3, color="0.5", linewidth=0.8)
-        axes.annotate("1e-3", (1, 1e-3), xycoords=("axes fraction", "data"), fontsize=8, color="0.4", ha="right")
+        axes.annotate(
+            "$10^{-3}$", (0.01, 1e-3), xycoords=("axes fraction", "data"), fontsize=8, color="0.4", va="bottom"
+        )
     figure.suptitle(title or f"Gradient chain of layer {node.attrs['layer']!r}, model {model!r}", fontsize=12)
     return figure
 

@@ -1,7 +1,17 @@
 """The gradient chain, exact: why an LSTM's gradient survives, term by term."""
 
-from keras_lstm_gates.gradients.chain import compare, gradient_chain, lag_gains
+from keras_lstm_gates.gradients.chain import compare, gradient_chain, lag_gains, save
 from keras_lstm_gates.gradients.monitor import GradientMonitor
 from keras_lstm_gates.gradients.verdicts import Verdict, layers_of, profile, verdict
 
-__all__ = ["GradientMonitor", "Verdict", "compare", "gradient_chain", "lag_gains", "layers_of", "profile", "verdict"]
+__all__ = [
+    "GradientMonitor",
+    "Verdict",
+    "compare",
+    "gradient_chain",
+    "lag_gains",
+    "layers_of",
+    "profile",
+    "save",
+    "verdict",
+]

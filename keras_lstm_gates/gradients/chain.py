@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import xarray as xr
 
+from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.gradients.contributions import contributions
 from keras_lstm_gates.gradients.lstm import LSTMSteps
 from keras_lstm_gates.gradients.plain import GRUSteps, SimpleRNNSteps
@@ -146,6 +147,13 @@ def lag_gains(model, x, probes=32, seed=0):
     """
     recorded, _ = record(model, x)
     return {one.name: profile(profiles(steps_of(one), probes, seed)[0]["full"]) for one in recorded}
+
+
+def save(tree, path):
+    """Write a tree as a Zarr store, whole or not at all; `xarray.open_datatree(path, engine="zarr")` reads it."""
+    with replaced_when_whole(path) as temporary:
+        # Format 3 has no settled form for the names along the axes.
+        tree.to_zarr(temporary, consolidated=False, zarr_format=2)
 
 
 def steps_of(recorded):
