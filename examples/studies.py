@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import time
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3,
     optimizer.build(model.trainable_variables)
     variables = [*model.variables, *optimizer.variables]
     state = {"history": [], "seconds": 0.0, "step": 0, "done": False}
-    stem = name.replace(",", "").replace("/", "").replace(" ", "-")
+    stem = re.sub("[^A-Za-z0-9_]+", "-", name).strip("-")
     weights_file, state_file = folder / f"{stem}.npz", folder / f"{stem}.json"
     if state_file.exists():
         state = json.loads(state_file.read_text())

@@ -1,12 +1,13 @@
-"""Study 4, what the zero mean of the input modulation gate buys: g with tanh, with a sigmoid, and with a sigmoid less 1/2.
+"""Study 4, what the zero mean of the input modulation gate buys: g with tanh against g with a sigmoid.
 
     python examples/zero_mean_g.py            adding problem, T = 50, four seeds of each; minutes; resumes
     python examples/zero_mean_g.py --quick    T = 20, two seeds, a few steps
 
 Everything else is the same: the equations, the initial weights and their seeds, the batches, the optimizer. With tanh,
 g is around 0 at the start and writes as much up as down; with a sigmoid it is around 1/2, every step writes upwards,
-and c drifts until tanh(c) is flat. The drift, the mean of |c_T| at the last step, is measured too. A sigmoid differs from
-tanh in its slope as well, so "sigmoid - 1/2" is the control: the sigmoid in all but its mean.
+and c drifts until tanh(c) is flat. The drift, the mean of |c_T| at the last step, is measured too. A sigmoid
+differs from tanh in its slope as well, 1/4 at z = 0, so there are two controls: "sigmoid - 1/2", the sigmoid in all but
+its mean, and "sigmoid(4z)", with the mean of the sigmoid and the slope of tanh.
 """
 
 import adding_problem
@@ -17,7 +18,12 @@ from matplotlib.figure import Figure
 from studies import COLOURS, arguments, plain_axes, save, train
 
 BATCH = 50
-MODULATIONS = {"tanh": ops.tanh, "sigmoid": ops.sigmoid, "sigmoid - 1/2": lambda z: ops.sigmoid(z) - 0.5}
+MODULATIONS = {
+    "tanh": ops.tanh,
+    "sigmoid": ops.sigmoid,
+    "sigmoid - 1/2": lambda z: ops.sigmoid(z) - 0.5,
+    "sigmoid(4z)": lambda z: ops.sigmoid(4 * z),
+}
 
 
 class ModulatedLSTMCell(keras.layers.LSTMCell):
@@ -76,7 +82,7 @@ def draw(results):
     """Learning curves, median and range over the seeds, and the drift of the cell state."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for modulation, colour, style in zip(MODULATIONS, COLOURS, ("-", "--", "-."), strict=False):
+    for modulation, colour, style in zip(MODULATIONS, COLOURS, ("-", "--", "-.", ":"), strict=True):
         runs = [one["history"] for one in results if one["modulation"] == modulation]
         shortest = min(len(run) for run in runs)
         for axes, key in ((left, "squared_error"), (right, "mean_abs_c")):

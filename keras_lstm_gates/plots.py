@@ -175,10 +175,10 @@ def gradient_chain(tree, layer=None, title=None):
         axes.set_yscale("log")
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, 1e-12), min(max(high, 2.0), 1e6))
-        axes.axhline(1e-3, color="0.5", linewidth=0.8)
-        axes.annotate(
-            "$10^{-3}$", (0.01, 1e-3), xycoords=("axes fraction", "data"), fontsize=8, color="0.4", va="bottom"
-        )
+        if low < 1e-3:
+            axes.axhline(1e-3, color="0.5", linewidth=0.8)
+            place = {"xycoords": ("axes fraction", "data"), "va": "bottom"}
+            axes.annotate("$10^{-3}$", (0.01, 1e-3), fontsize=8, color="0.4", **place)
     figure.suptitle(title or f"Gradient chain of layer {node.attrs['layer']!r}, model {model!r}", fontsize=12)
     return figure
 

@@ -8,6 +8,7 @@ import xarray as xr
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from keras_lstm_gates.bidirectional import Bidirectional
 from keras_lstm_gates.cell import GatedLSTMCell
 from keras_lstm_gates.gradients import compare, gradient_chain, verdict
 from keras_lstm_gates.gradients.chain import steps_of
@@ -258,6 +259,23 @@ def test_a_loss_on_gates_and_states_is_told_apart():
     for name, weight in zip("WRb", layer.weights, strict=True):
         mine = np.concatenate(list(node[f"dE_d{name}"].sum("time").values), axis=-1)
         close(mine, expected[weight.path], 1e-10)
+
+
+def test_a_loss_on_the_gates_of_both_directions():
+    inputs = keras.Input((4, 2))
+    layer = Bidirectional(GatedLSTM(3, return_gates=True, return_sequences=True), name="both")
+    out = layer(keras.layers.Masking()(inputs))
+    assert len(out) == 13
+    parts = [keras.ops.reshape(value, (-1, 4 * value.shape[-1])) for value in out.values()]
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.ops.concatenate(parts, axis=-1)))
+    x, y = sequences(3, 2, 4, features=2), np.ones((2, 1))
+    tree = gradient_chain(model, x, y, "mse", full=True)
+    expected = training_gradients(model, x, y, "mse")
+    for direction in ("forward", "backward"):
+        weights = getattr(layer, f"{direction}_layer").weights
+        for name, weight in zip("WRb", weights, strict=True):
+            mine = np.concatenate(list(tree[f"both/{direction}"][f"dE_d{name}"].sum("time").values), axis=-1)
+            close(mine, expected[weight.path], 1e-10)
 
 
 def test_dE_dh_and_dE_dc_are_those_of_moved_states():

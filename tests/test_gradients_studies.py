@@ -64,7 +64,7 @@ def test_the_quick_form_runs_and_resumes(name, tmp_path):
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "wrote" in ended.stdout
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results) == {"adding_problem": 3, "temporal_order": 2, "copy_task": 3, "zero_mean_g": 6}[name]
+    assert len(results) == {"adding_problem": 3, "temporal_order": 2, "copy_task": 3, "zero_mean_g": 8}[name]
     for one in results:
         assert [point["step"] for point in one["history"]] in ([0, 20, 40], [0, 10, 20])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates.cell import GatedLSTMCell
+from keras_lstm_gates.gates import Gates
 
 CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
 
@@ -139,16 +140,33 @@ def _both_directions(layer, note, args, kwargs):
     results = [
         note(f"{layer.name}/{name}", one, (sequence,), {**given, **initial}) for name, one, initial in directions
     ]
+    if isinstance(results[0], dict):
+        return _with_gates(layer, *results)
     final = []
     if layer.return_state:
         final = [state for result in results for state in result[1:]]
         results = [result[0] for result in results]
-    if layer.return_sequences:
-        results[1] = _Reversed()(results[1])
+    merged = _merged(layer, *results)
     if layer.merge_mode is None:
-        return [*results, *final]
-    merged = _MERGES[layer.merge_mode]()(results)
+        return [*merged, *final]
     return [merged, *final] if final else merged
+
+
+def _with_gates(layer, forward, backward):
+    """The dict of `keras_lstm_gates.bidirectional.Bidirectional`."""
+    named = {"output": _merged(layer, forward["output"], backward["output"])}
+    for direction, values in (("forward", forward), ("backward", backward)):
+        for name, value in values.items():
+            if name != "output":
+                turned = direction == "backward" and name in Gates._fields
+                named[f"{direction}/{name}"] = _Reversed()(value) if turned else value
+    return named
+
+
+def _merged(layer, forward, backward):
+    if layer.return_sequences:
+        backward = _Reversed()(backward)
+    return (forward, backward) if layer.merge_mode is None else _MERGES[layer.merge_mode]()([forward, backward])
 
 
 class _Copy(keras.layers.Layer):
