@@ -105,7 +105,7 @@ def draw(results):
             profile = np.array(one["history"][place]["lag_profile"], float)
             right.plot(np.maximum(profile, 1e-12), style, color=colour, label=f"{one['start']}, {when}")
     left.axhline(results[0]["memoryless_loss"], color="0.4", linestyle=":", label="memoryless, 10 ln 8 / (T + 20)")
-    left.set_yscale("log")
+    left.set_ylim(0, 0.5)
     right.set_yscale("log")
     right.set_ylim(1e-9, 1e3)
     right.axvline(length + 10, color="0.5", linewidth=0.8)

@@ -148,9 +148,8 @@ def gradients(
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
     from rich.console import Console
 
-    from keras_lstm_gates import plots
     from keras_lstm_gates.files import replaced_when_whole
-    from keras_lstm_gates.gradients import compare, save, verdict
+    from keras_lstm_gates.gradients import save, summary
     from keras_lstm_gates.terminal import files_table
 
     *files, data = models
@@ -164,14 +163,13 @@ def gradients(
             raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
         loaded[file.stem] = _model(file)
     with console.status("walking back through time"):
-        tree = compare(loaded, sequences)
-    figure = plots.gradient_chain(tree, layer=layer)
+        found = summary(loaded, sequences, layer=layer)
     folder = _new_folder(Path("runs"), "gradients") if out is None else _empty_folder(out)
-    save(tree, folder / "gradients.zarr")
+    save(found.tree, folder / "gradients.zarr")
     with replaced_when_whole(folder / "gradients.png") as temporary:
-        figure.savefig(temporary, dpi=130)
-    for found in verdict(tree):
-        console.print(str(found), soft_wrap=True, highlight=False)
+        found.figure.savefig(temporary, dpi=130)
+    for verdict in found.verdicts:
+        console.print(str(verdict), soft_wrap=True, highlight=False)
     console.print(files_table(folder))
 
 

@@ -2,10 +2,12 @@
 
 from keras_lstm_gates.gradients.chain import compare, gradient_chain, lag_gains, save
 from keras_lstm_gates.gradients.monitor import GradientMonitor
+from keras_lstm_gates.gradients.summaries import Summary, summary
 from keras_lstm_gates.gradients.verdicts import Verdict, layers_of, profile, verdict
 
 __all__ = [
     "GradientMonitor",
+    "Summary",
     "Verdict",
     "compare",
     "gradient_chain",
@@ -13,5 +15,6 @@ __all__ = [
     "layers_of",
     "profile",
     "save",
+    "summary",
     "verdict",
 ]
