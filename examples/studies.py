@@ -36,7 +36,7 @@ def arguments(name, description):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small form of a few seconds, to see that all runs")
     parser.add_argument("--out", type=Path, help=f"folder for results; resumes what it holds (runs/{name})")
-    parser.add_argument("--minutes", type=float, help="stop each training after this long; the same command goes on")
+    parser.add_argument("--minutes", type=float, help="stop each training after this long; 0: only draw")
     given = parser.parse_args()
     given.out = given.out or Path("runs") / (f"{name}-quick" if given.quick else name)
     given.out.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3,
             predictions before the update). `{"done": True}` ends the training.
         folder: `Path`, for <name>.npz (weights and optimizer) and <name>.json (the measurements).
         rate: float > 0, of Adam; gradients are clipped to a global norm of 1.
-        minutes: float, or None for no limit of time in this call.
+        minutes: float, or None for no limit of time in this call; 0 trains nothing more.
         compiled: bool, whether XLA compiles the step.
 
     Returns:
@@ -90,7 +90,7 @@ def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3,
     if not state["history"]:
         note([])
     began, before, recent = time.perf_counter(), state["seconds"], []
-    while state["step"] < steps and not state["done"]:
+    while state["step"] < steps and not state["done"] and minutes != 0:
         x, y = batch(state["step"])
         _, predictions = update(tf.constant(x), tf.constant(y))
         recent.append((y, predictions))

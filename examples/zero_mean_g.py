@@ -91,7 +91,8 @@ def draw(results):
             values = np.array([[point[key] for point in run] for run in points])
             axes.plot(seen, np.median(values, axis=0), style, color=colour, label=f"g = {modulation}")
             axes.fill_between(seen, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-    left.axhline(1 / 24, color="0.5", linestyle=":", label="always 0.5")
+    _, targets = adding_problem.sequences(0, 10000, results[0]["length"])
+    left.axhline(np.mean((targets - 0.5) ** 2), color="0.5", linestyle=":", label="always 0.5")
     left.set_yscale("log")
     right.set_yscale("log")
     for axes in (left, right):

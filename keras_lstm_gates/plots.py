@@ -133,13 +133,11 @@ def gradient_chain(tree, layer=None, title=None):
     Raises:
         ValueError: no such layer in the tree.
     """
-    from keras_lstm_gates.gradients.verdicts import layers_of
-
-    found = layers_of(tree)
-    names = [node.attrs["layer"] for _, node in found]
+    found = [node.to_dataset() for node in tree.subtree if "product_frobenius" in node]
+    names = [node.attrs["layer"] for node in found]
     if layer is not None and layer not in names:
         raise ValueError(f"expected one of the layers {names}; received {layer!r}")
-    model, node = found[0 if layer is None else names.index(layer)]
+    node = found[0 if layer is None else names.index(layer)]
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     terms, paths, models = figure.subplots(1, 3)
     state = "c" if "chain" in node["path"].values else "h"
@@ -165,8 +163,9 @@ def gradient_chain(tree, layer=None, title=None):
         _gain(paths, node["product_frobenius"].sel(path=name).values, colour, line, label)
     _label(paths, "Products over the lag", "lag in steps, back from the last", "gain, relative to lag 0")
 
-    for place, (owner, other) in enumerate(found):
-        label = other.attrs["layer"] if owner == other.attrs["layer"] else f"{owner}, {other.attrs['layer']}"
+    several = len({other.attrs["model"] for other in found}) > 1
+    for place, other in enumerate(found):
+        label = f"{other.attrs['model']}, {other.attrs['layer']}" if several else other.attrs["layer"]
         colour = _MODEL_COLOURS[place % len(_MODEL_COLOURS)]
         line = _MODEL_LINES[place % len(_MODEL_LINES)]
         _gain(models, other["product_frobenius"].sel(path="full").values, colour, line, label)
@@ -179,7 +178,9 @@ def gradient_chain(tree, layer=None, title=None):
             axes.axhline(1e-3, color="0.5", linewidth=0.8)
             place = {"xycoords": ("axes fraction", "data"), "va": "bottom"}
             axes.annotate("$10^{-3}$", (0.01, 1e-3), fontsize=8, color="0.4", **place)
-    figure.suptitle(title or f"Gradient chain of layer {node.attrs['layer']!r}, model {model!r}", fontsize=12)
+    figure.suptitle(
+        title or f"Gradient chain of layer {node.attrs['layer']!r}, model {node.attrs['model']!r}", fontsize=12
+    )
     return figure
 
 

@@ -23,10 +23,12 @@ ACTIVATIONS = ("tanh", "sigmoid", "softsign", "elu", "gelu", "linear")
 
 @pytest.fixture(autouse=True)
 def _float64():
-    before = keras.config.floatx()
+    before = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
 
 
 def model_of(*layers, features=3, masked=True, name="model", dtype="float64"):

@@ -59,7 +59,7 @@ def test_the_quick_form_runs_and_resumes(name, tmp_path):
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--quick", "--out", str(tmp_path)]
     if name == "copy_task":
         # Stopped after its first measurement, it goes on from there.
-        subprocess.run([*command, "--minutes", "0"], check=True, capture_output=True)
+        subprocess.run([*command, "--minutes", "0.0001"], check=True, capture_output=True)
         assert {one["sequences_seen"] for one in json.loads((tmp_path / "results.json").read_text())} == {10 * 32}
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "wrote" in ended.stdout
@@ -74,8 +74,8 @@ def test_a_resumed_training_is_the_uninterrupted_one(study, tmp_path):
     copy_task = study("copy_task")
     options = {"steps": 4, "every": 2, "units": 4}
     whole = copy_task.study("chrono", 5, tmp_path / "whole", minutes=None, **options)
-    copy_task.study("chrono", 5, tmp_path / "parts", minutes=0, **options)
-    parts = copy_task.study("chrono", 5, tmp_path / "parts", minutes=0, **options)
+    copy_task.study("chrono", 5, tmp_path / "parts", minutes=1e-4, **options)
+    parts = copy_task.study("chrono", 5, tmp_path / "parts", minutes=1e-4, **options)
     assert parts["sequences_seen"] == whole["sequences_seen"]
     assert parts["test_loss"] == pytest.approx(whole["test_loss"], rel=1e-6)
     assert [point["loss"] for point in parts["history"][1:]] == pytest.approx(

@@ -3,7 +3,7 @@
 from keras_lstm_gates.gradients.chain import compare, gradient_chain, lag_gains, save
 from keras_lstm_gates.gradients.monitor import GradientMonitor
 from keras_lstm_gates.gradients.summaries import Summary, summary
-from keras_lstm_gates.gradients.verdicts import Verdict, layers_of, profile, verdict
+from keras_lstm_gates.gradients.verdicts import Verdict, profile, verdict
 
 __all__ = [
     "GradientMonitor",
@@ -12,7 +12,6 @@ __all__ = [
     "compare",
     "gradient_chain",
     "lag_gains",
-    "layers_of",
     "profile",
     "save",
     "summary",

@@ -89,6 +89,7 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
         if layer is None or one.name == layer:
             exact = norms == "exact" or (norms == "auto" and one.layer.cell.units <= EXACT_UP_TO)
             nodes[one.name] = _node(one, full, None if exact else probes, seed)
+            nodes[one.name].attrs["model"] = model.name
             if energy is not None:
                 nodes[one.name].attrs["E"] = energy
     if layer is not None:
@@ -127,6 +128,9 @@ def compare(models, x, y=None, loss=None, **options):
             raise ValueError(f"expected models whose names differ; received {names}")
         models = dict(zip(names, models, strict=True))
     trees = {name: gradient_chain(model, x, y, loss, **options) for name, model in models.items()}
+    for name, tree in trees.items():
+        for node in tree.subtree:
+            node.attrs["model"] = name
     return xr.DataTree(name="models", children=trees)
 
 

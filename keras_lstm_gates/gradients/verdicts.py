@@ -63,19 +63,10 @@ def verdict(tree):
         plain, layer rnn: below 1e-03 of its start from lag 10 on (9.31e-10 at lag 30)
     """
     return [
-        judged(model, node.attrs["layer"], profile(node["product_frobenius"].sel(path="full")))
-        for model, node in layers_of(tree)
+        judged(node.attrs["model"], node.attrs["layer"], profile(node["product_frobenius"].sel(path="full")))
+        for node in tree.subtree
+        if "product_frobenius" in node
     ]
-
-
-def layers_of(tree):
-    """The layers of a tree from `gradient_chain` or `compare`: list of (model's name, `xarray.Dataset`)."""
-    found = []
-    for node in tree.subtree:
-        if "product_frobenius" in node:
-            models = [parent.name for parent in node.parents if "model" in parent.attrs]
-            found.append((models[0] if models else node.attrs["layer"], node.to_dataset()))
-    return found
 
 
 def profile(norms):
