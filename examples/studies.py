@@ -108,7 +108,16 @@ def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3,
             print(f"{name}: step {state['step']}, {state['seconds']:.0f} s, {shown}", flush=True)
             if minutes is not None and time.perf_counter() - began > 60 * minutes:
                 break
-    return state
+    return {**state, "history": _thinned(state["history"])}
+
+
+def _thinned(history):
+    """The lag profile of the first, the middle and the last measurement only."""
+    kept = {0, len(history) // 2, len(history) - 1}
+    return [
+        point if place in kept else {key: value for key, value in point.items() if key != "lag_profile"}
+        for place, point in enumerate(history)
+    ]
 
 
 def lag_profile(model, x):
@@ -119,7 +128,7 @@ def lag_profile(model, x):
 def save(folder, results, figure):
     """Write results.json and figure.png."""
     with replaced_when_whole(folder / "results.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=1) + "\n")
+        temporary.write_text(json.dumps(results) + "\n")
     with replaced_when_whole(folder / "figure.png") as temporary:
         figure.savefig(temporary, dpi=130)
     print(f"wrote {folder}/results.json and {folder}/figure.png")
