@@ -12,6 +12,11 @@ _HOMES = {
     "Gates": "keras_lstm_gates.gates",
     "load_weights": "keras_lstm_gates.weights",
     "expose": "keras_lstm_gates.exposing",
+    "ChronoBias": "keras_lstm_gates.initializers",
+    "GradientMonitor": "keras_lstm_gates.gradients",
+    "compare": "keras_lstm_gates.gradients",
+    "gradient_chain": "keras_lstm_gates.gradients",
+    "verdict": "keras_lstm_gates.gradients",
     "trace": "keras_lstm_gates.tracing",
     "export": "keras_lstm_gates.exporting",
 }

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_lstm_gates import gates
+from keras_lstm_gates.initializers import ChronoBias
 
 
 class GateWeights(NamedTuple):
@@ -69,6 +70,10 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
                 raise ValueError(f"{name} must be a float in [0, 1); received {name}={rate!r}")
         super().__init__(units, *args, implementation=implementation, **kwargs)
+        if self.unit_forget_bias and isinstance(self.bias_initializer, ChronoBias):
+            raise ValueError(
+                "ChronoBias sets the bias of the forget gate: expected unit_forget_bias=False with it; received True"
+            )
 
     def step(self, x_t, states, training=False):
         """One step: x_t (batch, features) and [h, c] to `Gates(i, f, g, o, c, h)`, each (batch, units)."""

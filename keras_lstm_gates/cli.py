@@ -134,6 +134,45 @@ def run(
     Console().print(table)
 
 
+@app.command()
+def gradients(
+    models: Annotated[
+        list[Path], typer.Argument(help="Model files (.keras), then the sequences: .npy or .csv.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for gradients.zarr and gradients.png.", show_default="new, in runs/")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer to draw.", show_default="the first")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Sequences to take, from the first.")] = 8,
+):
+    """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
+    from rich.console import Console
+
+    from keras_lstm_gates.files import replaced_when_whole
+    from keras_lstm_gates.gradients import save, summary
+    from keras_lstm_gates.terminal import files_table
+
+    *files, data = models
+    if not files:
+        raise ValueError(f"expected one or more model files, then the sequences; received {data} alone")
+    console = Console()
+    sequences = _sequences(data)[:samples]
+    loaded = {}
+    for file in files:
+        if file.stem in loaded:
+            raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
+        loaded[file.stem] = _model(file)
+    with console.status("walking back through time"):
+        found = summary(loaded, sequences, layer=layer)
+    folder = _new_folder(Path("runs"), "gradients") if out is None else _empty_folder(out)
+    save(found.tree, folder / "gradients.zarr")
+    with replaced_when_whole(folder / "gradients.png") as temporary:
+        found.figure.savefig(temporary, dpi=130)
+    for verdict in found.verdicts:
+        console.print(str(verdict), soft_wrap=True, highlight=False)
+    console.print(files_table(folder))
+
+
 def main():
     """Run the command line; what a user can mend is printed as one line, and the exit code is 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

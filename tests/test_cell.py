@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from reference import lstm
 
+from keras_lstm_gates.initializers import ChronoBias
 from keras_lstm_gates.layers import GatedLSTMCell
 
 
@@ -57,6 +58,17 @@ def test_works_in_stacked_cells(rng):
     ours.build(x.shape)
     ours.set_weights(stock.get_weights())
     keras.tree.map_structure(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), ours(x), expected)
+
+
+def test_chrono_bias_takes_the_place_of_the_unit_forget_bias():
+    with pytest.raises(ValueError, match="expected unit_forget_bias=False with it; received True"):
+        GatedLSTMCell(4, bias_initializer=ChronoBias(50))
+    cell = GatedLSTMCell(4, bias_initializer=ChronoBias(50, seed=1), unit_forget_bias=False)
+    cell.build((None, 3))
+    weights = cell.gate_weights()
+    np.testing.assert_array_equal(weights["i"].b, -weights["f"].b)
+    assert ((weights["f"].b >= 0) & (weights["f"].b <= np.log(49))).all()
+    assert not weights["g"].b.any()
 
 
 def test_config_round_trip():

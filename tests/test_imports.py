@@ -9,14 +9,14 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"gates", "edge", "files", "weights"},
+    {"gates", "edge", "files", "initializers", "weights"},
     {"recurrence_tensorflow", "cell"},
     {"recurrence"},
     {"lstm"},
     {"bidirectional", "models", "exposing"},
     {"layers"},
     {"datasets", "tracing", "plots", "terminal"},
-    {"exporting", "training"},
+    {"exporting", "gradients", "training"},
     {"demo"},
     {"cli"},
 ]

@@ -1,0 +1,91 @@
+"""`GradientMonitor`: how far back the gradient reaches, each epoch of a training."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.gradients.chain import lag_gains
+from keras_lstm_gates.gradients.verdicts import judged
+
+
+class GradientMonitor(keras.callbacks.Callback):
+    """Measures, before the first and after each epoch, the gradient over the lag on the same few sequences.
+
+    So one sees the network learn when to let the gradient vanish and when to keep it.
+
+    Args:
+        x: the model's input for a few sequences, as for `lag_gains`; 4 to 16 are enough.
+        folder: str or `Path`; gradients.json is written there, whole, after each epoch, and the TensorBoard scalars
+            below folder/gradients.
+        tensorboard: bool. False: no TensorBoard files.
+        probes: int > 0, random vectors of the estimate.
+
+    Attributes:
+        history: list of dicts, one a measurement: "epoch" (0 = before training), and "layers", by name a dict of
+            "gain" (by lag, relative to lag 0, the median over the sequences), "vanishes_at" and "explodes_at"
+            (see `Verdict`).
+
+    Cost: one pass over x, and time × probes vectors back through the recurrent kernel, an epoch.
+
+    Example:
+        >>> import tempfile
+        >>> model = keras.Sequential([keras.Input((12, 1)), keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> x = np.zeros((8, 12, 1), "float32")
+        >>> monitor = GradientMonitor(x[:4], tempfile.mkdtemp(), tensorboard=False)
+        >>> _ = model.fit(x, np.zeros(8), epochs=2, verbose=0, callbacks=[monitor])
+        >>> [point["epoch"] for point in monitor.history], len(monitor.history[0]["layers"]["lstm"]["gain"])
+        ([0, 1, 2], 13)
+    """
+
+    def __init__(self, x, folder, tensorboard=True, probes=32):
+        super().__init__()
+        self.x = x
+        self.folder = Path(folder)
+        self.probes = probes
+        self.history = []
+        self._writer = tf.summary.create_file_writer(str(self.folder / "gradients")) if tensorboard else None
+
+    def on_train_begin(self, logs=None):
+        """Measure the untrained model."""
+        self._measure(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measure after an epoch."""
+        self._measure(epoch + 1)
+
+    def on_train_end(self, logs=None):
+        """Close the TensorBoard file."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _measure(self, epoch):
+        layers = {}
+        for name, gain in lag_gains(self.model, self.x, self.probes).items():
+            verdict = judged(self.model.name, name, gain)
+            layers[name] = {
+                "gain": [float(f"{value:.6g}") for value in gain],
+                "vanishes_at": verdict.vanishes_at,
+                "explodes_at": verdict.explodes_at,
+            }
+        self.history.append({"epoch": epoch, "layers": layers})
+        with replaced_when_whole(self.folder / "gradients.json") as temporary:
+            temporary.write_text(json.dumps(self.history) + "\n")
+        if self._writer is not None:
+            with self._writer.as_default(step=epoch):
+                for name, found in layers.items():
+                    self._to_tensorboard(name, found)
+            self._writer.flush()
+
+    @staticmethod
+    def _to_tensorboard(name, found):
+        gain = np.array(found["gain"])
+        lags = len(gain) - 1
+        for lag in sorted({1, *(10**power for power in range(1, 5)), lags}):
+            if lag <= lags:
+                tf.summary.scalar(f"{name}/log10 gain at lag {lag}", np.log10(max(gain[lag], 1e-300)))
+        tf.summary.scalar(f"{name}/lags above 1e-3", found["vanishes_at"] or lags)

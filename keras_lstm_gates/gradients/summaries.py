@@ -1,0 +1,43 @@
+"""All that a page or a terminal shows of models' gradients: `summary`."""
+
+from typing import Any, NamedTuple
+
+from keras_lstm_gates import plots
+from keras_lstm_gates.gradients.chain import compare
+from keras_lstm_gates.gradients.verdicts import verdict
+
+
+class Summary(NamedTuple):
+    """Numbers, picture and words.
+
+    Attributes:
+        tree: `xarray.DataTree` of `compare`.
+        figure: `matplotlib.figure.Figure` of `plots.gradient_chain`.
+        verdicts: list of `Verdict`, each prints as a sentence.
+    """
+
+    tree: Any
+    figure: Any
+    verdicts: list
+
+
+def summary(models, x, y=None, loss=None, *, layer=None, **options):
+    """`compare`, its picture and its verdicts in one call.
+
+    Args:
+        models, x, y, loss, **options: see `compare`; one model may stand for a list of one.
+        layer: str, the layer whose terms are drawn; None takes the first.
+
+    Returns:
+        `Summary(tree, figure, verdicts)`.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> model = keras.Sequential([keras.Input((12, 1)), keras.layers.LSTM(4, name="lstm")], name="small")
+        >>> found = summary(model, np.ones((2, 12, 1)))
+        >>> [verdict.layer for verdict in found.verdicts], len(found.figure.axes)
+        (['lstm'], 3)
+    """
+    models = models if isinstance(models, (list, tuple, dict)) else [models]
+    tree = compare(models, x, y, loss, **options)
+    return Summary(tree, plots.gradient_chain(tree, layer=layer), verdict(tree))
