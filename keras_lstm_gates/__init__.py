@@ -12,6 +12,9 @@ _HOMES = {
     "Gates": "keras_lstm_gates.gates",
     "expose": "keras_lstm_gates.exposing",
     "trace": "keras_lstm_gates.tracing",
+    "GateMonitor": "keras_lstm_gates.monitoring",
+    "statistics": "keras_lstm_gates.gate_statistics",
+    "report": "keras_lstm_gates.reporting",
     "export": "keras_lstm_gates.exporting",
 }
 

@@ -50,9 +50,9 @@ def expose(model, layers=None):
             Sequential model, whose graph can be walked; received ...".
 
     Example:
-        >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(1)])
+        >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4, name="lstm")])
         >>> sorted(expose(model).output)
-        ['dense', 'lstm/c', 'lstm/f', 'lstm/g', 'lstm/h', 'lstm/i', 'lstm/o']
+        ['lstm', 'lstm/c', 'lstm/f', 'lstm/g', 'lstm/h', 'lstm/i', 'lstm/o']
     """
     opened = open_graph(model, layers)
     named = {f"{path}/{name}": tensor for path, gates in opened.gates.items() for name, tensor in _named(gates)}
@@ -266,7 +266,9 @@ def _exposed_with_masks(model):
     """A model opened for use within another: its outputs, gates and masks by flat names, and {path: backwards}."""
     opened = open_graph(model)
     # In the order of the flattened structure, which sorts a dict's keys.
-    outputs = {f"output:{place:04d}": tensor for place, tensor in enumerate(keras.tree.flatten(_repacked(model, opened)))}
+    outputs = {
+        f"output:{place:04d}": tensor for place, tensor in enumerate(keras.tree.flatten(_repacked(model, opened)))
+    }
     gates = {f"{path}/{name}": tensor for path, gates in opened.gates.items() for name, tensor in _named(gates)}
     masks = {f"{path}/mask": mask for path, mask in opened.masks.items()}
     inner = keras.Model(opened.inputs, {**outputs, **gates, **masks}, name=model.name)

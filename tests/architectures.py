@@ -177,7 +177,9 @@ def nested_models():
     """A nested encoder under a mask that only its caller knows, called twice; a model in a model in a model."""
     encoder_input = keras.Input((None, 3))
     encoder = keras.Model(
-        encoder_input, layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="both")(encoder_input), name="encoder"
+        encoder_input,
+        layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="both")(encoder_input),
+        name="encoder",
     )
     head = keras.Sequential([keras.Input((None, 8)), layers.LSTM(2, name="last")], name="head")
     outer = keras.Sequential([keras.Input((None, 8)), head, layers.Dense(2)], name="outer")
@@ -236,7 +238,9 @@ def hierarchy_over_time():
     inputs = keras.Input((None, 5, 3))
     words = layers.TimeDistributed(layers.LSTM(4, name="word"), name="words")
     step = keras.Input((5, 3))
-    sentence = keras.Model(step, layers.Bidirectional(layers.LSTM(2), name="both")(layers.Masking()(step)), name="sentence")
+    sentence = keras.Model(
+        step, layers.Bidirectional(layers.LSTM(2), name="both")(layers.Masking()(step)), name="sentence"
+    )
     sentences = layers.TimeDistributed(sentence, name="sentences")
     over = layers.LSTM(3, name="document")
     x = layers.Concatenate()([words(inputs), sentences(inputs)])

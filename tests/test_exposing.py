@@ -150,9 +150,17 @@ def of(layer, **named):
         (lambda: "model.keras", None, "expected a built Functional or Sequential model.*received 'model.keras'"),
         (Subclassed, None, "received 'mine', a Subclassed that is not built. A subclassed model has no graph"),
         (lambda: of(layers.Dense(2), name="plain"), None, "one or more LSTM layers; received 'plain' with Dense"),
-        (lambda: of(Holder(name="mine")), None, "cannot open the layer 'mine': it is a Holder that calls an LSTM in its"),
+        (
+            lambda: of(Holder(name="mine")),
+            None,
+            "cannot open the layer 'mine': it is a Holder that calls an LSTM in its",
+        ),
         (lambda: of(OwnLSTM(2, name="own")), None, "the layer 'own': expected LSTM.*received the class OwnLSTM"),
-        (lambda: of(layers.LSTM(2, name="a")), ["b"], r"expected layers of \['a'\].*received 'b', no layer of this model"),
+        (
+            lambda: of(layers.LSTM(2, name="a")),
+            ["b"],
+            r"expected layers of \['a'\].*received 'b', no layer of this model",
+        ),
         (
             lambda: keras.Sequential([keras.Input((4, 3)), layers.LSTM(2, name="a"), layers.Dense(1, name="d")]),
             ["a", "d"],

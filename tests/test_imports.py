@@ -10,10 +10,13 @@ import keras_lstm_gates
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
     {"gates", "edge", "files"},
-    {"recurrence", "cell"},
+    {"recurrence", "cell", "opened_layers", "streaming"},
     {"lstm"},
     {"layers", "models", "exposing"},
-    {"datasets", "tracing", "plots", "terminal"},
+    {"datasets", "tracing", "terminal"},
+    {"gate_statistics"},
+    {"plots", "monitoring"},
+    {"reporting"},
     {"exporting", "training"},
     {"demo"},
     {"cli"},
