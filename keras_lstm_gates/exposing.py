@@ -105,8 +105,8 @@ class _Walk:
         if isinstance(layer, keras.Model) and _graph_output(layer) is not None:
             return self._nested(layer, path, *args, **kwargs)
         raise ValueError(
-            f"cannot open the layer {layer.name!r}: it is a {type(layer).__name__} that calls an LSTM in its own code, "
-            "where no graph shows it. Use the LSTM as a layer of the model, or name the layers to open with layers=[...]"
+            f"cannot open the layer {layer.name!r}: it is a {type(layer).__name__} that calls an LSTM in its own "
+            "code, where no graph shows it. Use the LSTM as a layer of the model, or leave it out with layers=[...]"
         )
 
     def check(self, model):
@@ -144,7 +144,8 @@ class _Walk:
         cells = layer.cell.cells
         if layer.go_backwards:
             raise ValueError(
-                f"cannot open the layer {layer.name!r}: a stack of cells that reads backwards. Stack LSTM layers instead"
+                f"cannot open the layer {layer.name!r}: a stack of cells that reads backwards. "
+                "Stack LSTM layers instead"
             )
         mask, states = self._mask(layer, sequences, kwargs), []
         for number, cell in enumerate(cells):

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates.gate_statistics import statistics
-from keras_lstm_gates.tracing import Watched
+from keras_lstm_gates.tracing import Watched, nodes
 
 
 class GateMonitor(keras.callbacks.Callback):
@@ -23,6 +23,9 @@ class GateMonitor(keras.callbacks.Callback):
         data: array of sequences to look at, as in `trace`; 32 to 256 are enough.
         folder: str or `Path`. Gets gates.jsonl, and tensorboard/ with one curve a number.
         budget: float in (0, 1], the largest share of the training's time; compiling, before the training, is free.
+
+    Attributes:
+        seconds: float, what the looks of the last training took.
 
     Files:
         gates.jsonl: a line an epoch and layer: epoch, layer, effective_memory, half_life (median over units, steps),
@@ -49,21 +52,22 @@ class GateMonitor(keras.callbacks.Callback):
         if not 0 < budget <= 1:
             raise ValueError(f"expected a budget in (0, 1]; received {budget}")
         self.data, self.folder, self.budget = data, Path(folder), budget
-        self._watched = self._writer = self._cost = self._spent = self._began = None
+        self._watched = self._writer = self._cost = self._began = None
+        self.seconds = 0.0
 
     def on_train_begin(self, logs=None):
         self._watched = Watched(self.model)
         self._look()  # compiles
         started = time.perf_counter()
         self._look()
-        self._cost, self._spent = time.perf_counter() - started, 0.0
+        self._cost, self.seconds = time.perf_counter() - started, 0.0
         self.folder.mkdir(parents=True, exist_ok=True)
         self._writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
         self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         started = time.perf_counter()
-        if self._spent + self._cost > self.budget * (started - self._began):
+        if self.seconds + self._cost > self.budget * (started - self._began):
             return
         with (self.folder / "gates.jsonl").open("a") as lines, self._writer.as_default(step=epoch):
             for layer, numbers in self._look().items():
@@ -71,7 +75,7 @@ class GateMonitor(keras.callbacks.Callback):
                 for name, value in _flat(numbers):
                     tf.summary.scalar(f"{layer}/{name}", value)
         self._cost = time.perf_counter() - started
-        self._spent += self._cost
+        self.seconds += self._cost
 
     def on_train_end(self, logs=None):
         self._writer.close()

@@ -53,7 +53,8 @@ class MergedDirections(keras.layers.Layer):
 
     Args:
         merge_mode: "concat", "sum", "ave", "mul" or None.
-        sequences: bool. True: inputs are (batch, time, units), the second in the order it was read; else (batch, units).
+        sequences: bool. True: inputs are (batch, time, units), the second in the order it was read; else
+            (batch, units).
 
     Example:
         >>> import numpy as np

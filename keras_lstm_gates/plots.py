@@ -9,9 +9,10 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.gate_statistics import of_layer
-from keras_lstm_gates.tracing import flat, node, nodes
+from keras_lstm_gates.gates import DESCRIPTIONS, Gates
+from keras_lstm_gates.tracing import flat, nodes
+from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
 
 # Both scales grow lighter with the value, so that they keep their meaning in grey and for colour-blind readers.
@@ -216,7 +217,7 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
 def _picked(tree, layer, sample):
     """The node of a path, without the axes of a `TimeDistributed`, and the path."""
     known = nodes(tree)
-    picked = node(tree, layer)
+    picked = node_of(tree, layer)
     path = next(name for name, one in known.items() if one is picked)
     picked = flat(picked.to_dataset())
     if not 0 <= sample < picked.sizes["sample"]:
@@ -225,7 +226,7 @@ def _picked(tree, layer, sample):
 
 
 def _numbers(tree, layer):
-    known = nodes(tree) if layer is None else {layer: node(tree, layer)}
+    known = nodes(tree) if layer is None else {layer: node_of(tree, layer)}
     return {path: of_layer(one) for path, one in known.items()}
 
 

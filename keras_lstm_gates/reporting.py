@@ -9,8 +9,8 @@ from importlib.resources import files
 import numpy as np
 
 from keras_lstm_gates.files import replaced_when_whole
-from keras_lstm_gates.gates import DESCRIPTIONS
 from keras_lstm_gates.gate_statistics import of_layer
+from keras_lstm_gates.gates import DESCRIPTIONS
 from keras_lstm_gates.tracing import flat, nodes, tokens
 
 EXACT = 500_000

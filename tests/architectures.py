@@ -16,7 +16,7 @@ from keras_lstm_gates.lstm import GatedLSTM
 
 
 class Fed(NamedTuple):
-    """What an LSTM receives: x and mask as symbolic tensors of the model (x may be the path of an LSTM whose h it is)."""
+    """What an LSTM receives: x, a symbolic tensor or the path of the LSTM whose h it is; a mask; states."""
 
     cell: Any
     x: Any

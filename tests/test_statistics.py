@@ -9,8 +9,8 @@ import xarray as xr
 from small import small_model
 
 from keras_lstm_gates import gate_statistics as st
-from keras_lstm_gates.monitoring import GateMonitor
 from keras_lstm_gates.gate_statistics import statistics
+from keras_lstm_gates.monitoring import GateMonitor
 from keras_lstm_gates.tracing import trace
 
 

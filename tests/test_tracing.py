@@ -144,7 +144,7 @@ def test_streamed_is_what_is_kept_in_memory(tmp_path, monkeypatch):
     kept = tracing.trace(model, data, batch_size=3, progress=False)
     assert streamed.identical(kept)
     assert [path.name for path in tmp_path.iterdir()] == ["gates.zarr"]
-    with pytest.raises(FileExistsError, match="expected no file at .*gates.zarr; it exists"):
+    with pytest.raises(FileExistsError, match=r"expected no file at .*gates.zarr; it exists"):
         tracing.trace(model, data, to=tmp_path / "gates.zarr")
 
 
@@ -214,5 +214,5 @@ def test_another_model_does_not_go_on_with_a_partial_trace(tmp_path, monkeypatch
     with pytest.raises(OSError, match="the disk is gone"):
         tracing.trace(model, broken(data), progress=False, to=tmp_path / "gates.zarr")
     model.set_weights([weights + 1 for weights in model.get_weights()])
-    with pytest.raises(ValueError, match="a trace of weights_sha256=.*; received weights_sha256=.*Delete that folder"):
+    with pytest.raises(ValueError, match=r"a trace of weights_sha256=.*; received weights_sha256=.*Delete that folder"):
         tracing.trace(model, data, progress=False, to=tmp_path / "gates.zarr")

@@ -103,7 +103,6 @@ const scaleOf = (name) => (SIGNED.has(name) ? AROUND_ZERO : VIRIDIS);
 const plotlyScale = (name) => scaleOf(name).map((colour, at, all) => [at / (all.length - 1), colour]);
 
 function limitOf(name) {
-  if (!SIGNED.has(name)) return 1;
   if (name !== "c") return 1;
   let most = 1;
   for (const step of realSteps())

@@ -151,7 +151,7 @@ function drawCurves() {
 }
 
 function limitOfUnit(name) {
-  return Math.max(name === "c" ? 1 : 1, ...realSteps().map((step) => Math.abs(valueAt(name, step)))) * 1.05;
+  return Math.max(1, ...realSteps().map((step) => Math.abs(valueAt(name, step)))) * 1.05;
 }
 
 function drawSaturation() {
@@ -248,7 +248,7 @@ function play(on = playing === null) {
     if (real.indexOf(view.step) === end) show({ step: real[back ? real.length - 1 : 0] });
     playing = setInterval(() => { if (!move(back ? -1 : 1)) play(false); }, still.matches ? 1500 : 700);
   }
-  byId("play").textContent = on ? "⏸ Pause" : "▶ Play";
+  byId("play").textContent = on ? "❚❚ Pause" : "▶ Play";
   byId("play").setAttribute("aria-label", on ? "Pause" : "Play");
 }
 
@@ -295,7 +295,8 @@ async function start() {
   const lives = layerNow().statistics.units.half_life;
   fillLayers(await unpacked("numbers"));
   const longest = lives.reduce((best, life, unit) => ((life ?? Infinity) > (lives[best] ?? Infinity) ? unit : best), 0);
-  show({ all: true, unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0 });
+  // Over a text the memory says most; over numbers, what keeps it.
+  show({ all: true, gate: content.tokens ? "c" : "f", unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0 });
   // What needs no plots is there already; they follow.
   const library = document.createElement("script");
   library.textContent = new TextDecoder().decode(await unpacked("library"));

@@ -13,8 +13,10 @@ function drawUnit(now, step) {
   const svg = byId("drawing"), title = byId("drawing-title");
   svg.replaceChildren(title);
   const put = (name, attributes, text) => svg.append(draw(name, attributes, text));
+  // On a phone the drawing shrinks: larger letters and a digit less.
+  const small = narrow(), places = small ? 2 : 3;
   const words = (x, y, text, size = 15, kind = "ink", anchor = "middle", weight = 400) =>
-    put("text", { x, y, "font-size": size, class: kind, "text-anchor": anchor, "font-weight": weight }, text);
+    put("text", { x, y, "font-size": small && size < 16 ? size + 4 : size, class: kind, "text-anchor": anchor, "font-weight": weight }, text);
   // A wire is as thick as what it carries is large; its colour is the sign.
   const wire = (path, value) => put("path", {
     d: path, class: `wire ${signOf(value)}`, "stroke-linejoin": "round",
@@ -23,7 +25,7 @@ function drawUnit(now, step) {
   const bus = (path) => put("path", { d: path, class: "wire", "stroke-width": 1.5, "stroke-linejoin": "round" });
   const pill = (x, y, value, width = 64) => {
     put("rect", { x: x - width / 2, y: y - 13, width, height: 26, rx: 13, class: `pill ${signOf(value)}` });
-    words(x, y + 5.5, digits(value), 15, "ink", "middle", 600);
+    words(x, y + 5.5, digits(value, places), 15, "ink", "middle", 600);
   };
   const operation = (x, y, sign) => {
     put("circle", { cx: x, cy: y, r: 16, class: "op" });
@@ -56,8 +58,9 @@ function drawUnit(now, step) {
     const size = 49 * Math.min(1, Math.abs(now[name])) * (name === "g" ? 0.5 : 1);
     const y = name !== "g" ? 320.5 - size : now.g > 0 ? 296 - size : 296;
     put("rect", { x: x - 29.5, y, width: 59, height: size, rx: 4, class: "gate-fill" });
-    words(x - 8, 303, name, 22, "gate-ink", "middle", 700);
-    words(x + 14, 302, squash, squash === "σ" ? 15 : 11, "gate-ink");
+    const wide = squash === "tanh";
+    words(x - (wide ? 17 : 9), 303, name, 22, "gate-ink", "middle", 700);
+    words(x + (wide ? 10 : 13), 302, squash, wide ? 13 : 17, "gate-ink");
     pill(x, 244, now[name]);
   }
 
@@ -72,8 +75,7 @@ function drawUnit(now, step) {
   side(358, `h${before}`, "said before", now.hBefore, true);
   side(80, "cₜ", "memory now", now.c, false);
   side(330, "hₜ", "says now", now.h, false);
-  pill(282, 80, now.kept); pill(380, 125, now.written); pill(470, 80, now.c); pill(560, 187, now.squashed);
-  pill(600, 330, now.h);
+  pill(282, 80, now.kept); pill(380, 125, now.written); pill(560, 187, now.squashed);
   words(200, 52, "keep", 13, "quiet"); words(282, 56, "f · c", 13, "quiet");
   words(380, 52, "add", 13, "quiet"); words(419, 144, "i · g", 13, "quiet", "start");
   words(344, 200, "write", 13, "quiet"); words(596, 236, "show", 13, "quiet", "start");
@@ -123,7 +125,7 @@ function sayStep(now) {
   ];
   byId("equations").replaceChildren(...lines.map((line) => {
     const span = document.createElement("span");
-    span.textContent = line.replaceAll("· −", "· −");
+    span.textContent = line;
     return span;
   }));
 }
