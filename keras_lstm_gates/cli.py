@@ -62,8 +62,9 @@ def trace(
     from keras_lstm_gates.terminal import counted, files_table
 
     console = Console()
-    sequences = _sequences(data)
-    loaded = _model(model)
+    sequences, loaded = _array(data), _model(model)
+    if sequences.ndim == len(loaded.inputs[0].shape) - 1:
+        sequences = sequences[None]
     with counted(console, "sequences traced", len(sequences)) as progress:
         tree = tracing.trace(loaded, sequences, progress=progress)
     figure = plots.gates(tree, layer=layer, sample=sample)

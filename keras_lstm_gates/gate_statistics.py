@@ -58,19 +58,19 @@ def statistics(tree, labels=None):
     return xr.DataTree.from_dict({path: of_layer(node, labels) for path, node in nodes(tree).items()})
 
 
-def of_layer(node, labels=None):
-    """The statistics of one node of a trace, an `xarray.Dataset`; see `statistics`."""
+def of_layer(node, labels=None, quantiles=QUANTILES):
+    """The statistics of one node of a trace, an `xarray.Dataset`; see `statistics`. Quantiles cost most of the time."""
     mask = node["mask"].values
     steps = int(mask.sum())
     if steps == 0:
         raise ValueError(f"expected a trace with real steps; received the layer {node.path!r} with every step masked")
     names, saturating = list(Gates._fields), ["i", "f", "g", "o"]
-    means, spreads, quantiles, left, right = [], [], [], [], []
+    means, spreads, at_quantiles, left, right = [], [], [], [], []
     for name in names:
         values = node[name].values[mask].astype("float64")
         means.append(values.mean(axis=0))
         spreads.append(values.std(axis=0))
-        quantiles.append(np.quantile(values, QUANTILES, axis=0))
+        at_quantiles.append(np.quantile(values, quantiles, axis=0))
         if name in saturating:
             size = np.abs(values)
             left.append((size < CLOSED).mean(axis=0))
@@ -86,7 +86,7 @@ def of_layer(node, labels=None):
         {
             "mean": (("gate", "unit"), np.array(means)),
             "spread": (("gate", "unit"), np.array(spreads)),
-            "quantiles": (("quantile", "gate", "unit"), np.stack(quantiles, axis=1)),
+            "quantiles": (("quantile", "gate", "unit"), np.stack(at_quantiles, axis=1)),
             "left_saturated": (("saturating", "unit"), left),
             "right_saturated": (("saturating", "unit"), right),
             "always_open": (("saturating", "unit"), right > ALWAYS),
@@ -98,7 +98,7 @@ def of_layer(node, labels=None):
             "g_zero_mean": ((), bool(centre < 0.05)),
             "steps": ((), steps),
         },
-        coords={"gate": names, "saturating": saturating, "quantile": list(QUANTILES), "unit": np.arange(len(kept))},
+        coords={"gate": names, "saturating": saturating, "quantile": list(quantiles), "unit": np.arange(len(kept))},
     )
     return dataset.assign(_correlations(node, mask, labels)) if labels else dataset
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lstm_gates.gate_statistics import statistics
+from keras_lstm_gates.gate_statistics import of_layer
 from keras_lstm_gates.tracing import Watched, nodes
 
 
@@ -82,7 +82,7 @@ class GateMonitor(keras.callbacks.Callback):
 
     def _look(self):
         tree = self._watched.tree(self._watched.run(self.data, None), 0)
-        return {path: summary(node) for path, node in nodes(statistics(tree)).items()}
+        return {path: summary(of_layer(node, quantiles=())) for path, node in nodes(tree).items()}
 
 
 def summary(numbers):

@@ -112,7 +112,9 @@ def saturation(tree, layer=None):
                 edgecolors="white", linewidths=0.4, label=path, clip_on=False,
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="share of steps < 0.1")
-        axes.set_title(f"$\\bf{{{gate}}}$  {DESCRIPTIONS[gate]}" + (", by |g|" if gate == "g" else ""), fontsize=10)
+        axes.set_title(
+            f"$\\bf{{{gate}}}$  " + ("modulation, by |g|" if gate == "g" else DESCRIPTIONS[gate]), fontsize=10
+        )
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("share of steps > 0.9")
     if len(numbers) > 1:
@@ -194,7 +196,7 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
             row, column = row + 1, 0
         placed.append((text, row, column, values[step]))
         column += len(text)
-    figure = Figure(figsize=(0.135 * width + 1.2, 0.3 * (row + 1) + 0.7), layout="constrained")
+    figure = Figure(figsize=(max(3.0, 0.135 * width + 1.2), 0.3 * (row + 1) + 0.7), layout="constrained")
     axes = figure.subplots()
     for text, line, start, value in placed:
         shade = colours(scale(value))

@@ -65,8 +65,12 @@ class Stream:
         taken = self._take(samples)
         block = self._tree(taken, self._written)
         if self._written == 0:
+            # Gates hardly compress, a tenth perhaps, and compressing took twice the time of the model.
             encoding = {
-                node.path: {name: {"chunks": (BLOCK, *array.shape[1:])} for name, array in _of_samples(node)}
+                node.path: {
+                    name: {"chunks": (BLOCK, *array.shape[1:]), "compressors": None}
+                    for name, array in _of_samples(node)
+                }
                 for node in block.subtree
             }
             block.to_zarr(self._store, mode="w", consolidated=False, encoding=encoding)

@@ -5,12 +5,13 @@ import shutil
 import tempfile
 import time
 
+import keras
 import numpy as np
 import pytest
 import xarray as xr
 from small import small_model
 
-from keras_lstm_gates import reporting
+from keras_lstm_gates import cli, reporting
 from keras_lstm_gates.tracing import trace
 
 EVIL = "<script>document.title = 'owned'</script>"
@@ -248,3 +249,32 @@ def test_page_of_features_and_of_a_model(browser, tmp_path):
     browser.execute_script("show({sample: 1, step: 2})")
     np.testing.assert_allclose(browser.execute_script("return [...inputAt(2)]"), data[1, 2], atol=1e-6)
     assert browser.get_log("browser") == []
+
+
+def test_from_the_command_line(tmp_path, monkeypatch, capsys):
+    """Token ids and a plain Keras model in, a page out."""
+    sequence = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(9, 3)(sequence)
+    keras.Model(sequence, keras.layers.LSTM(4, name="lstm")(x)).save(tmp_path / "model.keras")
+    np.save(tmp_path / "ids.npy", np.arange(1, 9).reshape(2, 4))
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["keras-lstm-gates", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code or 0, capsys.readouterr()
+
+    out = tmp_path / "out"
+    assert run("trace", tmp_path / "model.keras", tmp_path / "ids.npy", "--out", out)[0] == 0
+    code, printed = run("report", out / "gates.zarr", "--title", "A page")
+    assert code == 0
+    assert str(out / "report.html") in printed.out
+    assert "<title>A page</title>" in (out / "report.html").read_text()
+    for arguments, text in [
+        ((out / "gates.zarr",), "expected no file at"),
+        ((out / "none.zarr",), "no such trace"),
+        ((out / "gates.zarr", "--out", "page.pdf"), "expected --out with the ending .html; received page.pdf"),
+    ]:
+        code, printed = run("report", *arguments)
+        assert code == 1
+        assert text in printed.err
