@@ -41,6 +41,14 @@ def main(sequences):
     sequence = keras.Input((STEPS, FEATURES))
     model = keras.Model(sequence, keras.layers.Dense(1)(keras.layers.LSTM(UNITS, name="lstm")(sequence)))
 
+    # First, because the largest memory is that of the process from its beginning.
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        started = time.perf_counter()
+        trace(model, batches(sequences), progress=False, to=Path(folder) / "gates.zarr")
+        seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(f"{sequences:,} sequences to a store: {seconds:.0f} s; largest memory of the whole process {peak:.2f} GiB")
+
     x = np.concatenate(list(batches(1024)))
     opened = expose(model)
     opened.predict(x, batch_size=128, verbose=0)
@@ -64,13 +72,6 @@ def main(sequences):
         f"GateMonitor: {monitor.seconds / looked:.3f} s a look, {looked} of 3 epochs; an epoch {plain:.2f} s: ", end=""
     )
     print(f"{monitor.seconds / looked / plain:.1%}")
-
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        started = time.perf_counter()
-        trace(model, batches(sequences), progress=False, to=Path(folder) / "gates.zarr")
-        seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"{sequences:,} sequences to a store: {seconds:.0f} s; largest memory of the whole process {peak:.2f} GiB")
 
 
 if __name__ == "__main__":
