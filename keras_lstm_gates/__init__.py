@@ -18,6 +18,9 @@ _HOMES = {
     "gradient_chain": "keras_lstm_gates.gradients",
     "verdict": "keras_lstm_gates.gradients",
     "trace": "keras_lstm_gates.tracing",
+    "GateMonitor": "keras_lstm_gates.monitoring",
+    "statistics": "keras_lstm_gates.gate_statistics",
+    "report": "keras_lstm_gates.reporting",
     "export": "keras_lstm_gates.exporting",
 }
 

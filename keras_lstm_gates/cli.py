@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Model = Annotated[Path, typer.Argument(help="A Keras model file (.keras) with GatedLSTM layers.", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="A Keras model file (.keras) with LSTM layers.", show_default=False)]
 Data = Annotated[
     Path,
     typer.Argument(
@@ -54,7 +54,7 @@ def trace(
     layer: Annotated[str | None, typer.Option(help="Layer to draw.", show_default="the first")] = None,
     sample: Annotated[int, typer.Option(min=0, help="Sequence to draw.")] = 0,
 ):
-    """Run sequences through a model; save every gate of every step, and draw one sequence."""
+    """Run sequences through any trained model with LSTMs; save every gate of every step, and draw one sequence."""
     from rich.console import Console
 
     from keras_lstm_gates import plots, tracing
@@ -62,8 +62,9 @@ def trace(
     from keras_lstm_gates.terminal import counted, files_table
 
     console = Console()
-    sequences = _sequences(data)
-    loaded = _model(model)
+    sequences, loaded = _array(data), _model(model)
+    if sequences.ndim == len(loaded.inputs[0].shape) - 1:
+        sequences = sequences[None]
     with counted(console, "sequences traced", len(sequences)) as progress:
         tree = tracing.trace(loaded, sequences, progress=progress)
     figure = plots.gates(tree, layer=layer, sample=sample)
@@ -72,6 +73,31 @@ def trace(
     with replaced_when_whole(folder / "gates.png") as temporary:
         figure.savefig(temporary, dpi=130)
     console.print(files_table(folder))
+
+
+@app.command()
+def report(
+    gates: Annotated[Path, typer.Argument(help="A trace: gates.zarr from `trace`.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The .html file.", show_default="report.html beside the trace")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Of the page.", show_default="the model's name")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="The most sequences to show.")] = 20,
+):
+    """Write one HTML page of a trace: the numbers, heat maps, curves, and each step drawn through each unit."""
+    from rich.console import Console
+
+    from keras_lstm_gates import reporting, tracing
+
+    if not gates.is_dir():
+        raise FileNotFoundError(f"no such trace: {gates}")
+    out = gates.parent / "report.html" if out is None else out
+    if out.suffix != ".html":
+        raise ValueError(f"expected --out with the ending .html; received {out}")
+    if out.exists():
+        raise FileExistsError(f"expected no file at {out}; it exists")
+    reporting.report(tracing.load(gates), out, title=title, samples=samples)
+    Console().print(f"{out}  ({out.stat().st_size / 1024**2:.1f} MiB): open it in a browser", soft_wrap=True)
 
 
 @app.command()
@@ -239,8 +265,8 @@ def _model(path):
 
     import keras
 
-    # Opening a saved GatedLSTM needs the class to be registered.
-    import keras_lstm_gates.layers  # noqa: F401
+    # Opening a saved GatedLSTM, or a model that `expose` opened, needs the classes to be registered.
+    import keras_lstm_gates.exposing  # noqa: F401
 
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")

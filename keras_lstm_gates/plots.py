@@ -1,11 +1,19 @@
 """Pictures of a trace."""
 
+import itertools
+
 import matplotlib
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
+from keras_lstm_gates.gate_statistics import of_layer
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
+from keras_lstm_gates.tracing import flat, nodes
+from keras_lstm_gates.tracing import node as node_of
+from keras_lstm_gates.tracing import tokens as tokens_of
 
 # Both scales grow lighter with the value, so that they keep their meaning in grey and for colour-blind readers.
 GATE_COLOURS = matplotlib.colormaps["viridis"]
@@ -28,7 +36,7 @@ def gates(tree, layer=None, sample=0, title=None):
 
     Args:
         tree: `xarray.DataTree` from `keras_lstm_gates.tracing`.
-        layer: str, a node of the tree; None takes its first.
+        layer: str, a path of the trace; None takes its first.
         sample: int, which sequence.
         title: str, or None for the sample's number.
 
@@ -40,13 +48,7 @@ def gates(tree, layer=None, sample=0, title=None):
     Raises:
         ValueError: no such layer or sample in the tree.
     """
-    names = list(tree.children)
-    layer = names[0] if layer is None else layer
-    if layer not in names:
-        raise ValueError(f"expected one of the layers {names}; received {layer!r}")
-    node = tree[layer]
-    if not 0 <= sample < node.sizes["sample"]:
-        raise ValueError(f"expected a sample from 0 to {node.sizes['sample'] - 1}; received {sample}")
+    node, layer = _picked(tree, layer, sample)
     real = node["mask"].values[sample]
     times = np.flatnonzero(real)
     values = {name: node[name].values[sample][real] for name in Gates._fields}
@@ -56,7 +58,7 @@ def gates(tree, layer=None, sample=0, title=None):
     panels = figure.subplot_mosaic(
         [["input", "input"], ["f", "o"], ["i", "c"], ["g", "h"]], height_ratios=[0.8, 1, 1, 1]
     )
-    _input_panel(panels["input"], tree["input"].values[sample], times)
+    _input_panel(panels["input"], tree, sample, times)
     for name in Gates._fields:
         axes = panels[name]
         signed = name in ("g", "c", "h")
@@ -85,14 +87,181 @@ def gates(tree, layer=None, sample=0, title=None):
     return figure
 
 
-def _input_panel(axes, values, times):
+def saturation(tree, layer=None):
+    """How often each unit's gates are shut and how often wide open: a panel for each of i, f, o and g.
+
+    Args:
+        tree: `xarray.DataTree` from `trace`.
+        layer: str, a path of the trace; None draws all, each with a colour and a shape of its own.
+
+    Returns:
+        `matplotlib.figure.Figure`: a point a unit, its left-saturated share (below 0.1) to the right and its
+        right-saturated share (above 0.9) upward; for g by |g|. A point at the top left is always open; at the bottom
+        right always shut; at the origin it never saturates; on the diagonal it is a switch.
+
+    Source: Karpathy, Johnson & Li 2015, Visualizing and understanding recurrent networks, figure 2.
+    """
+    numbers = _numbers(tree, layer)
+    figure = Figure(figsize=(9, 2.9), layout="constrained")
+    for axes, gate in zip(figure.subplots(1, 4, sharex=True, sharey=True), "ifog", strict=True):
+        axes.plot([0, 1], [1, 0], color="0.8", linewidth=1, zorder=0)
+        for (path, node), shade, shape in zip(numbers.items(), _shades(len(numbers)), _shapes(), strict=False):
+            of_gate = node.sel(saturating=gate)
+            axes.scatter(
+                of_gate["left_saturated"], of_gate["right_saturated"], s=22, color=shade, marker=shape,
+                edgecolors="white", linewidths=0.4, label=path, clip_on=False,
+            )  # fmt: skip
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="share of steps < 0.1")
+        axes.set_title(
+            f"$\\bf{{{gate}}}$  " + ("modulation, by |g|" if gate == "g" else DESCRIPTIONS[gate]), fontsize=10
+        )
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("share of steps > 0.9")
+    if len(numbers) > 1:
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return figure
+
+
+def memory(tree, layer=None):
+    """The half-life of every unit's memory, from the longest to the shortest.
+
+    Args:
+        tree: `xarray.DataTree` from `trace`.
+        layer: str, a path of the trace; None draws all.
+
+    Returns:
+        `matplotlib.figure.Figure`: half-life in steps on a logarithmic axis against the unit's rank; a line at the
+        trace's longest sequence, beyond which a half-life says "longer than anything seen". Units that never forget
+        stand at the upper edge, those that forget at once at the lower.
+    """
+    numbers = _numbers(tree, layer)
+    longest = max(int(node["mask"].sum(dim="time").max()) for node in nodes(tree).values())
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    low, high = 0.1, 10.0 * longest
+    for (path, node), shade, shape in zip(numbers.items(), _shades(len(numbers)), _shapes(), strict=False):
+        lives = np.sort(node["half_life"].values)[::-1]
+        axes.plot(
+            np.arange(1, len(lives) + 1), np.clip(lives, low, high), color=shade, marker=shape, markersize=4,
+            linewidth=1, label=f"{path}: effective memory {float(node['effective_memory']):.3g} steps", clip_on=False,
+        )  # fmt: skip
+    axes.axhline(longest, color="0.5", linestyle="--", linewidth=1)
+    axes.annotate(
+        f"longest sequence: {longest} steps", (1, longest), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+        color="0.35", fontsize=9,
+    )  # fmt: skip
+    axes.set(yscale="log", ylim=(low, high), xlabel="unit, by rank", ylabel="half-life of the cell state, steps")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    return figure
+
+
+def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
+    """A text coloured by what one unit does at each of its tokens.
+
+    Args:
+        tree: `xarray.DataTree` from `trace(..., vocabulary=...)`.
+        unit: int.
+        gate: one of i, f, g, o, c, h; i, f and o are coloured from 0 to 1, g, c and h around 0.
+        layer: str, a path of the trace; None takes its first.
+        sample: int, which sequence.
+        width: int > 0, characters a line.
+
+    Returns:
+        `matplotlib.figure.Figure`. Masked tokens are left out.
+
+    Raises:
+        ValueError: no such layer, sample, unit or gate; "expected a trace with a vocabulary".
+    """
+    node, layer = _picked(tree, layer, sample)
+    if gate not in Gates._fields:
+        raise ValueError(f"expected a gate of {list(Gates._fields)}; received {gate!r}")
+    if not 0 <= unit < node.sizes["unit"]:
+        raise ValueError(f"expected a unit from 0 to {node.sizes['unit'] - 1}; received {unit}")
+    texts = tokens_of(tree, sample)
+    if texts is None:
+        raise ValueError(
+            "expected a trace with a vocabulary: trace(model, data, vocabulary=[...]); received one without"
+        )
+    real = np.flatnonzero(node["mask"].values[sample])
+    values = node[gate].values[sample, :, unit]
+    signed = gate in ("g", "c", "h")
+    limit = max(1.0, float(np.abs(values[real]).max())) if signed else 1.0
+    scale = Normalize(-limit if signed else 0.0, limit)
+    colours = STATE_COLOURS if signed else GATE_COLOURS
+    placed, row, column = [], 0, 0
+    for step in real:
+        text = texts[step].replace("\n", "↵").replace("\t", "⇥")
+        if column and column + len(text) > width:
+            row, column = row + 1, 0
+        placed.append((text, row, column, values[step]))
+        column += len(text)
+    figure = Figure(figsize=(max(3.0, 0.135 * width + 1.2), 0.3 * (row + 1) + 0.7), layout="constrained")
+    axes = figure.subplots()
+    for text, line, start, value in placed:
+        shade = colours(scale(value))
+        dark = np.dot(shade[:3], [0.2126, 0.7152, 0.0722]) < 0.45
+        axes.add_patch(Rectangle((start, line), len(text), 1, facecolor=shade, edgecolor="none"))
+        # parse_math=False: a dollar sign in the data is a dollar sign.
+        axes.text(
+            start + len(text) / 2, line + 0.52, text, family="monospace", fontsize=9, ha="center", va="center",
+            color="white" if dark else "black", parse_math=False,
+        )  # fmt: skip
+    axes.set(xlim=(0, width), ylim=(row + 1, 0))
+    axes.set_axis_off()
+    axes.set_title(
+        f"unit {unit}, {gate}: {DESCRIPTIONS[gate]}; layer {layer!r}, sample {sample}", fontsize=10, loc="left"
+    )
+    figure.colorbar(ScalarMappable(scale, colours), ax=axes, pad=0.01, aspect=8)
+    return figure
+
+
+def _picked(tree, layer, sample):
+    """The node of a path, without the axes of a `TimeDistributed`, and the path."""
+    known = nodes(tree)
+    picked = node_of(tree, layer)
+    path = next(name for name, one in known.items() if one is picked)
+    picked = flat(picked.to_dataset())
+    if not 0 <= sample < picked.sizes["sample"]:
+        raise ValueError(f"expected a sample from 0 to {picked.sizes['sample'] - 1}; received {sample}")
+    return picked, path
+
+
+def _numbers(tree, layer):
+    known = nodes(tree) if layer is None else {layer: node_of(tree, layer)}
+    return {path: of_layer(one) for path, one in known.items()}
+
+
+def _shades(count):
+    return matplotlib.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2))[:count])
+
+
+def _shapes():
+    return itertools.cycle("osD^vP")
+
+
+def _input_panel(axes, tree, sample, times):
+    names = [name for name in tree.coords if name.startswith("input")]
+    values = tree[names[0]].values[sample] if len(names) == 1 else None
+    texts = tokens_of(tree, sample)
+    axes.set_ylabel("value")
+    axes.margins(x=0.01)
+    axes.spines[["top", "right"]].set_visible(False)
+    if values is None or len(values) <= times[-1] or (values.ndim > 2 and texts is None):
+        axes.set_axis_off()
+        axes.set_title("input: not one value a step", fontsize=10, loc="left")
+        return
+    if texts is not None:
+        axes.set(ylim=(0, 1), xlim=(times[0] - 0.5, times[-1] + 0.5), yticks=[], ylabel="")
+        for step in times:
+            axes.text(step, 0.5, texts[step].replace("\n", "↵"), family="monospace", ha="center", parse_math=False)
+        axes.set_title("$\\bf{x}$  input: tokens", fontsize=10, loc="left")
+        return
+    values = values[:, None] if values.ndim == 1 else values
     shades = matplotlib.colormaps["cividis"](np.linspace(0, 0.9, values.shape[-1]))
     for channel, shade in zip(values[times].T, shades, strict=True):
         axes.plot(times, channel, color=shade, linewidth=1.2)
     axes.set_title(f"$\\bf{{x}}$  input: {values.shape[-1]} channels", fontsize=10, loc="left")
-    axes.set_ylabel("value")
-    axes.margins(x=0.01)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 _TERM_STYLES = {

@@ -1,10 +1,11 @@
 """The picture shows the numbers of the trace."""
 
+import keras
 import numpy as np
 import pytest
 from small import small_model
 
-from keras_lstm_gates import plots, tracing
+from keras_lstm_gates import plots, statistics, tracing
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +43,64 @@ def test_colours_grow_lighter_with_the_value():
 def test_bad_arguments(tree, arguments, text):
     with pytest.raises(ValueError, match=text):
         plots.gates(tree, **arguments)
+
+
+def text_model(vocabulary):
+    inputs = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(4, 3, mask_zero=True)(inputs)
+    model = keras.Model(inputs, keras.layers.Bidirectional(keras.layers.LSTM(5), name="both")(x))
+    return tracing.trace(model, np.array([[1, 2, 3, 1, 2, 0]]), progress=False, vocabulary=vocabulary)
+
+
+def test_saturation_draws_every_unit_of_every_layer():
+    tree = text_model(None)
+    figure = plots.saturation(tree)
+    numbers = statistics(tree)["both/backward"]
+    panels = dict(zip("ifog", figure.axes, strict=True))
+    for gate, axes in panels.items():
+        forward, backward = axes.collections
+        np.testing.assert_allclose(
+            backward.get_offsets().T,
+            [numbers[name].sel(saturating=gate) for name in ("left_saturated", "right_saturated")],
+        )
+        assert len(forward.get_offsets()) == 5
+        assert axes.get_xlabel() == "share of steps < 0.1"
+    assert len(plots.saturation(tree, layer="both/forward").axes[0].collections) == 1
+
+
+def test_memory_draws_half_lives_in_order(tree):
+    (axes,) = plots.memory(tree).axes
+    lives = axes.lines[0].get_ydata()
+    np.testing.assert_allclose(lives, np.sort(statistics(tree)["lstm"]["half_life"])[::-1])
+    assert axes.lines[1].get_ydata()[0] == 6
+    assert "steps" in axes.get_ylabel()
+
+
+def test_tokens_are_coloured_by_the_unit():
+    tree = text_model(["", "a$", "<b>", "\n"])
+    figure = plots.tokens(tree, unit=2, gate="f", layer="both/forward", width=4)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["a$", "<b>", "↵", "a$", "<b>"]
+    assert [patch.get_y() for patch in axes.patches] == [0, 1, 1, 2, 3]
+    f = tree["both/forward"]["f"].values[0, :5, 2]
+    for patch, value in zip(axes.patches, f, strict=True):
+        assert patch.get_facecolor() == plots.GATE_COLOURS(float(value))
+
+
+def test_gates_over_tokens():
+    figure = plots.gates(text_model(["", "a", "b", "c"]), layer="both/backward")
+    assert [text.get_text() for text in figure.axes[0].texts] == list("abcab")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"unit": 5}, "a unit from 0 to 4; received 5"),
+        ({"unit": 0, "gate": "z"}, r"a gate of \['i', 'f', 'g', 'o', 'c', 'h'\]; received 'z'"),
+        ({"unit": 0}, "a trace with a vocabulary"),
+    ],
+)
+def test_bad_arguments_of_tokens(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        plots.tokens(text_model(None), **arguments)

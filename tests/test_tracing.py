@@ -1,5 +1,12 @@
-"""A trace holds what the equations say, for every sample, with names."""
+"""A trace holds what the equations say, for every sample, with names; a streamed one survives a kill."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import architectures
 import keras
 import numpy as np
 import pytest
@@ -78,3 +85,134 @@ def test_bad_data(change, text):
     model, data = small_model()
     with pytest.raises(ValueError, match=text):
         tracing.trace(model, change(data))
+
+
+def test_several_inputs_and_paths():
+    model, data, fed = architectures.seq2seq_with_states()
+    tree = tracing.trace(model, data, progress=False)
+    assert list(tracing.nodes(tree)) == list(fed)
+    assert tree["decoder"]["c"].shape == (3, 4, 4)
+    for tensor, values in zip(model.inputs, data, strict=True):
+        np.testing.assert_array_equal(tree[f"input_{tensor.name}"], values)
+
+
+def test_directions_nesting_and_steps():
+    model, data, _ = architectures.hierarchy_over_time()
+    tree = tracing.trace(model, data, progress=False)
+    backward = tracing.node(tree, "sentences/sentence/both/backward")
+    assert backward["f"].dims == ("sample", "step", "time", "unit")
+    assert backward.attrs["reads"] == "backwards"
+    np.testing.assert_array_equal(backward["mask"], np.any(data != 0, axis=-1))
+
+
+def test_an_output_that_is_the_lstm_itself():
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(2, name="lstm")])
+    tree = tracing.trace(model, np.ones((2, 4, 3), "float32"), progress=False)
+    np.testing.assert_array_equal(tree["output_lstm"], tree["lstm"]["h"][:, -1])
+
+
+@pytest.mark.parametrize("kind", ["generator", "pydataset"])
+def test_other_data(kind):
+    model, data = small_model()
+
+    class Halves(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, place):
+            return (data[:3], np.zeros(3)) if place == 0 else (data[3:], np.zeros(2))
+
+    batches = Halves() if kind == "pydataset" else (batch for batch in [data[:3], data[3:]])
+    tree = tracing.trace(model, batches, progress=False)
+    whole = tracing.trace(model, data, progress=False)
+    np.testing.assert_allclose(tree["lstm"]["c"], whole["lstm"]["c"], atol=1e-6)
+
+
+def test_tokens():
+    inputs = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(3, 2)(inputs)
+    model = keras.Model(inputs, keras.layers.LSTM(2)(x))
+    tree = tracing.trace(model, np.array([[0, 2, 1]]), progress=False, vocabulary=["a", "b", "<script>"])
+    assert tracing.tokens(tree, 0) == ["a", "<script>", "b"]
+
+
+def test_streamed_is_what_is_kept_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_lstm_gates.streaming.BLOCK", 4)
+    model, data = small_model()
+    data = np.concatenate([data] * 3)
+    streamed = tracing.trace(model, data, batch_size=3, progress=False, to=tmp_path / "gates.zarr")
+    kept = tracing.trace(model, data, batch_size=3, progress=False)
+    assert streamed.identical(kept)
+    assert [path.name for path in tmp_path.iterdir()] == ["gates.zarr"]
+    with pytest.raises(FileExistsError, match=r"expected no file at .*gates.zarr; it exists"):
+        tracing.trace(model, data, to=tmp_path / "gates.zarr")
+
+
+def test_a_longer_batch_does_not_stream(tmp_path):
+    model, data = small_model()
+    with pytest.raises(ValueError, match=r"no batch longer than the first, .* received .*Pad the batches"):
+        tracing.trace(model, iter([data[:2, :4], data]), progress=False, to=tmp_path / "gates.zarr")
+
+
+STREAM = """
+import sys, time
+import numpy as np
+from small import small_model
+from keras_lstm_gates import streaming, tracing
+streaming.BLOCK = 8
+model, data = small_model()
+data = np.tile(data, (20, 1, 1)) * np.linspace(1, 2, 100, dtype="float32")[:, None, None]
+
+def slowly(done):
+    print(done, flush=True)
+    time.sleep(0.1 if sys.argv[2] == "slowly" else 0)
+
+tracing.trace(model, data, batch_size=3, progress=slowly, to=sys.argv[1])
+"""
+
+
+def test_killed_and_resumed_is_identical(tmp_path):
+    def start(name, pace):
+        return subprocess.Popen(
+            [sys.executable, "-c", STREAM, str(tmp_path / name), pace],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.path.dirname(__file__)},
+        )
+
+    whole = start("whole.zarr", "fast")
+    killed = start("killed.zarr", "slowly")
+    while int(killed.stdout.readline()) < 42:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    killed.stdout.close()
+    assert (tmp_path / "killed.zarr.partial").exists()
+    assert not (tmp_path / "killed.zarr").exists()
+    resumed = start("killed.zarr", "fast")
+    told, _ = resumed.communicate(timeout=120)
+    whole.communicate(timeout=120)
+    assert (whole.returncode, resumed.returncode) == (0, 0)
+    assert int(told.split()[0]) > 40
+    files = {
+        path.relative_to(tmp_path / "whole.zarr") for path in (tmp_path / "whole.zarr").rglob("*") if path.is_file()
+    }
+    assert len(files) > 100
+    for file in files:
+        assert (tmp_path / "killed.zarr" / file).read_bytes() == (tmp_path / "whole.zarr" / file).read_bytes(), file
+    assert tracing.load(tmp_path / "killed.zarr")["lstm"]["f"].shape == (100, 6, 4)
+
+
+def test_another_model_does_not_go_on_with_a_partial_trace(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_lstm_gates.streaming.BLOCK", 2)
+
+    def broken(data):
+        yield data[:3]
+        raise OSError("the disk is gone")
+
+    model, data = small_model()
+    with pytest.raises(OSError, match="the disk is gone"):
+        tracing.trace(model, broken(data), progress=False, to=tmp_path / "gates.zarr")
+    model.set_weights([weights + 1 for weights in model.get_weights()])
+    with pytest.raises(ValueError, match=r"a trace of weights_sha256=.*; received weights_sha256=.*Delete that folder"):
+        tracing.trace(model, data, progress=False, to=tmp_path / "gates.zarr")

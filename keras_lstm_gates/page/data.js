@@ -1,0 +1,120 @@
+// The page's data: unpacking, and what any view asks of them.
+
+const byId = (id) => document.getElementById(id);
+const content = JSON.parse(byId("content").textContent);
+const GATES = ["f", "i", "g", "o", "c", "h"];
+const SIGNED = new Set(["g", "c", "h"]);
+
+async function unpacked(id) {
+  const element = byId(id);
+  const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+  element.remove();
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).arrayBuffer();
+}
+
+// IEEE half precision to number, for every pattern of 16 bits.
+function halves() {
+  const table = new Float32Array(65536);
+  for (let bits = 0; bits < 65536; bits++) {
+    const exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    const size = exponent === 0 ? fraction * 2 ** -24
+      : exponent === 31 ? (fraction ? NaN : Infinity) : (1 + fraction / 1024) * 2 ** (exponent - 15);
+    table[bits] = bits & 32768 ? -size : size;
+  }
+  return table;
+}
+
+// Bytes stand plane by plane: all first bytes of the numbers, then all second ones.
+function reader(buffer) {
+  const bytes = new Uint8Array(buffer), width = content.exact ? 4 : 2, table = content.exact ? null : halves();
+  let start = 0;
+  return (count) => {
+    const joined = new Uint8Array(count * width);
+    for (let plane = 0; plane < width; plane++)
+      for (let place = 0; place < count; place++) joined[place * width + plane] = bytes[start + plane * count + place];
+    start += count * width;
+    return content.exact ? new Float32Array(joined.buffer)
+      : Float32Array.from(new Uint16Array(joined.buffer), (bits) => table[bits]);
+  };
+}
+
+function fillLayers(buffer) {
+  const read = reader(buffer);
+  for (const layer of content.layers) {
+    const count = layer.shape[0] * layer.shape[1] * layer.shape[2];
+    layer.values = {};
+    for (const name of layer.kept) layer.values[name] = read(count);
+    if (!layer.values.h) layer.values.h = layer.values.o.map((o, at) => o * Math.tanh(layer.values.c[at]));
+  }
+  if (content.input) content.inputValues = read(content.input[0] * content.input[1] * content.input[2]);
+}
+
+const view = { layer: 0, sample: 0, unit: 0, step: 0, gate: "f" };
+const layerNow = () => content.layers[view.layer];
+const realSteps = () => layerNow().real[view.sample];
+
+function valueAt(name, step, unit = view.unit) {
+  const { shape, values } = layerNow();
+  return values[name][(view.sample * shape[1] + step) * shape[2] + unit];
+}
+
+// The real step that the layer read before this one, or null.
+function stepBefore(step) {
+  const steps = realSteps(), at = steps.indexOf(step), before = layerNow().backwards ? at + 1 : at - 1;
+  return before < 0 || before >= steps.length ? null : steps[before];
+}
+
+// Everything that meets in one step of one unit. Before the first step c follows from the equation itself.
+function meeting(step) {
+  const now = Object.fromEntries(GATES.map((name) => [name, valueAt(name, step)]));
+  const before = stepBefore(step);
+  const implied = now.f > 0.01 ? (now.c - now.i * now.g) / now.f : 0;
+  const first = Math.abs(implied) < 0.005;
+  now.cBefore = before === null ? (first ? 0 : implied) : valueAt("c", before);
+  now.hBefore = before === null ? (first ? 0 : null) : valueAt("h", before);
+  now.kept = now.f * now.cBefore;
+  now.written = now.i * now.g;
+  now.squashed = Math.tanh(now.c);
+  return now;
+}
+
+function tokenAt(step) {
+  const tokens = content.tokens?.[view.sample];
+  return tokens && step < tokens.length ? tokens[step] : null;
+}
+
+function inputAt(step) {
+  if (!content.inputValues || view.sample >= content.input[0] || step >= content.input[1]) return null;
+  const width = content.input[2], start = (view.sample * content.input[1] + step) * width;
+  return content.inputValues.subarray(start, start + width);
+}
+
+const shown = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/^ $/, "␣");
+// Plotly reads a little HTML in its labels: what the data hold must stay text.
+const plain = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const digits = (value, places = 3) => value === null ? "?" : (Math.abs(value) < 0.5 * 10 ** -places ? 0 : value).toFixed(places).replace("-", "−");
+const steps = (value) => value === null ? "∞" : value >= 100 ? Math.round(value).toString() : value.toPrecision(3);
+
+const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
+// Lighter with the value, so that it keeps its meaning in grey and for colour-blind readers.
+const AROUND_ZERO = ["#0b1d51", "#3b5c9e", "#a3a3a3", "#f2b169", "#fff1d6"];
+const scaleOf = (name) => (SIGNED.has(name) ? AROUND_ZERO : VIRIDIS);
+const plotlyScale = (name) => scaleOf(name).map((colour, at, all) => [at / (all.length - 1), colour]);
+
+function limitOf(name) {
+  if (name !== "c") return 1;
+  let most = 1;
+  for (const step of realSteps())
+    for (let unit = 0; unit < layerNow().shape[2]; unit++) most = Math.max(most, Math.abs(valueAt("c", step, unit)));
+  return most;
+}
+
+function colourOf(name, value, limit) {
+  const scale = scaleOf(name), share = SIGNED.has(name) ? (value / limit + 1) / 2 : value;
+  const at = Math.max(0, Math.min(1, share)) * (scale.length - 1), low = Math.min(Math.floor(at), scale.length - 2);
+  const part = (colour, place) => parseInt(colour.slice(1 + 2 * place, 3 + 2 * place), 16);
+  const mixed = [0, 1, 2].map((k) => Math.round(part(scale[low], k) + (at - low) * (part(scale[low + 1], k) - part(scale[low], k))));
+  const light = 0.2126 * mixed[0] + 0.7152 * mixed[1] + 0.0722 * mixed[2];
+  return { background: `rgb(${mixed})`, ink: light > 120 ? "#000" : "#fff" };
+}

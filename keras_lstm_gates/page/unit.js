@@ -1,0 +1,131 @@
+// The recurrent unit as text books draw it, with the numbers of one step.
+
+function draw(name, attributes, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+const signOf = (value) => (value === null || Math.abs(value) < 0.005 ? "" : value > 0 ? "up" : "down");
+
+function drawUnit(now, step) {
+  const svg = byId("drawing"), title = byId("drawing-title");
+  svg.replaceChildren(title);
+  const put = (name, attributes, text) => svg.append(draw(name, attributes, text));
+  // On a phone the drawing shrinks: larger letters and a digit less.
+  const small = narrow(), places = small ? 2 : 3;
+  const words = (x, y, text, size = 15, kind = "ink", anchor = "middle", weight = 400) =>
+    put("text", { x, y, "font-size": small && size < 16 ? size + 4 : size, class: kind, "text-anchor": anchor, "font-weight": weight }, text);
+  // A wire is as thick as what it carries is large; its colour is the sign.
+  const wire = (path, value) => put("path", {
+    d: path, class: `wire ${signOf(value)}`, "stroke-linejoin": "round",
+    "stroke-width": 1.5 + 6 * Math.min(1, Math.abs(value ?? 0)),
+  });
+  const bus = (path) => put("path", { d: path, class: "wire", "stroke-width": 1.5, "stroke-linejoin": "round" });
+  const pill = (x, y, value, width = 64) => {
+    put("rect", { x: x - width / 2, y: y - 13, width, height: 26, rx: 13, class: `pill ${signOf(value)}` });
+    words(x, y + 5.5, digits(value, places), 15, "ink", "middle", 600);
+  };
+  const operation = (x, y, sign) => {
+    put("circle", { cx: x, cy: y, r: 16, class: "op" });
+    words(x, y + 7, sign, 22);
+  };
+
+  put("rect", { x: 110, y: 22, width: 480, height: 376, rx: 24, class: "body" });
+
+  // x_t and h_{t-1} meet, and go to all four gates.
+  bus("M 60 358 H 520"); bus("M 160 440 V 358");
+  for (const x of [200, 300, 380, 520]) bus(`M ${x} 358 V 322`);
+
+  // The cell state runs along the top.
+  wire("M 60 80 H 184", now.cBefore); wire("M 216 80 H 364", now.kept);
+  wire("M 396 80 H 640", now.c);
+  wire("M 200 270 V 96", now.f);
+  wire("M 300 270 V 170 H 364", now.i); wire("M 380 270 V 186", now.g);
+  wire("M 380 154 V 96", now.written);
+  wire("M 560 80 V 126", now.c); wire("M 560 158 V 214", now.squashed);
+  wire("M 520 270 V 230 H 544", now.o);
+  wire("M 560 246 V 330 H 640", now.h);
+
+  operation(200, 80, "×"); operation(380, 80, "+"); operation(380, 170, "×"); operation(560, 230, "×");
+  put("rect", { x: 530, y: 126, width: 60, height: 32, rx: 16, class: "op" });
+  words(560, 147, "tanh", 15);
+
+  // Each gate is a glass that is as full as it is open; g fills from its middle, up or down.
+  for (const [name, x, squash] of [["f", 200, "σ"], ["i", 300, "σ"], ["g", 380, "tanh"], ["o", 520, "σ"]]) {
+    put("rect", { x: x - 31, y: 270, width: 62, height: 52, rx: 8, class: "gate-box" });
+    const size = 49 * Math.min(1, Math.abs(now[name])) * (name === "g" ? 0.5 : 1);
+    const y = name !== "g" ? 320.5 - size : now.g > 0 ? 296 - size : 296;
+    put("rect", { x: x - 29.5, y, width: 59, height: size, rx: 4, class: "gate-fill" });
+    const wide = squash === "tanh";
+    words(x - (wide ? 17 : 9), 303, name, 22, "gate-ink", "middle", 700);
+    words(x + (wide ? 10 : 13), 302, squash, wide ? 13 : 17, "gate-ink");
+    pill(x, 244, now[name]);
+  }
+
+  const side = (y, first, second, value, left) => {
+    const x = left ? 50 : 650;
+    pill(x, y, value, 72);
+    put("text", { x, y: y - 22, "font-size": 17, class: "ink", "text-anchor": "middle", "font-weight": 700 }, first);
+    words(x, y + 32, second, 12.5, "quiet");
+  };
+  const before = layerNow().backwards ? "ₜ₊₁" : "ₜ₋₁";
+  side(80, `c${before}`, "memory before", now.cBefore, true);
+  side(358, `h${before}`, "said before", now.hBefore, true);
+  side(80, "cₜ", "memory now", now.c, false);
+  side(330, "hₜ", "says now", now.h, false);
+  pill(282, 80, now.kept); pill(380, 125, now.written); pill(560, 187, now.squashed);
+  words(200, 52, "keep", 13, "quiet"); words(282, 56, "f · c", 13, "quiet");
+  words(380, 52, "add", 13, "quiet"); words(419, 144, "i · g", 13, "quiet", "start");
+  words(344, 200, "write", 13, "quiet"); words(596, 236, "show", 13, "quiet", "start");
+  for (const [x, meaning] of [[200, "forget"], [300, "input"], [380, "candidate"], [520, "output"]])
+    words(x, 343 + 32, meaning, 13, "quiet");
+
+  drawInput(put, words, step);
+  title.textContent = `Unit ${view.unit} at step ${step}: c ${digits(now.c)}, h ${digits(now.h)}`;
+}
+
+// What the unit reads: a token, or a small bar a channel.
+function drawInput(put, words, step) {
+  const token = tokenAt(step), values = inputAt(step);
+  words(114, 446, "xₜ", 17, "ink", "middle", 700);
+  if (token !== null) {
+    const text = shown(token).slice(0, 18), width = Math.max(54, 11.5 * text.length + 24);
+    put("rect", { x: 160 - 27, y: 424, width, height: 38, rx: 9, class: "pill" });
+    put("text", {
+      x: 133 + width / 2, y: 450, "font-size": 19, class: "ink", "text-anchor": "middle", "font-family": "monospace",
+    }, text);
+  } else if (values) {
+    const most = Math.max(1e-9, ...content.inputValues.subarray(0, 4000).map(Math.abs)), width = 24 + values.length * 14;
+    put("rect", { x: 133, y: 420, width, height: 52, rx: 9, class: "pill" });
+    values.forEach((value, at) => {
+      const size = 20 * Math.min(1, Math.abs(value) / most);
+      put("rect", {
+        x: 146 + 14 * at, y: value > 0 ? 446 - size : 446, width: 10, height: Math.max(1, size),
+        class: `bar ${value > 0 ? "up" : "down"}`,
+      });
+    });
+    words(145 + width, 451, values.length > 4 ? `${values.length} channels` : [...values].map((one) => digits(one)).join("  "), 13, "quiet", "start");
+  } else {
+    words(172, 446, "what the layer below says", 13, "quiet", "start");
+  }
+}
+
+function sayStep(now) {
+  const percent = (value) => `${Math.round(100 * value)} %`;
+  const direction = Math.abs(now.written) < 0.005 ? "writes nothing" : `writes ${now.written > 0 ? "+" : ""}${digits(now.written)}`;
+  byId("said").textContent =
+    `It keeps ${percent(now.f)} of its memory of ${digits(now.cBefore)}, admits ${percent(now.i)} of the candidate ` +
+    `${digits(now.g)} and so ${direction}. Of its new memory ${digits(now.c)} it shows ${percent(now.o)}.`;
+  const lines = [
+    `c = f · c′ + i · g = ${digits(now.f)} · ${digits(now.cBefore)} + ${digits(now.i)} · ${digits(now.g)} = ${digits(now.c)}`,
+    layerNow().kept.includes("h") ? `h = ${digits(now.h)}`
+      : `h = o · tanh(c) = ${digits(now.o)} · ${digits(now.squashed)} = ${digits(now.h)}`,
+  ];
+  byId("equations").replaceChildren(...lines.map((line) => {
+    const span = document.createElement("span");
+    span.textContent = line;
+    return span;
+  }));
+}

@@ -1,0 +1,280 @@
+"""The page: one file, small, quick, and in a browser its controls change what is seen."""
+
+import re
+import shutil
+import tempfile
+import time
+
+import keras
+import numpy as np
+import pytest
+import xarray as xr
+from small import small_model
+
+from keras_lstm_gates import cli, reporting
+from keras_lstm_gates.tracing import trace
+
+EVIL = "<script>document.title = 'owned'</script>"
+
+
+def noise(samples, steps, units, **attributes):
+    """A trace that obeys the equations and cannot be compressed."""
+    rng = np.random.default_rng(0)
+    shape, dims = (samples, steps, units), ("sample", "time", "unit")
+    i, f, o = (1 / (1 + np.exp(-2 * rng.normal(size=shape))) for _ in range(3))
+    g, c, before = np.tanh(rng.normal(size=shape)), np.zeros(shape), 0
+    for step in range(steps):
+        before = c[:, step] = i[:, step] * g[:, step] + f[:, step] * before
+    values = {"i": i, "f": f, "g": g, "o": o, "c": c, "h": o * np.tanh(c)}
+    mask = np.ones(shape[:2], bool)
+    mask[-1, steps // 2 :] = False
+    ids = rng.integers(0, 4, size=shape[:2])
+    tree = xr.DataTree.from_dict(
+        {
+            "/": xr.Dataset(coords={"input": (("sample", "input_time"), ids)}),
+            "one": xr.Dataset({**{name: (dims, value) for name, value in values.items()}, "mask": (dims[:2], mask)}),
+            "two/backward": xr.Dataset(
+                {**{name: (dims, value[..., :3]) for name, value in values.items()}, "mask": (dims[:2], mask)},
+                attrs={"reads": "backwards"},
+            ),
+        }
+    )
+    tree.attrs = {"model": EVIL, "vocabulary": ["a", " ", EVIL, "<b>&amp;"], **attributes}
+    return tree
+
+
+def test_the_largest_page_is_below_8_mb(tmp_path):
+    path = reporting.report(noise(20, 200, 128), tmp_path / "page.html")
+    assert path.stat().st_size < 8_000_000
+    text = path.read_text()
+    # No network: nothing is fetched, and the only addresses are names within the packed library.
+    assert not re.findall(r'(?:src|href)="(?!#|data:)', text)
+    ours = re.sub(r'<script type="text/plain".*?</script>', "", text, flags=re.S)
+    assert set(re.findall(r"https?://[\w./]*", ours)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_too_much_shows_fewer_samples(tmp_path, monkeypatch):
+    monkeypatch.setattr(reporting, "MOST", 1000)
+    content, _ = reporting._content(noise(20, 10, 5), 20)
+    assert [layer["shape"][0] for layer in content["layers"]] == [2, 2]
+    assert content["layers"][0]["total"] == 20
+
+
+def test_other_activations_keep_their_h():
+    tree = noise(2, 5, 3)
+    tree["one"]["h"] = tree["one"]["h"] * 0.5
+    content, numbers = reporting._content(tree, 2)
+    assert [layer["kept"] for layer in content["layers"]] == ["ifgoch", "ifgoc"]
+    assert len(numbers) == 4 * (6 + 5) * 2 * 5 * 3
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda path: reporting.report(noise(1, 4, 2), path, samples=0), "samples of 1 or more; received 0"),
+        (lambda path: reporting.report(xr.DataTree(), path), "one or more layers; received one with none"),
+    ],
+)
+def test_mistakes(make, text, tmp_path):
+    with pytest.raises(ValueError, match=text):
+        make(tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; what its console says is kept."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    for argument in (
+        "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
+        f"disable-component-update disable-sync window-size=1100,900 user-data-dir={profile.name}"
+    ).split():
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()
+    profile.cleanup()
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    """The page of two layers of noise with tokens that try to be code: a function that runs a script in it."""
+    path = reporting.report(noise(3, 30, 16), tmp_path_factory.mktemp("page") / "page.html")
+    browser.get(f"file://{path}")
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    return browser
+
+
+def until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "the page did not get there"
+        time.sleep(0.05)
+
+
+def press(page, key):
+    page.execute_script(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))", key
+    )
+
+
+def drawing(page):
+    return page.execute_script("return document.getElementById('drawing').textContent")
+
+
+def test_page_loads_without_a_word_on_the_console(page):
+    assert page.get_log("browser") == []
+    for plot in ("curves", "map", "saturation"):
+        assert page.execute_script("return document.querySelectorAll(`#${arguments[0]} .main-svg`).length", plot) > 0
+
+
+def test_data_stay_text(page):
+    assert page.title == f"The gates of {EVIL}"
+    assert page.execute_script("return document.getElementById('title').textContent") == f"The gates of {EVIL}"
+    assert EVIL in page.execute_script("return document.getElementById('text').textContent")
+    assert page.execute_script("return document.querySelectorAll('#text script, #text b, #curves script').length") == 0
+
+
+def test_the_numbers_are_those_of_the_trace(page):
+    tree = noise(3, 30, 16)
+    page.execute_script("show({layer: 0, sample: 1, unit: 5, step: 7})")
+    now = page.execute_script("return meeting(7)")
+    for name in "ifgoch":
+        assert now[name] == pytest.approx(float(tree["one"][name][1, 7, 5]), abs=1e-6)
+        assert f"{float(tree['one'][name][1, 7, 5]):.3f}".replace("-", "−") in drawing(page)
+    assert now["cBefore"] == pytest.approx(float(tree["one"]["c"][1, 6, 5]), abs=1e-6)
+    assert now["kept"] + now["written"] == pytest.approx(now["c"], abs=1e-6)
+
+
+def test_a_backward_layer_is_walked_from_the_end(page):
+    tree = noise(3, 30, 16)
+    page.execute_script("show({layer: 1, sample: 0, unit: 1, step: 7})")
+    assert page.execute_script("return meeting(7)")["cBefore"] == pytest.approx(
+        float(tree["two/backward"]["c"][0, 8, 1])
+    )
+    page.execute_script("show({layer: 0})")
+
+
+def test_keys_move(page):
+    page.execute_script("show({layer: 0, sample: 0, unit: 5, step: 7, gate: 'f'})")
+    for key, expected in [
+        ("ArrowRight", {"step": 8}),
+        ("ArrowUp", {"unit": 6}),
+        ("ArrowDown", {"unit": 5}),
+        ("ArrowLeft", {"step": 7}),
+        ("c", {"gate": "c"}),
+        ("]", {"sample": 1}),
+        ("Home", {"step": 0}),
+        ("End", {"step": 29}),
+    ]:
+        before = drawing(page)
+        press(page, key)
+        view = page.execute_script("return view")
+        assert {name: view[name] for name in expected} == expected
+        assert key == "c" or drawing(page) != before
+    press(page, "Home")
+    press(page, " ")
+    until(lambda: page.execute_script("return view.step") > 0)
+    press(page, " ")
+    assert page.execute_script("return playing") is None
+
+
+def test_controls_change_the_picture(page):
+    def choose(name, value):
+        page.execute_script(
+            "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+            "e.dispatchEvent(new Event('change')); e.dispatchEvent(new Event('input'))",
+            name,
+            str(value),
+        )
+
+    colours = "return JSON.stringify(document.getElementById('map').data[0].z.slice(0, 2))"
+    page.execute_script("show({layer: 0, sample: 0, gate: 'f'})")
+    for name, value in [("layer", 1), ("layer", 0), ("sample", 1), ("sample", 2), ("gate", "g")]:
+        before = page.execute_script(colours)
+        choose(name, value)
+        assert page.execute_script(colours) != before, name
+    before = drawing(page)
+    choose("unit-number", 3)
+    assert drawing(page) != before
+    # The last sample's second half is masked: its nearest real step is shown, and no others.
+    choose("step-number", 25)
+    assert page.execute_script("return view.step") == 14
+    assert page.execute_script("return document.getElementById('map').data[0].z[0][20]") is None
+
+
+def test_the_table_sorts(page):
+    page.execute_script("show({layer: 0})")
+    first = "return [...document.querySelectorAll('#table tbody td:first-child')].map((cell) => cell.textContent)"
+    heading = "[...document.querySelectorAll('#table th button')].find((one) => one.textContent.startsWith('f mean'))"
+    page.execute_script(f"{heading}.click()")
+    means = noise(3, 30, 16)["one"]
+    f = means["f"].values[means["mask"].values].mean(axis=0)
+    order = [int(unit) for unit in page.execute_script(first)]
+    assert (np.diff(f[order]) <= 1e-4).all()
+    page.execute_script(f"{heading}.click()")
+    assert int(page.execute_script(first)[0]) == order[-1]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (1100, "dark")])
+def test_phone_and_dark(page, width, scheme):
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    page.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    until(lambda: page.execute_script("return document.documentElement.scrollWidth") <= width)
+    paper = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+    light = sum(int(part) for part in re.findall(r"\d+", paper)[:3]) / 3
+    assert light < 60 if scheme == "dark" else light > 200
+    assert page.get_log("browser") == []
+
+
+def test_page_of_features_and_of_a_model(browser, tmp_path):
+    model, data = small_model()
+    path = reporting.report(trace(model, data, progress=False), tmp_path / "page.html", title="A <small> model")
+    browser.get(f"file://{path}")
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    assert browser.title == "A <small> model"
+    browser.execute_script("show({sample: 1, step: 2})")
+    np.testing.assert_allclose(browser.execute_script("return [...inputAt(2)]"), data[1, 2], atol=1e-6)
+    assert browser.get_log("browser") == []
+
+
+def test_from_the_command_line(tmp_path, monkeypatch, capsys):
+    """Token ids and a plain Keras model in, a page out."""
+    sequence = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(9, 3)(sequence)
+    keras.Model(sequence, keras.layers.LSTM(4, name="lstm")(x)).save(tmp_path / "model.keras")
+    np.save(tmp_path / "ids.npy", np.arange(1, 9).reshape(2, 4))
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["keras-lstm-gates", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code or 0, capsys.readouterr()
+
+    out = tmp_path / "out"
+    assert run("trace", tmp_path / "model.keras", tmp_path / "ids.npy", "--out", out)[0] == 0
+    code, printed = run("report", out / "gates.zarr", "--title", "A page")
+    assert code == 0
+    assert str(out / "report.html") in printed.out
+    assert "<title>A page</title>" in (out / "report.html").read_text()
+    for arguments, text in [
+        ((out / "gates.zarr",), "expected no file at"),
+        ((out / "none.zarr",), "no such trace"),
+        ((out / "gates.zarr", "--out", "page.pdf"), "expected --out with the ending .html; received page.pdf"),
+    ]:
+        code, printed = run("report", *arguments)
+        assert code == 1
+        assert text in printed.err

@@ -1,0 +1,138 @@
+"""Statistics of traces whose answer is known in closed form."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import xarray as xr
+from small import small_model
+
+from keras_lstm_gates import gate_statistics as st
+from keras_lstm_gates.gate_statistics import statistics
+from keras_lstm_gates.monitoring import GateMonitor
+from keras_lstm_gates.tracing import trace
+
+
+def a_trace(mask=None, **gates):
+    """A trace of one layer whose gates are given, (sample, time, unit); those not given are 0.5."""
+    shape = next(iter(gates.values())).shape
+    dims = ("sample", "time", "unit")
+    mask = np.ones(shape[:2], bool) if mask is None else mask
+    values = {name: (dims, gates.get(name, np.full(shape, 0.5))) for name in "ifgoch"}
+    return xr.DataTree.from_dict({"lstm": xr.Dataset({**values, "mask": (dims[:2], mask)})})
+
+
+def test_means_spreads_and_quantiles_of_a_ramp():
+    ramp = np.linspace(0, 1, 101).reshape(1, 101, 1)
+    numbers = statistics(a_trace(i=ramp))["lstm"].sel(gate="i").isel(unit=0)
+    assert float(numbers["mean"]) == pytest.approx(0.5)
+    assert float(numbers["spread"]) == pytest.approx(np.sqrt((101**2 - 1) / 12) / 100)
+    np.testing.assert_allclose(numbers["quantiles"], st.QUANTILES)
+
+
+def test_saturation_counts_by_size_and_leaves_masked_steps_out():
+    # Units: mostly closed; mostly open; in between. g by |g|. The masked steps would turn each around.
+    f = np.array([[[0.05, 0.95, 0.5]] * 8 + [[0.5, 0.5, 0.5]] * 2 + [[0.95, 0.05, 0.95]] * 30])
+    mask = np.arange(40)[None] < 10
+    numbers = statistics(a_trace(mask, f=f, g=-f))["lstm"]
+    for gate in "fg":
+        np.testing.assert_allclose(numbers["left_saturated"].sel(saturating=gate), [0.8, 0, 0])
+        np.testing.assert_allclose(numbers["right_saturated"].sel(saturating=gate), [0, 0.8, 0])
+    assert int(numbers["steps"]) == 10
+
+
+def test_always_open_and_always_closed():
+    f = np.stack([np.full((2, 50), 0.97), np.full((2, 50), 0.02), np.full((2, 50), 0.5)], axis=-1)
+    numbers = statistics(a_trace(f=f))["lstm"].sel(saturating="f")
+    assert numbers["always_open"].values.tolist() == [True, False, False]
+    assert numbers["always_closed"].values.tolist() == [False, True, False]
+
+
+def test_memory_of_constant_and_alternating_forget_gates():
+    alternating = np.tile([0.25, 1.0], 10)  # geometric mean 1/2
+    f = np.stack([np.full(20, 0.5), np.ones(20), np.zeros(20), alternating], axis=-1)[None]
+    numbers = statistics(a_trace(f=f))["lstm"]
+    np.testing.assert_allclose(numbers["half_life"], [1, np.inf, 0, 1])
+    np.testing.assert_allclose(numbers["time_constant"], [1 / np.log(2), np.inf, 0, 1 / np.log(2)])
+
+
+def test_effective_memory():
+    assert st.effective_memory(np.full(3, 0.9)) == pytest.approx(np.log(0.5) / np.log(0.9))
+    # Half of the units forget at once and 1/4 keep all: the rest must fall to 0.25 / 0.25... never above 1/2.
+    assert st.effective_memory(np.array([0.0, 0.0, 1.0, 0.5])) < 1e-6
+    assert st.effective_memory(np.array([1.0, 1.0, 0.5])) == np.inf
+    # (1 + 2 * 0.5^k) / 3 = 1/2 at 0.5^k = 1/4.
+    assert st.effective_memory(np.array([1.0, 0.5, 0.5])) == pytest.approx(2)
+
+
+def test_bias_of_g():
+    g = np.stack([np.tile([-0.5, 0.5], 10), np.full(20, 0.3), np.full(20, -0.2), np.zeros(20)], axis=-1)[None]
+    numbers = statistics(a_trace(g=g))["lstm"]
+    np.testing.assert_allclose(numbers["g_bias"], [0, 1, -1, 0], atol=1e-12)
+    assert bool(numbers["g_zero_mean"])
+    assert not bool(statistics(a_trace(g=np.full((1, 5, 1), 0.3)))["lstm"]["g_zero_mean"])
+
+
+def test_correlation_with_a_label():
+    time = np.arange(12.0)
+    quotes = (time % 4 < 2).astype(float)
+    c = np.stack([quotes, 1 - 2 * quotes, np.ones(12), time], axis=-1)[None]
+    mask = time[None] < 8
+    c[0, 8:] = -7
+    numbers = statistics(a_trace(mask, c=c), labels={"quotes": quotes[None]})["lstm"]
+    expected = np.corrcoef(quotes[:8], time[:8])[0, 1]
+    np.testing.assert_allclose(
+        numbers["correlation"].sel(label="quotes", state="c"), [1, -1, np.nan, expected], atol=1e-12
+    )
+
+
+def test_every_layer_of_a_model_has_its_numbers():
+    model, data = small_model()
+    tree = trace(model, data, progress=False)
+    real = tree["lstm"]["mask"].values
+    numbers = statistics(tree)["lstm"]
+    np.testing.assert_allclose(numbers["mean"].sel(gate="c"), tree["lstm"]["c"].values[real].mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda: statistics(a_trace(f=np.ones((2, 3, 1))), labels={"quotes": np.ones((2, 4))}),
+            r"expected labels 'quotes' of shape \(2, 3\), \(sample, time\); received \(2, 4\)",
+        ),
+        (lambda: statistics(a_trace(np.zeros((1, 2), bool), f=np.ones((1, 2, 1)))), "'/lstm' with every step masked"),
+        (lambda: GateMonitor(None, "x", budget=2), r"expected a budget in \(0, 1\]; received 2"),
+    ],
+)
+def test_mistakes(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+def test_monitor_writes_what_statistics_says(tmp_path):
+    model, data = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(data, np.zeros(5), epochs=3, verbose=0, callbacks=[GateMonitor(data, tmp_path, budget=1)])
+    lines = [json.loads(line) for line in (tmp_path / "gates.jsonl").read_text().splitlines()]
+    assert lines[-1]["epoch"] == 2
+    numbers = statistics(trace(model, data, progress=False))["lstm"]
+    assert lines[-1]["f"]["mean"] == pytest.approx(float(numbers["mean"].sel(gate="f").mean()), abs=1e-6)
+    assert lines[-1]["effective_memory"] == pytest.approx(float(numbers["effective_memory"]), rel=1e-4)
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_monitor_keeps_its_budget(tmp_path):
+    model, data = small_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    monitor = GateMonitor(data, tmp_path, budget=1e-9)
+    model.fit(data, np.zeros(5), epochs=2, verbose=0, callbacks=[monitor])
+    assert not (tmp_path / "gates.jsonl").exists()
+
+
+def test_monitor_needs_a_model_that_opens(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="one or more LSTM layers"):
+        model.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0, callbacks=[GateMonitor(np.ones((2, 3)), tmp_path)])
