@@ -105,6 +105,8 @@ def draw(results):
         row[0].set_yscale("log")
         row[0].legend(frameon=False, fontsize=8)
         plain_axes(row[0], f"Adding problem, T = {length}", "training sequences", "mean |error|")
+        for axes in row[1 + len(here) :]:
+            axes.set_visible(False)
         for axes, one, colour in zip(row[1:], here, COLOURS, strict=False):
             history = one["history"]
             for place, style, when in ((0, ":", "before"), (len(history) // 2, "--", "during"), (-1, "-", "after")):
@@ -132,7 +134,7 @@ def main():
         plan = [(kind, 20, 40) for kind in KINDS]
         options = {"every": 20, "units": 8}
     else:
-        plan = [(kind, length, 12000) for length in (100, 500) for kind in KINDS]
+        plan = [*((kind, 100, 12000) for kind in KINDS), ("LSTM", 500, 12000), ("SimpleRNN", 500, 12000)]
         options = {"every": 200, "units": 64}
     results = []
     for kind, length, steps in plan:
