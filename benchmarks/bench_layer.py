@@ -479,13 +479,16 @@ def main():
         for measure in measures:
             functions = {name: r[measure] for name, r in runs.items() if measure in r}
             if functions:
-                # An epoch over 100 lengths takes seconds: fewer repeats of it do.
-                count = max(3, repeats // 5) if measure == "fit" and case.steps is None else repeats
+                # An epoch takes seconds: fewer repeats of it do.
+                count = max(3, repeats // 3) if measure == "fit" else repeats
+                if measure == "fit" and case.steps is None:
+                    # XLA would compile the whole model for each of the 100 lengths: minutes.
+                    functions.pop(JIT, None)
                 print(f"{shape} {measure} ...", flush=True)
                 medians[shape][measure] = in_turn(functions, count)
         if {"first", "memory"} & set(measures):
             print(f"{shape} first, memory ...", flush=True)
-            answers = in_processes([n for n in names if n != ONNX], shape, 1 if repeats < 15 else 3)
+            answers = in_processes([n for n in names if n != ONNX], shape, 1)
             for measure in {"first", "memory"} & set(measures):
                 medians[shape][measure] = {name: a[measure] for name, a in answers.items()}
 
