@@ -82,6 +82,9 @@ def report(
         Path | None, typer.Option(help="The .html file.", show_default="report.html beside the trace")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page.", show_default="the model's name")] = None,
+    gradients: Annotated[
+        Path | None, typer.Option(help="gradients.zarr from `gradients`, for a section on it.", show_default="none")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="The most sequences to show.")] = 20,
 ):
     """Write one HTML page of a trace: the numbers, heat maps, curves, and each step drawn through each unit."""
@@ -89,14 +92,16 @@ def report(
 
     from keras_lstm_gates import reporting, tracing
 
-    if not gates.is_dir():
-        raise FileNotFoundError(f"no such trace: {gates}")
+    for store in (gates, gradients):
+        if store is not None and not store.is_dir():
+            raise FileNotFoundError(f"no such trace: {store}")
     out = gates.parent / "report.html" if out is None else out
     if out.suffix != ".html":
         raise ValueError(f"expected --out with the ending .html; received {out}")
     if out.exists():
         raise FileExistsError(f"expected no file at {out}; it exists")
-    reporting.report(tracing.load(gates), out, title=title, samples=samples)
+    chain = None if gradients is None else tracing.load(gradients)
+    reporting.report(tracing.load(gates), out, title=title, samples=samples, gradients=chain)
     Console().print(f"{out}  ({out.stat().st_size / 1024**2:.1f} MiB): open it in a browser", soft_wrap=True)
 
 
@@ -205,7 +210,7 @@ def main():
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         app()
-    except (ValueError, OSError, ArithmeticError) as error:
+    except (ValueError, OSError, ArithmeticError, ImportError) as error:
         _fail(error)
     except Exception as error:
         # TensorFlow's own errors on a full or read-only disk are no OSError; without TensorFlow there are none.

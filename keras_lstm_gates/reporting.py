@@ -2,15 +2,18 @@
 
 import base64
 import html
+import io
 import json
 import zlib
 from importlib.resources import files
 
 import numpy as np
 
+from keras_lstm_gates import plots
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.gate_statistics import of_layer
 from keras_lstm_gates.gates import DESCRIPTIONS
+from keras_lstm_gates.gradients import verdict
 from keras_lstm_gates.tracing import flat, nodes, tokens
 
 EXACT = 500_000
@@ -19,7 +22,7 @@ MOST = 2_600_000
 """The most numbers a page holds, which keeps it below 8 MB; beyond it samples are left out."""
 
 
-def report(tree, path, *, title=None, samples=20):
+def report(tree, path, *, title=None, samples=20, gradients=None):
     """Write a page that shows a trace: numbers, heat maps, curves, and every step of every unit as a drawing.
 
     The page is one file without a server or a network. It holds: the numbers a person asks first; a heat map of time
@@ -32,6 +35,7 @@ def report(tree, path, *, title=None, samples=20):
         path: str or `Path` of the .html file.
         title: str, or None for the model's name.
         samples: int > 0, the most sequences to show. Statistics are of all of the trace.
+        gradients: `xarray.DataTree` of `gradient_chain` or `compare` for a section on the gradient, or None.
 
     Returns:
         The path, with what was written in it.
@@ -52,8 +56,12 @@ def report(tree, path, *, title=None, samples=20):
         >>> report(tree, Path(tempfile.mkdtemp()) / "gates.html").name
         'gates.html'
     """
-    from plotly.offline import get_plotlyjs
-
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise ImportError(
+            "the page draws with plotly, which is not installed; run: pip install 'keras_lstm_gates[report]'"
+        ) from None
     if samples < 1:
         raise ValueError(f"expected samples of 1 or more; received {samples}")
     if not nodes(tree):
@@ -67,6 +75,7 @@ def report(tree, path, *, title=None, samples=20):
         "STYLE": (room / "page.css").read_text(encoding="utf-8"),
         "SCRIPT": "\n".join((room / name).read_text(encoding="utf-8") for name in ("data.js", "unit.js", "page.js")),
         "TITLE": html.escape(content["title"]),
+        "GRADIENTS": "" if gradients is None else _gradient_section(gradients),
         "LIBRARY": _packed(get_plotlyjs().encode()),
         "NUMBERS": _packed(numbers),
         "CONTENT": json.dumps(content, allow_nan=False).replace("<", "\\u003c"),
@@ -76,6 +85,23 @@ def report(tree, path, *, title=None, samples=20):
     with replaced_when_whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _gradient_section(tree):
+    """The terms over time, the products over the lag and the models side by side, drawn once, with the verdicts."""
+    picture = io.BytesIO()
+    plots.gradient_chain(tree).savefig(picture, format="svg")
+    source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    verdicts = "".join(f"<li>{html.escape(str(one))}</li>" for one in verdict(tree))
+    return f"""<section aria-labelledby="gradients-title">
+    <h2 id="gradients-title">The gradient over the lag</h2>
+    <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
+      alt="Terms of the gradient at each step, its products over the lag, and each layer's gain over the lag"></div>
+    <ul>{verdicts}</ul>
+    <p class="how">Left: what carries the gradient from one step to the one before, through each gate and directly.
+    Middle: the product of these over more and more steps; where it falls below 10<sup>−3</sup>, what happened so long
+    ago can hardly be learned. Right: every layer along all routes.</p>
+  </section>"""
 
 
 def _content(tree, samples):

@@ -1,4 +1,4 @@
-"""A trace that is written block by block, in constant memory, and that goes on after a kill."""
+"""A trace that is written block by block, and that goes on after a kill."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import zarr
 
 from keras_lstm_gates.files import replaced_when_whole
 
-BLOCK = 256
+BLOCK = 64
 """Samples a block, which is also a chunk of the store: what is lost at most by a kill, and held in memory."""
 
 
@@ -65,7 +65,7 @@ class Stream:
         taken = self._take(samples)
         block = self._tree(taken, self._written)
         if self._written == 0:
-            # Gates hardly compress, a tenth perhaps, and compressing took twice the time of the model.
+            # Gates hardly compress: noise in the last bits of every number.
             encoding = {
                 node.path: {
                     name: {"chunks": (BLOCK, *array.shape[1:]), "compressors": None}

@@ -24,7 +24,7 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
             Batches may differ in length.
         batch_size: int > 0, for arrays; batches that come as such keep their size.
         progress: True shows a bar; False nothing; a function is called with the number of samples done.
-        to: path of a Zarr store to write as the batches come, in constant memory, or None to keep all in memory. A
+        to: path of a Zarr store to write as the batches come, or None to keep all in memory. A
             trace that was interrupted goes on where it stopped when it is called again with the same arguments. No
             batch may then be longer than the first.
         vocabulary: list of str, the token of each id, for `tokens`.
@@ -43,7 +43,7 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
             (samples, time, features) = (any, any, 3); received (5, 6, 2)".
         FileExistsError: `to` exists.
 
-    Cost: memory 24 bytes a sample, step and unit; with `to` about four blocks of 256 samples whatever the number.
+    Cost: memory 24 bytes a sample, step and unit; with `to` a few batches and blocks of 64 samples.
 
     Example:
         >>> from keras_lstm_gates.models import SequenceClassifier

@@ -18,8 +18,9 @@ FLOORS = [
     {"datasets", "tracing", "terminal"},
     {"gate_statistics"},
     {"plots", "monitoring"},
+    {"gradients"},
     {"reporting"},
-    {"exporting", "gradients", "training"},
+    {"exporting", "training"},
     {"demo"},
     {"cli"},
 ]

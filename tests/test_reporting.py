@@ -1,5 +1,7 @@
 """The page: one file, small, quick, and in a browser its controls change what is seen."""
 
+import base64
+import html
 import re
 import shutil
 import tempfile
@@ -12,6 +14,7 @@ import xarray as xr
 from small import small_model
 
 from keras_lstm_gates import cli, reporting
+from keras_lstm_gates.gradients import gradient_chain, verdict
 from keras_lstm_gates.tracing import trace
 
 EVIL = "<script>document.title = 'owned'</script>"
@@ -58,6 +61,19 @@ def test_too_much_shows_fewer_samples(tmp_path, monkeypatch):
     content, _ = reporting._content(noise(20, 10, 5), 20)
     assert [layer["shape"][0] for layer in content["layers"]] == [2, 2]
     assert content["layers"][0]["total"] == 20
+
+
+def test_a_section_on_the_gradient(tmp_path):
+    model, data = small_model()
+    chain = gradient_chain(model, data)
+    tree = trace(model, data, progress=False)
+    without = reporting.report(tree, tmp_path / "without.html").read_text(encoding="utf-8")
+    page = reporting.report(tree, tmp_path / "page.html", gradients=chain).read_text(encoding="utf-8")
+    assert 'id="gradients-title"' not in without
+    assert 'id="gradients-title"' in page
+    (told,) = verdict(chain)
+    assert f"<li>{html.escape(str(told))}</li>" in page
+    assert base64.b64decode(page.partition("data:image/svg+xml;base64,")[2].partition('"')[0]).startswith(b"<?xml")
 
 
 def test_other_activations_keep_their_h():
