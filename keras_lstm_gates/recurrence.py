@@ -90,11 +90,11 @@ def recurrence(
 
     The paths, and when "auto" takes them:
         compiled: TensorFlow, tanh and sigmoid. Loop and gradient are written out and compiled by XLA for the shapes
-            at hand; a batch is split into one loop a core. Taken when the number of steps is known: fastest, but a
+            at hand; a batch is split into one loop a core. Taken in a graph whose number of steps is known: fastest, but a
             new number of steps costs a compilation (about 0.5 s forward and 1 s backward, for each size of a part).
         chunked: the same, compiled for a chunk of steps and run chunk after chunk, so that sequences of all lengths
-            share one compilation. Taken when the number of steps is unknown (time=None in a graph). In eager mode
-            every number of steps is known: force this path there if lengths vary.
+            share one compilation. Taken when the number of steps is unknown (time=None in a graph), and in eager
+            mode, where the next call may bring another length.
         cudnn: h by `hidden`, which is Keras's cuDNN kernel on a GPU, then every gate by `gates_from_hidden`. Taken
             where TensorFlow sees a GPU, `hidden` is given and there is no mask. Its arithmetic is tested on a CPU; it
             has not been timed.
@@ -175,12 +175,19 @@ def _choose(path, obstacles, time, fused_kernel_serves):
             return "portable"
         if fused_kernel_serves and _sees_gpu():
             return "cudnn"
-        return "chunked" if time is None else "compiled"
+        return "chunked" if time is None or _eager() else "compiled"
     if path == "cudnn" and not fused_kernel_serves:
         obstacles = [*obstacles, "a bias, no mask and no recurrent dropout, received another combination"]
     if path != "portable" and obstacles:
         raise ValueError(f"path={path!r} expected " + "; ".join(obstacles))
     return path
+
+
+def _eager():
+    """Whether nothing is being traced: then every batch has a known length, but the next may have another."""
+    import tensorflow as tf
+
+    return tf.executing_eagerly()
 
 
 def _sees_gpu():
