@@ -90,8 +90,9 @@ def recurrence(
 
     The paths, and when "auto" takes them:
         compiled: TensorFlow, tanh and sigmoid. Loop and gradient are written out and compiled by XLA for the shapes
-            at hand; a batch is split into one loop a core. Taken in a graph whose number of steps is known: fastest, but a
-            new number of steps costs a compilation (about 0.5 s forward and 1 s backward, for each size of a part).
+            at hand; a batch is split into one loop a core. Taken in a graph whose number of steps is known:
+            fastest, but a new number of steps costs a compilation (about 0.5 s forward and 1 s backward, for each
+            size of a part).
         chunked: the same, compiled for a chunk of steps and run chunk after chunk, so that sequences of all lengths
             share one compilation. Taken when the number of steps is unknown (time=None in a graph), and in eager
             mode, where the next call may bring another length.
