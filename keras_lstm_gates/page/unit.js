@@ -79,7 +79,7 @@ function drawUnit(now, step) {
   words(200, 52, "keep", 13, "quiet"); words(282, 56, "f · c", 13, "quiet");
   words(380, 52, "add", 13, "quiet"); words(419, 144, "i · g", 13, "quiet", "start");
   words(344, 200, "write", 13, "quiet"); words(596, 236, "show", 13, "quiet", "start");
-  for (const [x, meaning] of [[200, "forget"], [300, "input"], [380, "candidate"], [520, "output"]])
+  for (const [x, meaning] of [[200, "forget"], [300, "input"], [380, "modulation"], [520, "output"]])
     words(x, 343 + 32, meaning, 13, "quiet");
 
   drawInput(put, words, step);
@@ -116,7 +116,7 @@ function sayStep(now) {
   const percent = (value) => `${Math.round(100 * value)} %`;
   const direction = Math.abs(now.written) < 0.005 ? "writes nothing" : `writes ${now.written > 0 ? "+" : ""}${digits(now.written)}`;
   byId("said").textContent =
-    `It keeps ${percent(now.f)} of its memory of ${digits(now.cBefore)}, admits ${percent(now.i)} of the candidate ` +
+    `It keeps ${percent(now.f)} of its memory of ${digits(now.cBefore)}, admits ${percent(now.i)} of the input modulation ` +
     `${digits(now.g)} and so ${direction}. Of its new memory ${digits(now.c)} it shows ${percent(now.o)}.`;
   const lines = [
     `c = f · c′ + i · g = ${digits(now.f)} · ${digits(now.cBefore)} + ${digits(now.i)} · ${digits(now.g)} = ${digits(now.c)}`,
