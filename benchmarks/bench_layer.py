@@ -464,6 +464,7 @@ def main():
     parser.add_argument("--competitors", nargs="+", default=None, choices=COMPETITORS)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the JSON and the figure")
     parser.add_argument("--child", choices=COMPETITORS, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         return child(options.child, options.shapes[0])
@@ -471,33 +472,44 @@ def main():
     shapes = options.shapes or (SHAPES[:2] if options.quick else SHAPES)
     repeats = options.repeats or (5 if options.quick else 15)
     measures = options.measures or (MEASURES[:3] if options.quick else MEASURES)
-    names = [n for n in available() if options.competitors is None or n in options.competitors]
+    names = options.competitors or available()
+    if options.alone:
+        return print(json.dumps(medians_of(shapes[0], names, measures, repeats)))
     medians = {}
     for shape in shapes:
-        case, medians[shape] = Case(shape), {}
-        runs = {name: runs_of(name, case) for name in names}
-        for measure in measures:
-            functions = {name: r[measure] for name, r in runs.items() if measure in r}
-            if functions:
-                # An epoch takes seconds: fewer repeats of it do.
-                count = max(3, repeats // 3) if measure == "fit" else repeats
-                if measure == "fit" and case.steps is None:
-                    # XLA would compile the whole model for each of the 100 lengths: minutes.
-                    functions.pop(JIT, None)
-                print(f"{shape} {measure} ...", flush=True)
-                medians[shape][measure] = in_turn(functions, count)
-        if {"first", "memory"} & set(measures):
-            print(f"{shape} first, memory ...", flush=True)
-            answers = in_processes([n for n in names if n != ONNX], shape, 1)
-            for measure in {"first", "memory"} & set(measures):
-                medians[shape][measure] = {name: a[measure] for name, a in answers.items()}
-
+        # A process for each shape: what an earlier one leaves behind (threads, memory, programs) slows some, not all.
+        command = [sys.executable, __file__, "--alone", "--shapes", shape, "--repeats", str(repeats)]
+        command += ["--measures", *measures, "--competitors", *names]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        medians[shape] = json.loads(done.stdout.strip().splitlines()[-1])
         write(options.output, medians, repeats)  # after each shape: an interrupted run keeps what it has
 
     table = ratios(medians)
     print_tables(medians, table)
     draw(table, options.output / "bench_layer.png")
     print(f"\nWritten: {options.output / 'bench_layer.json'}, {options.output / 'bench_layer.png'}")
+
+
+def medians_of(shape, names, measures, repeats):
+    """measure -> competitor -> median, of one shape."""
+    case, medians = Case(shape), {}
+    runs = {name: runs_of(name, case) for name in names}
+    for measure in measures:
+        functions = {name: r[measure] for name, r in runs.items() if measure in r}
+        if functions:
+            # An epoch takes seconds: fewer repeats of it do.
+            count = max(3, repeats // 3) if measure == "fit" else repeats
+            if measure == "fit" and case.steps is None:
+                # XLA would compile the whole model for each of the 100 lengths: minutes.
+                functions.pop(JIT, None)
+            print(f"{shape} {measure} ...", file=sys.stderr, flush=True)
+            medians[measure] = in_turn(functions, count)
+    if {"first", "memory"} & set(measures):
+        print(f"{shape} first, memory ...", file=sys.stderr, flush=True)
+        answers = in_processes([n for n in names if n != ONNX], shape, 1)
+        for measure in {"first", "memory"} & set(measures):
+            medians[measure] = {name: a[measure] for name, a in answers.items()}
+    return medians
 
 
 if __name__ == "__main__":
