@@ -9,7 +9,7 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"gates", "edge", "files", "initializers", "weights"},
+    {"gates", "edge", "files", "initializers", "recipes", "weights"},
     {"recurrence_tensorflow", "cell", "opened_layers", "streaming"},
     {"recurrence"},
     {"lstm"},

@@ -1,0 +1,98 @@
+"""What the commands take: models, sequences, and folders for what they make."""
+
+import datetime
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+Model = Annotated[Path, typer.Argument(help="A Keras model file (.keras) with LSTM layers.", show_default=False)]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        help="Sequences: .npy of shape (time, features) or (samples, time, features), or a .csv with one time step a "
+        "row and one feature a column.",
+        show_default=False,
+    ),
+]
+
+
+def read_array(path):
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    if path.suffix == ".npy":
+        try:
+            return np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"expected {path} to be a whole .npy file of numbers: {error}") from None
+    if path.suffix == ".csv":
+        return _csv(path)
+    raise ValueError(f"expected a file that ends with .npy or .csv; received {path}")
+
+
+def _csv(path):
+    try:
+        first = path.read_text().partition("\n")[0]
+        header = any(not _is_number(cell) for cell in first.split(","))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            numbers = np.loadtxt(path, delimiter=",", ndmin=2, skiprows=int(header))
+    except ValueError as error:
+        raise ValueError(f"expected {path} to hold one time step of numbers a row: {error}") from None
+    if numbers.size == 0:
+        raise ValueError(f"expected {path} to hold one time step of numbers a row; received no numbers")
+    return numbers
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_sequences(path):
+    array = read_array(path)
+    return array[None] if array.ndim == 2 else array
+
+
+def read_model(path):
+    import zipfile
+
+    import keras
+
+    # Opening a saved GatedLSTM, or a model that `expose` opened, needs the classes to be registered.
+    import keras_lstm_gates.exposing  # noqa: F401
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is not a whole .keras file: expected a zip archive; "
+            f"received {path.stat().st_size} bytes that are none"
+        )
+    return keras.models.load_model(path)
+
+
+def new_folder(parent, name):
+    """A folder that nobody has: name and time, and a number where two runs share a second."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        folder = parent / (f"{name}-{stamp}" if number == 1 else f"{name}-{stamp}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"no free run folder below {parent}")
+
+
+def empty_folder(path):
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"expected a new or empty folder; {path} is taken")
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,23 @@
+"""The command that shows everything at once: demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.arguments import new_folder
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(min=0, help="Of the weights, the order of the examples and the noise.")] = 0,
+    runs: Annotated[Path, typer.Option(help="Folder for run folders; each run makes a new one.")] = Path("runs"),
+):
+    """Train a small LSTM on real speech data, look at its gates, export it and prove the exported files.
+
+    Takes about a minute. Everything it makes is left in a new folder below --runs.
+    """
+    from keras_lstm_gates.demo import demo
+
+    demo(new_folder(runs, "demo"), seed=seed)

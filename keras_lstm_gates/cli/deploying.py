@@ -1,0 +1,70 @@
+"""The commands for servers and devices: export, run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_array, read_model, read_sequences
+
+
+@app.command()
+def export(
+    model: Model,
+    data: Annotated[
+        Path,
+        typer.Argument(help="Sequences (.npy or .csv) to compare the files with the model on.", show_default=False),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder for the files.", show_default="new, in runs/")] = None,
+    time: Annotated[
+        int | None, typer.Option(min=1, help="Time steps of the TFLite file.", show_default="any number")
+    ] = None,
+):
+    """Write SavedModel and TFLite files with the signatures `predict` and `gates`, each proven against the model."""
+    from rich.console import Console
+
+    from keras_lstm_gates import exporting
+    from keras_lstm_gates.terminal import differences_table, files_table
+
+    console = Console()
+    sequences = read_sequences(data)
+    loaded = read_model(model)
+    folder = new_folder(Path("runs"), "export") if out is None else empty_folder(out)
+    with console.status("converting, then running each file against the Keras model"):
+        exported = exporting.export(loaded, folder, sequences, time=time)
+    console.print(differences_table(exported, len(sequences), exporting.TOLERANCE))
+    console.print(files_table(folder))
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A .tflite file from `export`.", show_default=False)],
+    data: Data,
+    signature: Annotated[
+        str, typer.Option(help="predict: the model's outputs; gates: these and i, f, g, o, c, h.")
+    ] = "predict",
+    out: Annotated[
+        Path | None, typer.Option(help="Save the outputs by name as .npz.", show_default="print only")
+    ] = None,
+):
+    """Run an exported .tflite file with the LiteRT interpreter alone, as a device would."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from keras_lstm_gates.edge import Runner
+    from keras_lstm_gates.files import replaced_when_whole
+
+    outputs = Runner(file).run(signature, read_array(data))
+    if out is not None:
+        if out.suffix != ".npz":
+            raise ValueError(f"expected --out with the ending .npz; received {out}")
+        with replaced_when_whole(out) as temporary:
+            np.savez(temporary, **outputs)
+    table = Table(title=f"{file.name}, signature {signature}")
+    for column in ("output", "shape", "values"):
+        table.add_column(column)
+    for name, values in outputs.items():
+        table.add_row(name, str(values.shape), np.array2string(values, precision=4, threshold=12, edgeitems=3))
+    Console().print(table)

@@ -1,0 +1,207 @@
+"""Recipes: all that decides a trained model, as plain data that is saved beside what it made."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import types
+import typing
+from pathlib import Path
+
+TASKS = ("classification", "labelling", "forecasting", "language")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that decides a trained model.
+
+    Attributes:
+        dataset: str, a name `tfds.load` knows, or the path of a .csv or .parquet file.
+        task: str. "classification": one class a sequence; "labelling": one class a step; "forecasting": the next
+            `horizon` values of a series; "language": the next character at each step.
+        target: str or None, the column to forecast. Forecasting only.
+        window: int > 0, steps of a training sequence. Forecasting and language only.
+        horizon: int > 0, steps to forecast. Forecasting only.
+        quantiles: of floats in (0, 1), increasing. Empty: the forecast is a point. Forecasting only.
+        validation: float in [0, 1), the part of the training data that is kept from training, to stop early by and
+            to select by; of a series, the last part in time.
+        units: int > 0, of each LSTM.
+        layers: int > 0, LSTMs one on another.
+        bidirectional: bool. Classification and labelling only.
+        embedding: int > 0, width of the embedding, where the inputs are tokens.
+        forget_bias: float, of the forget gate at the start.
+        chrono_t_max: float > 1 or None; with a number the biases start as `ChronoBias(chrono_t_max)` and forget_bias
+            is not used.
+        gate_l1: {gate name: factor >= 0}, L1 regularizers of the gates, of every layer.
+        noise: float >= 0, standard deviation of the noise added to the normalized inputs while training.
+        dropout: float in [0, 1), of each LSTM's outputs.
+        recurrent_dropout: float in [0, 1), of h_{t-1} in each LSTM.
+        epochs: int > 0, at the most.
+        patience: int > 0 or None: stop after so many epochs without a lower validation loss, and take the best.
+        batch_size: int > 0.
+        learning_rate: float > 0, at the start.
+        schedule: str, of the learning rate: "constant", or "cosine" for a half cosine down to 0.
+        clip_norm: float > 0 or None, the largest norm of all gradients together.
+        weight_decay: float >= 0, of AdamW.
+        seed: int >= 0, of the initial weights, the order of the examples, noise and dropout.
+
+    Raises:
+        ValueError: "expected units of a recipe to be an int > 0; received 0".
+
+    Example:
+        >>> Recipe(dataset="japanese_vowels", units=32).replaced({"noise": "0.3"}).noise
+        0.3
+    """
+
+    dataset: str
+    task: str = "classification"
+    target: str | None = None
+    window: int = 48
+    horizon: int = 24
+    quantiles: tuple[float, ...] = ()
+    validation: float = 0.0
+    units: int = 64
+    layers: int = 1
+    bidirectional: bool = False
+    embedding: int = 64
+    forget_bias: float = 1.0
+    chrono_t_max: float | None = None
+    gate_l1: dict[str, float] = dataclasses.field(default_factory=dict)
+    noise: float = 0.0
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    epochs: int = 60
+    patience: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"
+    clip_norm: float | None = 1.0
+    weight_decay: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self):
+        # A recipe read from JSON holds a list where this class has a tuple.
+        if isinstance(self.quantiles, list):
+            object.__setattr__(self, "quantiles", tuple(self.quantiles))
+        for name, (kind, fits) in _VALUES.items():
+            value = getattr(self, name)
+            optional = type(None) in typing.get_args(_TYPES[name])
+            if not ((value is None and optional) or fits(value)):
+                raise ValueError(
+                    f"expected {name} of a recipe to be {kind}{' or None' if optional else ''}; received {value!r}"
+                )
+
+    @classmethod
+    def from_dict(cls, values):
+        """The recipe of a dict of plain data; an unknown key is refused.
+
+        Example:
+            >>> Recipe.from_dict({"dataset": "japanese_vowels", "unit": 32})
+            Traceback (most recent call last):
+            ValueError: expected keys of ['batch_size', ..., 'window']; received 'unit'
+        """
+        for key in values:
+            if key not in _TYPES:
+                raise ValueError(f"expected keys of {sorted(_TYPES)}; received {key!r}")
+        if "dataset" not in values:
+            raise ValueError(f"expected a recipe with a 'dataset'; received the keys {sorted(values)}")
+        return cls(**values)
+
+    @classmethod
+    def from_file(cls, path):
+        """The recipe of a JSON file, for example recipe.json of a run folder."""
+        try:
+            values = json.loads(Path(path).read_text())
+        except (ValueError, UnicodeDecodeError) as error:
+            raise ValueError(f"expected {path} to be a recipe in JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ValueError(f"expected {path} to hold one recipe {{...}}; received a {type(values).__name__}")
+        return cls.from_dict(values)
+
+    def to_dict(self):
+        """Plain data that `from_dict` takes."""
+        return dataclasses.asdict(self) | {"quantiles": list(self.quantiles)}
+
+    def replaced(self, settings):
+        """The recipe with some values replaced; a text is read as JSON where it is not meant as text.
+
+        Args:
+            settings: {key: value}, the value plain data or text such as "64", "true", "null", "[0.1, 0.9]", "cosine".
+        """
+        values = {}
+        for key, value in settings.items():
+            if isinstance(value, str) and key in _TYPES and _TYPES[key] is not str:
+                with contextlib.suppress(ValueError):  # Text that is no JSON is refused below, by what the key expects.
+                    value = json.loads(value)
+            values[key] = value
+        return Recipe.from_dict(self.to_dict() | values)
+
+
+_TYPES = typing.get_type_hints(Recipe)
+
+
+def _is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value):
+    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def _positive(value):
+    return _is_number(value) and value > 0
+
+
+def _part(value):
+    return _is_number(value) and 0 <= value < 1
+
+
+def _not_negative(value):
+    return _is_number(value) and value >= 0
+
+
+def _increasing_parts(values):
+    return (
+        isinstance(values, tuple)
+        and all(_is_number(value) and 0 < value < 1 for value in values)
+        and list(values) == sorted(set(values))
+    )
+
+
+_COUNT = ("an int > 0", lambda value: _is_int(value) and value > 0)
+_PART = ("a number in [0, 1)", _part)
+_VALUES = types.MappingProxyType(
+    {
+        "dataset": ("a name", lambda value: isinstance(value, str) and value != ""),
+        "task": (f"one of {list(TASKS)}", lambda value: value in TASKS),
+        "target": ("the name of a column", lambda value: isinstance(value, str)),
+        "window": _COUNT,
+        "horizon": _COUNT,
+        "quantiles": ("increasing numbers in (0, 1)", _increasing_parts),
+        "validation": _PART,
+        "units": _COUNT,
+        "layers": _COUNT,
+        "bidirectional": ("true or false", lambda value: isinstance(value, bool)),
+        "embedding": _COUNT,
+        "forget_bias": ("a finite number", _is_number),
+        "chrono_t_max": ("a number > 1", lambda value: _is_number(value) and value > 1),
+        "gate_l1": (
+            "{'i', 'f', 'g', 'o', 'c' or 'h': a number >= 0}",
+            lambda value: (
+                isinstance(value, dict) and set(value) <= set("ifgoch") and all(map(_not_negative, value.values()))
+            ),
+        ),
+        "noise": ("a number >= 0", _not_negative),
+        "dropout": _PART,
+        "recurrent_dropout": _PART,
+        "epochs": _COUNT,
+        "patience": _COUNT,
+        "batch_size": _COUNT,
+        "learning_rate": ("a number > 0", _positive),
+        "schedule": (f"one of {list(SCHEDULES)}", lambda value: value in SCHEDULES),
+        "clip_norm": ("a number > 0", _positive),
+        "weight_decay": ("a number >= 0", _not_negative),
+        "seed": ("an int >= 0", lambda value: _is_int(value) and value >= 0),
+    }
+)
