@@ -16,7 +16,17 @@ two blocks of two cells without.
 import keras
 import numpy as np
 from matplotlib.figure import Figure
-from studies import COLOURS, arguments, lag_profile, plain_axes, recurrent, save, train
+from studies import (
+    COLOURS,
+    arguments,
+    draw_lag_profiles,
+    draw_measured,
+    lag_profile,
+    plain_axes,
+    recurrent,
+    save,
+    train,
+)
 
 BATCH = 50
 KINDS = ("LSTM", "SimpleRNN", "LSTM, forget bias 1")
@@ -48,7 +58,7 @@ def build(kind, length, units):
     return keras.Model(inputs, keras.layers.Dense(1)(layer(inputs))), compiled
 
 
-def study(kind, length, folder, *, steps, every, units, minutes):
+def study(kind, length, folder, *, units, **training):
     """Train one kind of layer at one length; its history with the lag profile at each measurement."""
     probe = sequences([7, length], 8, length)[0]
 
@@ -66,13 +76,10 @@ def study(kind, length, folder, *, steps, every, units, minutes):
         model,
         lambda step: sequences([1, length, step], BATCH, length),
         lambda y, predictions: keras.ops.mean((y - predictions) ** 2),
-        steps=steps,
-        every=every,
         measure=measure,
         folder=folder,
-        rate=2e-3,
-        minutes=minutes,
         compiled=compiled,
+        **training,
     )
     x, y = sequences([2, length], 2560, length)
     errors = np.abs(model.predict(x, batch_size=256, verbose=0) - y)[:, 0]
@@ -97,9 +104,7 @@ def draw(results):
     for row, length in zip(rows, lengths, strict=True):
         here = [one for one in results if one["length"] == length]
         for one, colour in zip(here, COLOURS, strict=False):
-            measured = [point for point in one["history"] if "error" in point]
-            seen = [point["step"] * BATCH for point in measured]
-            row[0].plot(seen, [point["error"] for point in measured], color=colour, label=one["kind"])
+            draw_measured(row[0], one["history"], "error", BATCH, color=colour, label=one["kind"])
         row[0].axhline(here[0]["guess_error"], color="0.5", linestyle=":", label="always 0.5")
         row[0].axhline(0.01, color="0.5", linestyle="--", label="solved below")
         row[0].set_yscale("log")
@@ -108,14 +113,9 @@ def draw(results):
         for axes in row[1 + len(here) :]:
             axes.set_visible(False)
         for axes, one, colour in zip(row[1:], here, COLOURS, strict=False):
-            history = one["history"]
-            for place, style, when in ((0, ":", "before"), (len(history) // 2, "--", "during"), (-1, "-", "after")):
-                profile = np.array(history[place]["lag_profile"], float)
-                label = f"{when}: {history[place]['step'] * BATCH:,} sequences"
-                axes.plot(np.maximum(profile, 1e-12), style, color=colour, label=label)
-            axes.set_yscale("log")
+            label = "{when}: {seen:,} sequences"
+            draw_lag_profiles(axes, one["history"], BATCH, label, ("before", "during", "after"), color=colour)
             axes.axhline(1e-3, color="0.5", linewidth=0.8)
-            axes.set_ylim(1e-9, 1e3)
             axes.legend(frameon=False, fontsize=8)
             state = "dh" if one["kind"] == "SimpleRNN" else "dc"
             plain_axes(

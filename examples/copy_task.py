@@ -15,7 +15,7 @@ T = 500 and 2000, 128 units and RMSProp; here 64 units and Adam.
 import keras
 import numpy as np
 from matplotlib.figure import Figure
-from studies import COLOURS, arguments, lag_profile, plain_axes, save, train
+from studies import COLOURS, arguments, draw_lag_profiles, draw_measured, lag_profile, plain_axes, save, train
 
 from keras_lstm_gates.initializers import ChronoBias
 
@@ -49,7 +49,7 @@ def cross_entropy(y, logits):
     return keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True))
 
 
-def study(start, length, folder, *, steps, every, units, minutes):
+def study(start, length, folder, *, units, **training):
     """Train one start; its history with the lag profile at each measurement."""
     probe = sequences([7, length], 4, length)[0]
 
@@ -67,12 +67,9 @@ def study(start, length, folder, *, steps, every, units, minutes):
         model,
         lambda step: sequences([1, length, step], BATCH, length),
         cross_entropy,
-        steps=steps,
-        every=every,
         measure=measure,
         folder=folder,
-        rate=2e-3,
-        minutes=minutes,
+        **training,
     )
     x, y = sequences([2, length], 512, length)
     logits = model.predict(x, batch_size=128, verbose=0)
@@ -94,20 +91,10 @@ def draw(results):
     left, right = figure.subplots(1, 2)
     length = results[0]["length"]
     for one, colour in zip(results, COLOURS, strict=False):
-        measured = [point for point in one["history"] if "loss" in point]
-        left.plot(
-            [point["step"] * BATCH for point in measured],
-            [point["loss"] for point in measured],
-            color=colour,
-            label=one["start"],
-        )
-        for place, style, when in ((0, ":", "before"), (-1, "-", "after")):
-            profile = np.array(one["history"][place]["lag_profile"], float)
-            right.plot(np.maximum(profile, 1e-12), style, color=colour, label=f"{one['start']}, {when}")
+        draw_measured(left, one["history"], "loss", BATCH, color=colour, label=one["start"])
+        draw_lag_profiles(right, one["history"], BATCH, one["start"] + ", {when}", color=colour)
     left.axhline(results[0]["memoryless_loss"], color="0.4", linestyle=":", label="memoryless, 10 ln 8 / (T + 20)")
     left.set_ylim(0, 0.5)
-    right.set_yscale("log")
-    right.set_ylim(1e-9, 1e3)
     right.axvline(length + 10, color="0.5", linewidth=0.8)
     right.annotate(
         "what must be kept", (length + 10, 1e2), ha="right", fontsize=8, xytext=(-4, 0), textcoords="offset points"

@@ -43,7 +43,7 @@ def arguments(name, description):
     return given
 
 
-def train(name, model, batch, loss, *, steps, every, measure, folder, rate=1e-3, minutes=None, compiled=False):
+def train(name, model, batch, loss, *, steps, every, measure, folder, rate=2e-3, minutes=None, compiled=False):
     """Train on fresh batches, measuring every few steps; resumes from the folder, to the same numbers.
 
     Args:
@@ -132,6 +132,22 @@ def save(folder, results, figure):
     with replaced_when_whole(folder / "figure.png") as temporary:
         figure.savefig(temporary, dpi=130)
     print(f"wrote {folder}/results.json and {folder}/figure.png")
+
+
+def draw_measured(axes, history, key, batch, **look):
+    """One measurement over the training sequences seen."""
+    measured = [point for point in history if key in point]
+    axes.plot([point["step"] * batch for point in measured], [point[key] for point in measured], **look)
+
+
+def draw_lag_profiles(axes, history, batch, label, moments=("before", "after"), **look):
+    """The gain of the gradient over the lag: dotted before training, dashed during it, a line after it."""
+    for when, place, style in (("before", 0, ":"), ("during", len(history) // 2, "--"), ("after", -1, "-")):
+        if when in moments:
+            profile = np.maximum(np.array(history[place]["lag_profile"], float), 1e-12)
+            axes.plot(profile, style, label=label.format(when=when, seen=history[place]["step"] * batch), **look)
+    axes.set_yscale("log")
+    axes.set_ylim(1e-9, 1e3)
 
 
 def plain_axes(axes, title, xlabel, ylabel):

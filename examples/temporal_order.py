@@ -16,7 +16,17 @@ a rate of 0.5; 32 units for two blocks of two cells. "LSTM" starts with `ChronoB
 import keras
 import numpy as np
 from matplotlib.figure import Figure
-from studies import COLOURS, arguments, lag_profile, plain_axes, recurrent, save, train
+from studies import (
+    COLOURS,
+    arguments,
+    draw_lag_profiles,
+    draw_measured,
+    lag_profile,
+    plain_axes,
+    recurrent,
+    save,
+    train,
+)
 
 BATCH = 50
 SYMBOLS = "EBabcdXY"
@@ -43,7 +53,7 @@ def build(kind, length, units):
     return keras.Model(inputs, keras.layers.Dense(4, "softmax")(layer(inputs))), compiled
 
 
-def study(kind, length, folder, *, steps, every, units, minutes):
+def study(kind, length, folder, *, units, **training):
     """Train one kind of layer; its history with the lag profile at each measurement."""
     probe = sequences([7, length], 8, length)[0]
 
@@ -62,13 +72,10 @@ def study(kind, length, folder, *, steps, every, units, minutes):
         model,
         lambda step: sequences([1, length, step], BATCH, length),
         lambda y, predictions: keras.ops.mean(keras.losses.categorical_crossentropy(y, predictions)),
-        steps=steps,
-        every=every,
         measure=measure,
         folder=folder,
-        rate=2e-3,
-        minutes=minutes,
         compiled=compiled,
+        **training,
     )
     x, y = sequences([2, length], 2560, length)
     errors = np.abs(model.predict(x, batch_size=256, verbose=0) - y).max(axis=1)
@@ -88,19 +95,9 @@ def draw(results):
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for one, colour in zip(results, COLOURS, strict=False):
-        measured = [point for point in one["history"] if "correct" in point]
-        left.plot(
-            [point["step"] * BATCH for point in measured],
-            [point["correct"] for point in measured],
-            color=colour,
-            label=one["kind"],
-        )
-        for place, style, when in ((0, ":", "before"), (-1, "-", "after")):
-            profile = np.array(one["history"][place]["lag_profile"], float)
-            right.plot(np.maximum(profile, 1e-12), style, color=colour, label=f"{one['kind']}, {when}")
+        draw_measured(left, one["history"], "correct", BATCH, color=colour, label=one["kind"])
+        draw_lag_profiles(right, one["history"], BATCH, one["kind"] + ", {when}", color=colour)
     length = results[0]["length"]
-    right.set_yscale("log")
-    right.set_ylim(1e-9, 1e3)
     right.axhline(1e-3, color="0.5", linewidth=0.8)
     right.axvspan(length * 0.4, length * 0.5, color="0.9", label="lag of the later symbol")
     right.axvspan(length * 0.8, length * 0.9, color="0.8", label="lag of the earlier symbol")

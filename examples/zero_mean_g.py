@@ -50,7 +50,7 @@ def build(modulation, seed, length, units):
     return keras.Model(inputs, keras.layers.Dense(1)(h)), keras.Model(inputs, c)
 
 
-def study(modulation, seed, length, folder, *, steps, every, units, minutes):
+def study(modulation, seed, length, folder, *, units, **training):
     """Train one seed of one modulation."""
     model, last_c = build(modulation, seed, length, units)
     probe = adding_problem.sequences([7, length], 256, length)[0]
@@ -67,13 +67,10 @@ def study(modulation, seed, length, folder, *, steps, every, units, minutes):
         model,
         lambda step: adding_problem.sequences([1, length, step], BATCH, length),
         lambda y, predictions: ops.mean((y - predictions) ** 2),
-        steps=steps,
-        every=every,
         measure=measure,
         folder=folder,
-        rate=2e-3,
-        minutes=minutes,
         compiled=True,
+        **training,
     )
     return {"modulation": modulation, "seed": seed, "length": length, **state}
 
