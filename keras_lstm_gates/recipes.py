@@ -32,10 +32,12 @@ class Recipe:
             to select by; of a series, the last part in time.
         units: int > 0, of each LSTM.
         layers: int > 0, LSTMs one on another.
+        pooling: str, what of h is classified: "last", or "mean" over the steps. Classification only.
+        autoregression: int >= 0, last steps of which a linear map is added to the forecast. Forecasting only.
         bidirectional: bool. Classification and labelling only.
         embedding: int > 0, width of the embedding, where the inputs are tokens.
         forget_bias: float, of the forget gate at the start.
-        chrono_t_max: float > 1 or None; with a number the biases start as `ChronoBias(chrono_t_max)` and forget_bias
+        chrono_t_max: float > 2 or None; with a number the biases start as `ChronoBias(chrono_t_max)` and forget_bias
             is not used.
         gate_l1: {gate name: factor >= 0}, L1 regularizers of the gates, of every layer.
         noise: float >= 0, standard deviation of the noise added to the normalized inputs while training.
@@ -71,6 +73,8 @@ class Recipe:
     units: int = 64
     layers: int = 1
     bidirectional: bool = False
+    pooling: str = "last"
+    autoregression: int = 0
     embedding: int = 64
     forget_bias: float = 1.0
     chrono_t_max: float | None = None
@@ -197,9 +201,11 @@ _VALUES = types.MappingProxyType(
         "units": _COUNT,
         "layers": _COUNT,
         "bidirectional": ("true or false", lambda value: isinstance(value, bool)),
+        "pooling": ("'last' or 'mean'", lambda value: value in ("last", "mean")),
+        "autoregression": ("an int >= 0", lambda value: _is_int(value) and value >= 0),
         "embedding": _COUNT,
         "forget_bias": ("a finite number", _is_number),
-        "chrono_t_max": ("a number > 1", lambda value: _is_number(value) and value > 1),
+        "chrono_t_max": ("a number > 2", lambda value: _is_number(value) and value > 2),
         "gate_l1": (
             "{'i', 'f', 'g', 'o', 'c' or 'h': a number >= 0}",
             lambda value: (
@@ -219,3 +225,10 @@ _VALUES = types.MappingProxyType(
         "seed": ("an int >= 0", lambda value: _is_int(value) and value >= 0),
     }
 )
+
+RECIPES = {
+    "japanese_vowels": Recipe(
+        dataset="japanese_vowels", units=64, bidirectional=True, pooling="mean", noise=0.6, dropout=0.3, epochs=60
+    ),
+}
+"""The built-in recipes by name."""
