@@ -198,15 +198,13 @@ def generate(model, prompt, length, *, temperature=1.0, seed=0):
     step, layers = _one_step(model)
     states = [np.zeros((1, units), "float32") for units in layers]
     rng = np.random.default_rng(seed)
-    said = []
-    for token in itertools.chain(prompt, itertools.repeat(None)):
-        if token is None:
-            if len(said) == length:
-                return np.array(said, "int32")
-            token = _drawn(probabilities, temperature, rng)
-            said.append(token)
-        outputs = step([np.array([[token]], "int32"), *states])
-        probabilities, states = np.asarray(outputs[0])[0, 0].astype("float64"), outputs[1:]
+    tokens = [int(token) for token in prompt]
+    for place in range(len(prompt) + length - 1):
+        outputs = step([np.array([[tokens[place]]], "int32"), *states])
+        states = outputs[1:]
+        if place >= len(prompt) - 1:
+            tokens.append(_drawn(np.asarray(outputs[0])[0, 0].astype("float64"), temperature, rng))
+    return np.array(tokens[len(prompt) :], "int32")
 
 
 def _drawn(probabilities, temperature, rng):

@@ -1,7 +1,7 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
 
-import dataclasses
 import importlib.metadata
+import itertools
 import json
 import platform
 import time
@@ -10,55 +10,20 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_lstm_gates import datasets, models
 from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.training.checkpoints import Checkpoints
+from keras_lstm_gates.training.losses import evaluate, loss_of
 
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """All that decides a trained classifier.
-
-    Attributes:
-        dataset: str, a name `tfds.load` knows, with supervised keys (sequence, class).
-        units: int > 0, of the LSTM.
-        noise: float >= 0, standard deviation of the noise added to the normalized input while training.
-        dropout: float in [0, 1), on the last hidden state.
-        epochs: int > 0.
-        batch_size: int > 0.
-        learning_rate: float > 0, at the start; it falls to 0 along a half cosine.
-        clip_norm: float > 0, the largest norm of a weight's gradient.
-        seed: int >= 0, of the initial weights, the order of the examples, noise and dropout.
-    """
-
-    dataset: str
-    units: int = 64
-    noise: float = 0.0
-    dropout: float = 0.0
-    epochs: int = 60
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-    clip_norm: float = 1.0
-    seed: int = 0
-
-    @classmethod
-    def from_dict(cls, values):
-        """The recipe of a dict of plain data; an unknown key is refused.
-
-        Example:
-            >>> Recipe.from_dict({"dataset": "japanese_vowels", "unit": 32})
-            Traceback (most recent call last):
-            ValueError: expected keys of ['batch_size', ..., 'units']; received 'unit'
-        """
-        known = sorted(field.name for field in dataclasses.fields(cls))
-        for key in values:
-            if key not in known:
-                raise ValueError(f"expected keys of {known}; received {key!r}")
-        return cls(**values)
-
-
-JAPANESE_VOWELS = Recipe(dataset="japanese_vowels", noise=0.3, epochs=60)
-"""Noise was chosen by 5-fold cross-validation on the training utterances alone."""
+_MODELS = {
+    "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
+    "labelling": (models.SequenceLabeller, ("noise", "bidirectional", "embedding")),
+    "forecasting": (models.Forecaster, ("noise", "quantiles", "autoregression")),
+    "language": (models.CharacterLanguageModel, ("embedding",)),
+}
+_MEMORY = ("units", "layers", "forget_bias", "chrono_t_max", "gate_l1", "dropout", "recurrent_dropout", "seed")
 
 
 class Run(NamedTuple):
@@ -69,53 +34,92 @@ class Run(NamedTuple):
     folder: Path
 
 
-def fit(recipe, folder, callbacks=()):
+def build(recipe, data):
+    """The untrained model of a recipe, compiled.
+
+    Args:
+        recipe: `Recipe`.
+        data: `keras_lstm_gates.datasets.Data`, for what the training part decides.
+
+    Returns:
+        `keras.Model` with loss, metrics and optimizer.
+
+    Example:
+        >>> recipe = Recipe(dataset="japanese_vowels", units=8)
+        >>> build(recipe, datasets.load(recipe, test=False)).output_shape
+        (None, 9)
+    """
+    make, own = _MODELS[recipe.task]
+    model = make(**data.arguments, **{name: getattr(recipe, name) for name in (*_MEMORY, *own)}, name=recipe.task)
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * len(data.train))
+    options = {"learning_rate": rate, "global_clipnorm": recipe.clip_norm}
+    decay = recipe.weight_decay
+    optimizer = keras.optimizers.AdamW(weight_decay=decay, **options) if decay else keras.optimizers.Adam(**options)
+    metrics = [] if recipe.task == "forecasting" else ["accuracy"]
+    kind = "weighted_metrics" if recipe.task == "labelling" else "metrics"
+    model.compile(optimizer=optimizer, loss=loss_of(recipe), **{kind: metrics})
+    return model
+
+
+def fit(recipe, folder, *, resume=False, callbacks=()):
     """Train by a recipe and write the run folder.
 
     Args:
         recipe: `Recipe`.
         folder: str or `Path` of a folder that does not exist yet, or is empty.
+        resume: bool. True goes on with a run of the same recipe that was interrupted, from its last whole epoch, to
+            the weights of an undisturbed run; a run that is whole is read.
         callbacks: of Keras, besides those of the recipe.
 
     Returns:
-        `Run(model, metrics, folder)`; metrics hold `test_accuracy`, `test_loss`, `parameters` and `seconds` (of the
-        training). The folder holds recipe.json, environment.json, history.json, metrics.json and model.keras.
+        `Run(model, metrics, folder)`; metrics hold each of `evaluate` on the test part as `test_<name>`, `parameters`
+        and `seconds` (of the training). The folder holds recipe.json, environment.json, history.json, metrics.json,
+        model.keras and, until these are there, checkpoint.npz.
 
     Raises:
-        FileExistsError: the folder holds something.
-        FloatingPointError: the loss became NaN or infinite.
+        FileExistsError: the folder holds something, and `resume` is False.
+        ValueError: the folder to resume holds a run of another recipe: the difference is named.
+        FloatingPointError: the loss became NaN or infinite: the step; the last good checkpoint stays.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(
-            f"expected a new or empty run folder; {folder} holds {len(list(folder.iterdir()))} entries"
-        )
-    write_json(folder / "recipe.json", dataclasses.asdict(recipe))
-    write_json(folder / "environment.json", environment())
+    _claim(folder, recipe, resume)
+    if (folder / "metrics.json").exists():
+        metrics = json.loads((folder / "metrics.json").read_text())
+        return Run(keras.models.load_model(folder / "model.keras"), metrics, folder)
     keras.utils.set_random_seed(recipe.seed)
-    train, info = datasets.batches(recipe.dataset, "train", recipe.batch_size, shuffle_seed=recipe.seed)
-    test, _ = datasets.batches(recipe.dataset, "test", 128)
-    model = _classifier(recipe, train, info)
-    schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * len(train))
-    model.compile(
-        optimizer=keras.optimizers.Adam(schedule, clipnorm=recipe.clip_norm),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    data = datasets.load(recipe)
+    model = build(recipe, data)
+    checkpoints = Checkpoints(model, folder / "checkpoint.npz", recipe.patience)
     started = time.perf_counter()
-    history = model.fit(train, epochs=recipe.epochs, verbose=0, shuffle=False, callbacks=[_StopAtNaN(), *callbacks])
-    seconds = time.perf_counter() - started
-    evaluated = model.evaluate(test, verbose=0, return_dict=True)
+    if not checkpoints.stopped:
+        # One stream of all epochs, each in the order that its number fixes, so that a resumed run sees the same.
+        epochs = tf.data.Dataset.from_generator(
+            lambda: itertools.chain.from_iterable(data.train_at(epoch) for epoch in itertools.count(checkpoints.epoch)),
+            output_signature=data.train.element_spec,
+        )
+        model.fit(
+            epochs,
+            steps_per_epoch=len(data.train),
+            initial_epoch=checkpoints.epoch,
+            epochs=recipe.epochs,
+            validation_data=data.validation,
+            verbose=0,
+            callbacks=[_StopAtNaN(), checkpoints, *callbacks],
+        )
+    checkpoints.take_best()
+    seconds = checkpoints.seconds + time.perf_counter() - started
     metrics = {
-        "test_accuracy": evaluated["accuracy"],
-        "test_loss": evaluated["loss"],
+        **{f"test_{name}": value for name, value in evaluate(model, recipe, data.test).items()},
         "parameters": model.count_params(),
         "seconds": round(seconds, 2),
     }
-    write_json(folder / "history.json", history.history)
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "history.json", checkpoints.history)
     with replaced_when_whole(folder / "model.keras") as temporary:
         model.save(temporary)
+    write_json(folder / "metrics.json", metrics)
+    (folder / "checkpoint.npz").unlink(missing_ok=True)
     return Run(model, metrics, folder)
 
 
@@ -136,20 +140,22 @@ def write_json(path, content):
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _classifier(recipe, train, info):
-    sequence, target = (info.features[key] for key in info.supervised_keys)
-    frames = np.concatenate([x[np.any(x != 0, axis=-1)] for x, _ in train.as_numpy_iterator()])
-    return models.SequenceClassifier(
-        features=sequence.shape[-1],
-        classes=target.num_classes,
-        units=recipe.units,
-        mean=frames.mean(axis=0),
-        variance=frames.var(axis=0),
-        noise=recipe.noise,
-        dropout=recipe.dropout,
-        seed=recipe.seed,
-        name=recipe.dataset,
-    )
+def _claim(folder, recipe, resume):
+    if folder.exists() and any(folder.iterdir()):
+        if not resume or not (folder / "recipe.json").exists():
+            raise FileExistsError(
+                f"expected a new or empty run folder; {folder} holds {len(list(folder.iterdir()))} entries"
+            )
+        there, wanted = json.loads((folder / "recipe.json").read_text()), recipe.to_dict()
+        for key in sorted({*there, *wanted}):
+            if there.get(key) != wanted.get(key):
+                raise ValueError(
+                    f"expected the recipe of {folder} to resume it, {key} {there.get(key)!r}; "
+                    f"received {wanted.get(key)!r}"
+                )
+        return
+    write_json(folder / "environment.json", environment())
+    write_json(folder / "recipe.json", recipe.to_dict())
 
 
 class _StopAtNaN(keras.callbacks.Callback):

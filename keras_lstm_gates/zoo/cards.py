@@ -14,7 +14,11 @@ def page(card, files):
     quality, metric = card["quality"], card["metric"]
     name, seeds = metric["name"], len(quality["seeds"])
     rows = [
-        (f"**this model's recipe, {seeds} seeds**", f"**{quality['mean']:.4g} ± {quality['sd']:.2g}**", "measured here"),
+        (
+            f"**this model's recipe, {seeds} seeds**",
+            f"**{quality['mean']:.4g} ± {quality['sd']:.2g}**",
+            "measured here",
+        ),
         ("these files (the first seed)", f"{quality['shipped']:.4g}", "measured here"),
         *((key, f"{value:.4g}", "baseline, measured here") for key, value in card["baselines"].items()),
         *((key, f"{one['value']:.4g}", one["source"]) for key, one in card["published"].items()),

@@ -11,7 +11,7 @@ from keras_lstm_gates.zoo.presets import home, presets
 SUMS = "SHA256SUMS"
 
 
-def list():  # noqa: A001  zoo.list() reads as the question it is
+def list():
     """The names of all presets whose files are there."""
     return [name for name in presets() if (home(name) / SUMS).is_file()]
 
