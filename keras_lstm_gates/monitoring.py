@@ -96,6 +96,7 @@ class GateMonitor(keras.callbacks.Callback):
                 record.value.add(tag=f"{layer}/{name}", simple_value=value)
         with self._writer.as_default():
             tf.summary.experimental.write_raw_pb(record.SerializeToString(), step=epoch)
+        self._writer.flush()
         self._cost = time.perf_counter() - started
         self.seconds += self._cost
 
