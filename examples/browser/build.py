@@ -17,8 +17,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import strokes
+import tensorflow as tf
 
-from keras_lstm_gates import exporting, trace
+from keras_lstm_gates import gates, trace
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.layers import GatedLSTM
 
@@ -108,15 +109,17 @@ def page_data(model):
     tree = trace(model, _padded([one["directions"] for one in drawn]), progress=False)["lstm"]
     real = np.arange(tree.sizes["time"]) < np.array([len(one["directions"]) for one in drawn])[:, None]
     f, c = (tree[name].values[real] for name in "fc")
+    first = strokes.SHAPES.index(FIRST)
+    moves = [tree[name].values[first][real[first]].std(axis=0) for name in "fioc"]
     return {
         "output": "probabilities",
         "step": strokes.STEP,
         "longest": strokes.LONGEST,
         "strokes": drawn,
-        "first": strokes.SHAPES.index(FIRST),
-        # The longest memory on top; to begin with, the unit whose forget gate moves most.
+        "first": first,
+        # The longest memory on top; to begin with, the unit whose gates and memory move most.
         "order": np.argsort(-f.mean(axis=0), kind="stable").tolist(),
-        "unit": int(np.argmax(f.std(axis=0) * np.minimum(1, c.std(axis=0)))),
+        "unit": int(np.argmax(np.prod(moves, axis=0))),
         "limits": np.maximum(1, np.abs(c).max(axis=0)).round(3).tolist(),
     }
 
@@ -134,19 +137,46 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def _recorded(model, shape):
-    """A stroke that the model is sure of in the end, of the first few."""
+    """Of a few strokes within the pad, the most even one of those that the model is surest of in the end."""
     rng = np.random.default_rng(11)
-    points = [strokes.stroke(shape, rng) for _ in range(12)]
+    points = [strokes.stroke(shape, rng) for _ in range(120)]
+    points = [one for one in points if 0.35 < np.abs(one - 0.5).max() < 0.45]
     directions = [strokes.steps(one) for one in points]
     guesses = model.predict(_padded(directions), verbose=0)
     ends = [guess[len(way) - 1, strokes.SHAPES.index(shape)] for guess, way in zip(guesses, directions)]
-    best = int(np.argmax(ends))
+    best = min(
+        np.argsort(ends)[-len(ends) // 2 :], key=lambda place: abs(np.log(np.divide(*np.ptp(points[place], axis=0))))
+    )
     return {
         "shape": shape,
         "start": points[best][0].round(4).tolist(),
         "directions": directions[best].astype(float).tolist(),
         "expected": guesses[best][: len(directions[best])].astype(float).round(7).tolist(),
     }
+
+
+def _export(model, folder):
+    lstm, dense = model.get_layer("lstm"), model.get_layer("probabilities")
+    module = tf.Module()
+    module.kernel, module.recurrent, module.bias, module.w, module.b = (
+        tf.Variable(weight) for weight in (*lstm.get_weights(), *dense.get_weights())
+    )
+    spec = [
+        tf.TensorSpec((1, size), tf.float32, name)
+        for size, name in ((2, "x"), (lstm.units, "state_h"), (lstm.units, "state_c"))
+    ]
+
+    @tf.function(input_signature=spec)
+    def step(x, state_h, state_c):
+        now = gates.step(x @ module.kernel + state_h @ module.recurrent + module.bias, state_c)
+        outputs = {name: tf.identity(value) for name, value in now._asdict().items()}
+        return {**outputs, "probabilities": tf.nn.softmax(now.h @ module.w + module.b)}
+
+    with replaced_when_whole(folder / "saved_model") as temporary:
+        tf.saved_model.save(module, str(temporary), signatures={"step": step})
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(temporary), signature_keys=["step"])
+        (folder / "step.tflite").write_bytes(converter.convert())
+    shutil.rmtree(folder / "saved_model")
 
 
 def _padded(directions):

@@ -3,6 +3,8 @@
 Nothing is recorded from anyone: each stroke is a curve by its equation, turned, stretched and shaken at random.
 """
 
+import itertools
+
 import numpy as np
 
 SHAPES = ("circle", "triangle", "square", "star", "heart", "spiral", "zigzag", "infinity")
@@ -80,7 +82,7 @@ def _polygon(rng, corners):
 
 
 def _edges(corners):
-    return np.vstack([np.linspace(a, b, 40) for a, b in zip(corners[:-1], corners[1:])])
+    return np.vstack([np.linspace(a, b, 40) for a, b in itertools.pairwise(corners)])
 
 
 def _around(corners, jump=1, phase=-0.25):

@@ -11,7 +11,7 @@ const byId = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const narrow = matchMedia("(max-width: 560px)");
 
-const state = { directions: [], start: [0.5, 0.5], frames: [], cursor: -1, unit: 0, gate: "c", playing: false, shape: null };
+const state = { directions: [], start: [0.5, 0.5], frames: [], cursor: -1, unit: 0, gate: "f", playing: false, shape: null };
 let content, stream, pad, strip, updateUnit, turns = Promise.resolve();
 
 // ---- the model
@@ -232,7 +232,10 @@ function fillLists() {
     const row = document.createElement("li"), button = document.createElement("button");
     let [x, y] = start;
     const path = [[x, y], ...directions.map(([dx, dy]) => [(x += content.step * dx), (y += content.step * dy)])];
-    const points = path.map((one) => one.map((n) => (24 * n).toFixed(1))).join(" L ");
+    const [left, top] = [0, 1].map((k) => Math.min(...path.map((one) => one[k])));
+    const [wide, high] = [0, 1].map((k) => Math.max(...path.map((one) => one[k])) - [left, top][k]);
+    const zoom = 20 / Math.max(wide, high);
+    const points = path.map(([px, py]) => `${(12 + zoom * (px - left - wide / 2)).toFixed(1)} ${(12 + zoom * (py - top - high / 2)).toFixed(1)}`).join(" L ");
     button.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M ${points}"/></svg><span class="what"></span><span class="track"><span></span></span><output></output>`;
     button.querySelector(".what").textContent = shape;
     button.title = `Watch it drawn (${place + 1})`;

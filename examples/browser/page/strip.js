@@ -34,8 +34,9 @@ export class Strip {
     pen.strokeStyle = style.getPropertyValue("--arrow");
     pen.lineWidth = 1.3;
     pen.lineCap = "round";
-    const long = Math.min(6.5, column * 0.75);
+    const every = Math.ceil(9 / column), long = Math.min(6.5, every * column * 0.5);
     directions.forEach(([dx, dy], step) => {
+      if (step % every) return;
       const x = (step + 0.5) * column, y = ARROWS / 2 - 1, [tx, ty] = [x + long * dx, y + long * dy];
       pen.globalAlpha = step <= cursor ? 1 : 0.35;
       pen.beginPath();

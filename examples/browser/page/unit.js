@@ -3,9 +3,9 @@
 import { css, digits } from "./colours.js";
 
 const WIDE = {
-  box: [760, 470], body: [128, 22, 540, 436], radius: 34, pipe: 24, y: 128, left: 20, right: 740,
+  box: [760, 470], body: [140, 22, 524, 436], radius: 34, pipe: 24, y: 128, left: 20, right: 740,
   f: [222, 128], plus: [392, 128], i: [392, 232], g: [392, 350], tanh: [580, 196], o: [580, 276], h: 366, bus: 424,
-  iWire: 306, oWire: 490, x: [78, 424], tight: false,
+  iWire: 306, oWire: 490, x: [100, 424], tight: false,
 };
 const NARROW = {
   box: [400, 486], body: [30, 22, 340, 452], radius: 30, pipe: 20, y: 122, left: 4, right: 396,
@@ -105,7 +105,7 @@ export function drawUnit(svg, narrow) {
   const r = at.radius, beside = r + 13, numbers = {};
   if (at.tight) {
     name(at.f[0] - 26, at.y - r - 16, "f"); numbers.f = number(at.f[0] - 8, at.y - r - 16);
-    word(at.f[0] + 40, at.y - r - 16, "keep");
+    word(at.f[0] + 38, at.y - r - 16, "keep");
     name(at.i[0] + beside - 2, at.i[1] - 18, "i"); numbers.i = number(at.i[0] + beside - 6, at.i[1] + 4);
     name(at.g[0] - beside + 2, at.g[1] - 10, "g", "", "end");
     name(at.o[0] + beside - 2, at.o[1] - 10, "o"); numbers.o = number(at.o[0] + beside - 4, at.o[1] + 12);
@@ -116,7 +116,7 @@ export function drawUnit(svg, narrow) {
     numbers.written = number(px - 18, at.y + 46, "end", "quiet-ink", 15);
   } else {
     name(at.f[0] - 36, at.y - r - 16, "f"); numbers.f = number(at.f[0] - 16, at.y - r - 16);
-    word(at.f[0] + 34, at.y - r - 16, "keep");
+    word(at.f[0] + 40, at.y - r - 16, "keep");
     name(at.i[0] + beside, at.i[1] - 2, "i"); numbers.i = number(at.i[0] + beside + 16, at.i[1] - 2);
     word(at.i[0] + beside, at.i[1] + 19, "let in");
     name(at.g[0] + beside, at.g[1] + 2, "g"); word(at.g[0] + beside, at.g[1] + 23, "new");
@@ -135,7 +135,7 @@ export function drawUnit(svg, narrow) {
 
   // x is the way the hand goes: a needle.
   const [xx, xy] = at.x, needleSize = at.tight ? 20 : 24;
-  name(at.left + 2, at.bus - 14, "h", "t−1");
+  name(at.left + 2, at.bus - (at.tight ? 28 : 14), "h", "t−1");
   put("circle", { cx: xx, cy: xy, r: needleSize, class: "valve" });
   const needle = put("path", {
     d: `M ${-needleSize * 0.6} 0 H ${needleSize * 0.6} M ${needleSize * 0.15} ${-needleSize * 0.38} L ${needleSize * 0.62} 0 L ${needleSize * 0.15} ${needleSize * 0.38}`,
