@@ -110,7 +110,7 @@ def page_data(model):
     real = np.arange(tree.sizes["time"]) < np.array([len(one["directions"]) for one in drawn])[:, None]
     f, c = (tree[name].values[real] for name in "fc")
     first = strokes.SHAPES.index(FIRST)
-    moves = [tree[name].values[first][real[first]].std(axis=0) for name in "fioc"]
+    moves = [np.minimum(1, tree[name].values[first][real[first]].std(axis=0)) for name in "fioch"]
     return {
         "output": "probabilities",
         "step": strokes.STEP,

@@ -29,5 +29,6 @@ export function rgb(gate, value, limit = 1) {
 
 export const css = (gate, value, limit) => `rgb(${rgb(gate, value, limit)})`;
 
+// Three digits that matter: a place less from 10 on.
 export const digits = (value, places = 2) =>
-  (Math.abs(value) < 0.5 * 10 ** -places ? 0 : value).toFixed(places).replace("-", "−");
+  (Math.abs(value) < 0.5 * 10 ** -places ? 0 : value).toFixed(Math.abs(value) < 9.995 ? places : places - 1).replace("-", "−");

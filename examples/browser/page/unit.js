@@ -105,8 +105,8 @@ export function drawUnit(svg, narrow) {
   const r = at.radius, beside = r + 13, numbers = {};
   if (at.tight) {
     name(at.f[0] - 26, at.y - r - 16, "f"); numbers.f = number(at.f[0] - 8, at.y - r - 16);
-    word(at.f[0] + 38, at.y - r - 16, "keep");
-    name(at.i[0] + beside - 2, at.i[1] - 18, "i"); numbers.i = number(at.i[0] + beside - 6, at.i[1] + 4);
+    word(at.f[0] + 43, at.y - r - 16, "keep");
+    name(at.i[0] + beside - 2, at.i[1] - 18, "i"); numbers.i = number(at.i[0] + beside - 3, at.i[1] + 4);
     name(at.g[0] - beside + 2, at.g[1] - 10, "g", "", "end");
     name(at.o[0] + beside - 2, at.o[1] - 10, "o"); numbers.o = number(at.o[0] + beside - 4, at.o[1] + 12);
     name(at.left + 2, at.y + 36, "c", "t−1"); numbers.cBefore = number(at.left + 2, at.y + 58);
@@ -124,9 +124,9 @@ export function drawUnit(svg, narrow) {
     word(at.o[0] + beside, at.o[1] + 19, "show");
     name(at.left + 2, at.y - 30, "c", "t−1"); numbers.cBefore = number(at.left + 50, at.y - 30);
     word(at.left + 2, at.y + 36, "memory before");
-    name(at.right - 66, at.y - 30, "c", "t", "end"); numbers.c = number(at.right - 2, at.y - 30, "end");
+    name(at.right - 74, at.y - 30, "c", "t", "end"); numbers.c = number(at.right - 2, at.y - 30, "end");
     word(at.right - 2, at.y + 36, "memory now", "end");
-    name(at.right - 66, at.h - 24, "h", "t", "end"); numbers.h = number(at.right - 2, at.h - 24, "end");
+    name(at.right - 74, at.h - 24, "h", "t", "end"); numbers.h = number(at.right - 2, at.h - 24, "end");
     word(at.right - 2, at.h + 34, "what it says", "end");
     numbers.kept = number((at.f[0] + px) / 2 + 8, at.y - 20, "middle", "quiet-ink", 15);
     numbers.written = number(px + 21, at.y + 52, "start", "quiet-ink", 15);
