@@ -11,6 +11,7 @@ import argparse
 import atexit
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
+_COLOURS = re.compile(r"\x1b\[\d*m")
 SECONDS = 60
 TIME = 24
 RUNTIMES = {
@@ -127,7 +129,7 @@ def child(what, path, *arguments):
     try:
         result = export(*arguments) if what == "export" else run(*arguments)
     except Exception as error:
-        result = {"why": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        result = {"why": f"{type(error).__name__}: {' '.join(_COLOURS.sub('', str(error)).split())}"}
     Path(path).write_text(json.dumps(result))
     return 0
 
@@ -338,7 +340,11 @@ def litert_js(folder, signature):
             raise RuntimeError(answer["why"])
         return answer
 
-    listed = script("async (signature) => { await window.loaded; return window.details(signature); }", signature)
+    listed = script(
+        "async (signature) => { while (!window.loaded) await new Promise((then) => setTimeout(then, 20));"
+        " await window.loaded; return window.details(signature); }",
+        signature,
+    )
     details = {name: (shape, np.dtype(kind)) for name, shape, kind in listed}
 
     def call(inputs):
