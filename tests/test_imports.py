@@ -21,7 +21,7 @@ FLOORS = [
     {"gradients"},
     {"reporting"},
     {"exporting", "training"},
-    {"demo"},
+    {"demo", "tuning"},
     {"cli"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

@@ -1,0 +1,122 @@
+"""Searches: each tuner, kills and resumption, and one clear line for each mistake."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import time
+from collections import Counter
+
+import pytest
+from tuned_models import FIT, Counted, line
+
+from keras_lstm_gates import tuning
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("tuner", "options"),
+    [("random", {}), ("bayesian", {"initial_points": 2}), ("hyperband", {"epochs": 2}), ("grid", {})],
+)
+def test_each_tuner_searches_and_goes_on_from_its_folder(tmp_path, tuner, options):
+    model = Counted(tmp_path / "notes")
+    options = {"tuner": tuner, "fit": FIT, **options}
+    first = tuning.search(model, tmp_path / "search", trials=2, **options)
+    longer = tuning.search(model, tmp_path / "search", trials=3, **options)
+    assert [trial["status"] for trial in longer.trials] == ["completed"] * 3
+    assert longer.trials[:2] == first.trials
+    assert (tmp_path / "notes").read_text().count("begin") == 3
+    assert longer.best["score"] == min(trial["score"] for trial in longer.trials)
+    written = json.loads((tmp_path / "search" / "search.json").read_text())
+    assert written["trials"] == longer.trials
+    assert len((tmp_path / "search" / "trials.csv").read_text().splitlines()) == 4
+
+
+def _search(folder, notes, address):
+    tuning.search(Counted(notes, seconds=0.5, killed_by=(2,)), folder, trials=5, workers=2, threads=1, fit=FIT)
+
+
+def test_a_killed_worker_and_killing_all_lose_nothing_and_run_nothing_twice(tmp_path):
+    notes = tmp_path / "notes"
+    chief = multiprocessing.get_context("spawn").Process(target=_search, args=(tmp_path / "search", notes, None))
+    chief.start()
+    # The second training kills its own worker, which is started again; then the chief is killed, its workers with it.
+    while not notes.exists() or notes.read_text().count("end") < 2:
+        assert chief.is_alive()
+        time.sleep(0.05)
+    os.kill(chief.pid, signal.SIGKILL)
+    chief.join()
+    time.sleep(1.0)
+    found = tuning.search(Counted(notes), tmp_path / "search", trials=5, workers=2, threads=1, fit=FIT)
+    uninterrupted = tuning.search(line, tmp_path / "alone", trials=5, fit=FIT)
+    assert [trial["values"] for trial in found.trials] == [trial["values"] for trial in uninterrupted.trials]
+    assert [trial["status"] for trial in found.trials] == ["completed"] * 5
+    assert {trial["score"] for trial in found.trials} == {trial["score"] for trial in uninterrupted.trials}
+    ended = Counter(re.findall("end (.*)", notes.read_text()))
+    assert len(ended) == 5
+    assert set(ended.values()) == {1}
+
+
+def diverging(hp):
+    model = line(hp)
+    if hp.get("momentum") == 0.9:
+        model.compile(loss=lambda y, p: p * float("nan"))
+    elif hp.get("momentum") == 0.5:
+        raise MemoryError("too much")
+    return model
+
+
+def test_a_failing_trial_says_why_and_the_search_goes_on(tmp_path):
+    found = tuning.search(diverging, tmp_path / "search", tuner="random", trials=6, fit=FIT)
+    reasons = {trial["values"]["momentum"]: trial.get("reason") for trial in found.trials}
+    assert reasons == {
+        0.0: None,
+        0.5: "MemoryError: too much",
+        0.9: "FloatingPointError: loss became nan in epoch 1",
+    }
+
+
+def test_a_model_over_budget_is_reported_and_not_trained(tmp_path):
+    model = Counted(tmp_path / "notes")
+    with pytest.raises(ValueError, match=r"received none of 2; trial 1: over budget, parameters 2 > 1"):
+        tuning.search(model, tmp_path / "search", trials=2, budget={"parameters": 1}, fit=FIT)
+    assert not (tmp_path / "notes").exists()
+    assert [trial["figures"] for trial in tuning.read(tmp_path / "search").trials] == [{"parameters": 2}] * 2
+
+
+def other(hp):
+    hp.Choice("momentum", [0.0, 0.1])
+    return line(hp)
+
+
+def test_a_changed_search_is_refused_with_the_difference(tmp_path):
+    tuning.search(line, tmp_path / "search", trials=1, fit=FIT)
+    with pytest.raises(ValueError, match=r'space momentum \{"values": \[0.0, 0.1\]\} where it was .*\[0.0, 0.5, 0.9\]'):
+        tuning.search(other, tmp_path / "search", trials=1, fit=FIT)
+    with pytest.raises(ValueError, match=r"seed 3 where it was 0"):
+        tuning.search(line, tmp_path / "search", trials=1, fit=FIT, seed=3)
+
+
+def test_mistakes_give_one_clear_line(tmp_path, monkeypatch):
+    def refused(kind, match, **options):
+        with pytest.raises(kind, match=match):
+            tuning.search(line, tmp_path / "search", **{"trials": 1, "fit": FIT} | options)
+
+    refused(ValueError, r"expected tuner to be one of .*; received 'annealing'", tuner="annealing")
+    refused(ValueError, "expected trials to be an int > 0; received 0", trials=0)
+    refused(ValueError, "expected epochs, those of a full training", tuner="hyperband")
+    refused(ValueError, "expected a budget of .*; received 'flops'", budget={"flops": 1})
+    refused(ValueError, "expected the chief as HOST:PORT.*; received 'here'", role="chief", chief="here")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused(OSError, f"an address the chief can listen at; received {address}", role="chief", chief=address)
+    monkeypatch.setattr("keras_lstm_gates.tuning.processes.CHIEF_SECONDS", 0.1)
+    refused(ConnectionError, f"no chief answers at {address}", role="worker", chief=address)
+    (tmp_path / "file").write_text("")
+    with contextlib.suppress(FileExistsError), pytest.raises(OSError, match="file"):
+        tuning.search(line, tmp_path / "file" / "search", trials=1, fit=FIT)
+    with pytest.raises(ValueError, match="expected a training that gives the objective 'val_los'|val_los"):
+        tuning.search(line, tmp_path / "objective", trials=1, fit=FIT, objective="val_los")
