@@ -21,6 +21,10 @@ class Recipe:
         task: str. "classification": one class a sequence; "labelling": one class a step; "forecasting": the next
             `horizon` values of a series; "language": the next character at each step.
         target: str or None, the column to forecast. Forecasting only.
+        features: of str, the columns the forecast is made from; empty: all columns of numbers. Forecasting only.
+        group: str or None, the column that says which of several series a row belongs to. Forecasting only.
+        season: int > 0 or None, steps after which the series resembles itself. It is not used in training: the
+            baselines repeat the last season. Forecasting only.
         window: int > 0, steps of a training sequence. Forecasting and language only.
         horizon: int > 0, steps to forecast. Forecasting only.
         quantiles: of floats in (0, 1), increasing. Empty: the forecast is a point. Forecasting only.
@@ -57,6 +61,9 @@ class Recipe:
     dataset: str
     task: str = "classification"
     target: str | None = None
+    features: tuple[str, ...] = ()
+    group: str | None = None
+    season: int | None = None
     window: int = 48
     horizon: int = 24
     quantiles: tuple[float, ...] = ()
@@ -82,8 +89,9 @@ class Recipe:
 
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.
-        if isinstance(self.quantiles, list):
-            object.__setattr__(self, "quantiles", tuple(self.quantiles))
+        for name in ("features", "quantiles"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, (kind, fits) in _VALUES.items():
             value = getattr(self, name)
             optional = type(None) in typing.get_args(_TYPES[name])
@@ -121,7 +129,7 @@ class Recipe:
 
     def to_dict(self):
         """Plain data that `from_dict` takes."""
-        return dataclasses.asdict(self) | {"quantiles": list(self.quantiles)}
+        return dataclasses.asdict(self) | {"features": list(self.features), "quantiles": list(self.quantiles)}
 
     def replaced(self, settings):
         """The recipe with some values replaced; a text is read as JSON where it is not meant as text.
@@ -176,6 +184,12 @@ _VALUES = types.MappingProxyType(
         "dataset": ("a name", lambda value: isinstance(value, str) and value != ""),
         "task": (f"one of {list(TASKS)}", lambda value: value in TASKS),
         "target": ("the name of a column", lambda value: isinstance(value, str)),
+        "features": (
+            "names of columns",
+            lambda value: isinstance(value, tuple) and all(isinstance(name, str) for name in value),
+        ),
+        "group": ("the name of a column", lambda value: isinstance(value, str)),
+        "season": _COUNT,
         "window": _COUNT,
         "horizon": _COUNT,
         "quantiles": ("increasing numbers in (0, 1)", _increasing_parts),
