@@ -1,6 +1,7 @@
 """Searches: each tuner, kills and resumption, and one clear line for each mistake."""
 
-import contextlib
+import dataclasses
+import errno
 import json
 import multiprocessing
 import os
@@ -10,10 +11,16 @@ import socket
 import time
 from collections import Counter
 
+import keras
+import numpy as np
 import pytest
 from tuned_models import FIT, Counted, line
 
-from keras_lstm_gates import tuning
+from keras_lstm_gates import datasets, tuning
+from keras_lstm_gates.models import SequenceClassifier
+from keras_lstm_gates.recipes import Recipe
+from keras_lstm_gates.tuning import figures, hparams
+from keras_lstm_gates.tuning.trials import record_file, write_record
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -116,7 +123,87 @@ def test_mistakes_give_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_lstm_gates.tuning.processes.CHIEF_SECONDS", 0.1)
     refused(ConnectionError, f"no chief answers at {address}", role="worker", chief=address)
     (tmp_path / "file").write_text("")
-    with contextlib.suppress(FileExistsError), pytest.raises(OSError, match="file"):
+    with pytest.raises(NotADirectoryError, match="file/search"):
         tuning.search(line, tmp_path / "file" / "search", trials=1, fit=FIT)
-    with pytest.raises(ValueError, match="expected a training that gives the objective 'val_los'|val_los"):
-        tuning.search(line, tmp_path / "objective", trials=1, fit=FIT, objective="val_los")
+    monkeypatch.setattr("tempfile.TemporaryFile", _read_only)
+    refused(OSError, "Read-only file system: .*search")
+
+
+def _read_only(dir):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
+
+
+def test_an_objective_that_no_training_gives_ends_the_search(tmp_path):
+    with pytest.raises(
+        Exception, match=r"expected a training that gives the objective 'val_los'; received .*'val_loss'"
+    ):
+        tuning.search(line, tmp_path / "search", trials=1, fit=FIT, objective="val_los")
+
+
+def _classifier(recipe, data):
+    """What stands in for `training.build`."""
+    model = SequenceClassifier(**data.arguments, units=recipe.units, seed=recipe.seed)
+    model.compile(keras.optimizers.AdamW(recipe.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_a_recipe_is_searched_without_its_test_data(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_lstm_gates.training.build", _classifier, raising=False)
+    asked = []
+    load = datasets.load
+    monkeypatch.setattr(datasets, "load", lambda recipe, test=True: asked.append(test) or load(recipe, test=test))
+    recipe = Recipe(dataset="japanese_vowels", epochs=1)
+    space = {key: getattr(recipe, key, 0.0) for key in tuning.spaces.SPACE} | {"units": [2, 3]}
+    model = tuning.GatedLSTMHyperModel(recipe, space | {"gate_l1.f": 0.0, "layers": [1]})
+    found = tuning.search(model, tmp_path / "search", tuner="grid", fit={})
+    assert [trial["values"] for trial in found.trials] == [{"units": 2, "layers": 1}, {"units": 3, "layers": 1}]
+    assert asked == [False]
+    best = Recipe.from_file(tuning.results.write_best(found, model))
+    assert best == dataclasses.replace(recipe, units=found.best["values"]["units"])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("units=256:16", "expected a range low < high for units; received 256:16"),
+        ("learning_rate=0:1:log", "expected a range on a log scale to begin above 0 for learning_rate; received 0:1"),
+        ("dropout=0.1:1.5", r"expected dropout of a recipe to be a number in \[0, 1\); received 1.5"),
+        ("unit=3", "expected keys of .*; received 'unit'"),
+        ("units", r"expected --set key=value, key=low:high\[:log\] or key=\[a, b\]; received 'units'"),
+        ("units=[]", r"expected one or more choices for units; received \[\]"),
+    ],
+)
+def test_an_impossible_space_is_refused(text, error):
+    with pytest.raises(ValueError, match=error):
+        tuning.GatedLSTMHyperModel(Recipe(dataset="japanese_vowels"), dict([tuning.spaces.parse(text)]))
+
+
+def test_figures_and_tensorboard_of_a_search_that_one_hyperparameter_decides(tmp_path):
+    folder = tmp_path / "search"
+    values = np.random.default_rng(0).uniform(size=(30, 2))
+    space = {"decides": {"sampling": "log"}, "idle": {}}
+    trials = [
+        {
+            "trial": f"{place:02d}",
+            "status": "completed",
+            "values": {"decides": float(10**a), "idle": float(b)},
+            "score": float(a),
+            "ended_after": float(place),
+        }
+        for place, (a, b) in enumerate(values)
+    ]
+    settings = {"objective": {"name": "val_loss", "direction": "min"}, "space": space}
+    found = tuning.Search(folder, settings, trials, trials[0], 30.0)
+    for trial in trials:
+        record = {"history": [{"epoch": 0, "val_loss": trial["score"]}], "metrics": {}}
+        write_record(record_file(folder, trial["trial"]), record)
+    by_name, r2 = figures.importance(found)
+    (decides, _), (idle, deviation) = by_name["decides"], by_name["idle"]
+    assert r2 > 0.9
+    assert decides > 1
+    assert abs(idle) < max(3 * deviation, 0.05)
+    figures.write(found)
+    hparams.write(found)
+    assert {"best_so_far.png", "parallel_coordinates.png", "importance.png"} <= {p.name for p in folder.iterdir()}
+    assert len(list((folder / "tensorboard").glob("*/events*"))) == 30
+    assert figures.importance(found._replace(trials=trials[:9])) is None

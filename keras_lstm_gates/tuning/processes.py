@@ -101,8 +101,8 @@ def work(job, address, name):
         except OSError as error:
             if time.monotonic() > deadline:
                 raise ConnectionError(
-                    f"no chief answers at {address} after {CHIEF_SECONDS:.0f} s ({error}): start it there with the role "
-                    "'chief', or mend the address"
+                    f"no chief answers at {address} after {CHIEF_SECONDS:.0f} s ({error}): start it there with the "
+                    "role 'chief', or mend the address"
                 ) from None
             time.sleep(0.2)
     with environment(address, name):

@@ -120,6 +120,15 @@ def finish(folder):
     return search
 
 
+def write_best(search, hypermodel):
+    """Write best.json, a recipe that `train` takes, and return its path."""
+    path = search.folder / "best.json"
+    with replaced_when_whole(path) as temporary:
+        recipe = hypermodel.recipe_with(search.best["values"])
+        temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+    return path
+
+
 def table(search, title="", rows=20):
     """A rich table of the last trials and the best."""
     objective = search.settings["objective"]["name"]
