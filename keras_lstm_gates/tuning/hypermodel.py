@@ -119,9 +119,10 @@ def _register(hp, key, values):
 
 
 def _plain(values, value):
-    """Back from KerasTuner, which has no choice of different types."""
+    """Back from KerasTuner, which has no choice of bools or of different types."""
     return json.loads(value) if isinstance(values, list) and not _of_one_kind(values) else value
 
 
 def _of_one_kind(values):
-    return len({type(value) for value in values}) == 1 and isinstance(values[0], bool | int | float | str)
+    # KerasTuner hands a chosen bool back as an int.
+    return len({type(value) for value in values}) == 1 and type(values[0]) in (int, float, str)

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import math
 import time
 from pathlib import Path
 
@@ -203,19 +202,3 @@ def make_oracle(tuner, objective, *, trials, minutes, seed, epochs=None, initial
     oracle = HyperbandOracle(max_epochs=epochs, hyperband_iterations=sweeps, **options)
     oracle.max_trials = trials
     return oracle
-
-
-def one_sweep(epochs, factor=3):
-    """How many trials one sweep of Hyperband has.
-
-    Example:
-        >>> one_sweep(9)
-        22
-    """
-    brackets = math.floor(math.log(epochs, factor) + 1e-9)
-    end = math.ceil(1 + math.log(epochs, factor))
-    return sum(
-        math.ceil(end / (bracket + 1) * factor ** (bracket - rung))
-        for bracket in range(brackets + 1)
-        for rung in range(bracket + 1)
-    )
