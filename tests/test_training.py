@@ -76,7 +76,7 @@ from keras_lstm_gates import training
 recipe = training.Recipe.from_file(sys.argv[1])
 class Killer(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.iterations) == 30:
+        if int(self.model.optimizer.iterations) == 18:
             os.kill(os.getpid(), signal.SIGKILL)
 training.fit(recipe, sys.argv[2], callbacks=[Killer()])
 """
