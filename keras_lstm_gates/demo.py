@@ -29,7 +29,7 @@ def demo(folder, seed=0, console=None):
     """
     console = console or Console()
     folder = Path(folder)
-    recipe = dataclasses.replace(training.JAPANESE_VOWELS, seed=seed)
+    recipe = dataclasses.replace(training.RECIPES["japanese_vowels"], seed=seed)
 
     console.rule("1  Train: which of nine speakers says these two vowels?")
     run = training.fit(recipe, folder, callbacks=[EpochProgress(console)])

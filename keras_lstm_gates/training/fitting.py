@@ -1,0 +1,168 @@
+"""Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
+
+import importlib.metadata
+import itertools
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_lstm_gates import datasets, models
+from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.training.checkpoints import Checkpoints
+from keras_lstm_gates.training.losses import evaluate, loss_of
+
+_MODELS = {
+    "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
+    "labelling": (models.SequenceLabeller, ("noise", "bidirectional", "embedding")),
+    "forecasting": (models.Forecaster, ("noise", "quantiles", "autoregression")),
+    "language": (models.CharacterLanguageModel, ("embedding",)),
+}
+_MEMORY = ("units", "layers", "forget_bias", "chrono_t_max", "gate_l1", "dropout", "recurrent_dropout", "seed")
+
+
+class Run(NamedTuple):
+    """What `fit` made."""
+
+    model: Any
+    metrics: dict
+    folder: Path
+
+
+def build(recipe, data):
+    """The untrained model of a recipe, compiled.
+
+    Args:
+        recipe: `Recipe`.
+        data: `keras_lstm_gates.datasets.Data`, for what the training part decides.
+
+    Returns:
+        `keras.Model` with loss, metrics and optimizer.
+
+    Example:
+        >>> recipe = Recipe(dataset="japanese_vowels", units=8)
+        >>> build(recipe, datasets.load(recipe, test=False)).output_shape
+        (None, 9)
+    """
+    make, own = _MODELS[recipe.task]
+    model = make(**data.arguments, **{name: getattr(recipe, name) for name in (*_MEMORY, *own)}, name=recipe.task)
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * len(data.train))
+    options = {"learning_rate": rate, "global_clipnorm": recipe.clip_norm}
+    decay = recipe.weight_decay
+    optimizer = keras.optimizers.AdamW(weight_decay=decay, **options) if decay else keras.optimizers.Adam(**options)
+    metrics = [] if recipe.task == "forecasting" else ["accuracy"]
+    kind = "weighted_metrics" if recipe.task == "labelling" else "metrics"
+    model.compile(optimizer=optimizer, loss=loss_of(recipe), **{kind: metrics})
+    return model
+
+
+def fit(recipe, folder, *, resume=False, callbacks=()):
+    """Train by a recipe and write the run folder.
+
+    Args:
+        recipe: `Recipe`.
+        folder: str or `Path` of a folder that does not exist yet, or is empty.
+        resume: bool. True goes on with a run of the same recipe that was interrupted, from its last whole epoch, to
+            the weights of an undisturbed run; a run that is whole is read.
+        callbacks: of Keras, besides those of the recipe.
+
+    Returns:
+        `Run(model, metrics, folder)`; metrics hold each of `evaluate` on the test part as `test_<name>`, `parameters`
+        and `seconds` (of the training). The folder holds recipe.json, environment.json, history.json, metrics.json,
+        model.keras and, until these are there, checkpoint.npz.
+
+    Raises:
+        FileExistsError: the folder holds something, and `resume` is False.
+        ValueError: the folder to resume holds a run of another recipe: the difference is named.
+        FloatingPointError: the loss became NaN or infinite: the step; the last good checkpoint stays.
+    """
+    folder = Path(folder)
+    _claim(folder, recipe, resume)
+    if (folder / "metrics.json").exists():
+        metrics = json.loads((folder / "metrics.json").read_text())
+        return Run(keras.models.load_model(folder / "model.keras"), metrics, folder)
+    keras.utils.set_random_seed(recipe.seed)
+    data = datasets.load(recipe)
+    model = build(recipe, data)
+    checkpoints = Checkpoints(model, folder / "checkpoint.npz", recipe.patience)
+    started = time.perf_counter()
+    if not checkpoints.stopped:
+        # One stream of all epochs, each in the order that its number fixes, so that a resumed run sees the same.
+        epochs = tf.data.Dataset.from_generator(
+            lambda: itertools.chain.from_iterable(data.train_at(epoch) for epoch in itertools.count(checkpoints.epoch)),
+            output_signature=data.train.element_spec,
+        )
+        model.fit(
+            epochs,
+            steps_per_epoch=len(data.train),
+            initial_epoch=checkpoints.epoch,
+            epochs=recipe.epochs,
+            validation_data=data.validation,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_StopAtNaN(), checkpoints, *callbacks],
+        )
+    checkpoints.take_best()
+    seconds = checkpoints.seconds + time.perf_counter() - started
+    metrics = {
+        **{f"test_{name}": value for name, value in evaluate(model, recipe, data.test).items()},
+        "parameters": model.count_params(),
+        "seconds": round(seconds, 2),
+    }
+    write_json(folder / "history.json", checkpoints.history)
+    with replaced_when_whole(folder / "model.keras") as temporary:
+        model.save(temporary)
+    write_json(folder / "metrics.json", metrics)
+    (folder / "checkpoint.npz").unlink(missing_ok=True)
+    return Run(model, metrics, folder)
+
+
+def environment():
+    """The versions and the machine that a run was made with."""
+    packages = ("keras_lstm_gates", "keras", "tensorflow", "tensorflow-datasets", "numpy")
+    return {
+        **{package: importlib.metadata.version(package) for package in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+    }
+
+
+def write_json(path, content):
+    """Write plain data as an indented JSON file, whole or not at all."""
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _claim(folder, recipe, resume):
+    if folder.exists() and any(folder.iterdir()):
+        if not resume or not (folder / "recipe.json").exists():
+            raise FileExistsError(
+                f"expected a new or empty run folder; {folder} holds {len(list(folder.iterdir()))} entries"
+            )
+        there, wanted = json.loads((folder / "recipe.json").read_text()), recipe.to_dict()
+        for key in sorted({*there, *wanted}):
+            if there.get(key) != wanted.get(key):
+                raise ValueError(
+                    f"expected the recipe of {folder} to resume it, {key} {there.get(key)!r}; "
+                    f"received {wanted.get(key)!r}"
+                )
+        return
+    write_json(folder / "environment.json", environment())
+    write_json(folder / "recipe.json", recipe.to_dict())
+
+
+class _StopAtNaN(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {loss} at step {int(self.model.optimizer.iterations)}; try a smaller learning_rate"
+            )

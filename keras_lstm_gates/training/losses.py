@@ -1,0 +1,110 @@
+"""Losses and metrics of the four tasks."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_lstm_gates")
+class SummedCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of each step, summed over time, in nats a sequence; the mean over the batch.
+
+    Args of the call:
+        y_true: int (batch, time).
+        y_pred: probabilities (batch, time, classes).
+        sample_weight: (batch, time), 0 for a masked step.
+
+    Example:
+        >>> loss = SummedCrossEntropy()(np.array([[0, 1]]), np.array([[[0.5, 0.5], [0.5, 0.5]]]))
+        >>> round(float(loss), 4) == round(2 * np.log(2), 4)
+        True
+    """
+
+    def __init__(self, name="summed_cross_entropy", reduction="sum_over_batch_size", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        steps = ops.cast(keras.losses.sparse_categorical_crossentropy(y_true, y_pred), "float32")
+        mask = getattr(y_pred, "_keras_mask", None)
+        weights = sample_weight if sample_weight is not None else mask
+        if weights is not None:
+            steps = steps * ops.cast(weights, "float32")
+        return ops.mean(ops.sum(steps, axis=1))
+
+    def call(self, y_true, y_pred):
+        return ops.sum(keras.losses.sparse_categorical_crossentropy(y_true, y_pred), axis=1)
+
+
+@keras.saving.register_keras_serializable("keras_lstm_gates")
+class Pinball(keras.losses.Loss):
+    """The quantile loss: max(q e, (q - 1) e) with e = y - forecast, the mean over steps and quantiles.
+
+    Args:
+        quantiles: floats in (0, 1), one a forecast in the last axis of y_pred (batch, horizon, quantiles).
+
+    Source: Koenker & Bassett 1978, Regression quantiles.
+
+    Example:
+        >>> float(Pinball([0.9])(np.array([[2.0]]), np.array([[[1.0]]]))).__round__(4)
+        0.9
+    """
+
+    def __init__(self, quantiles, name="pinball", reduction="sum_over_batch_size", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.quantiles = list(quantiles)
+
+    def call(self, y_true, y_pred):
+        error = ops.expand_dims(y_true, -1) - y_pred
+        q = ops.convert_to_tensor(self.quantiles, y_pred.dtype)
+        return ops.mean(ops.maximum(q * error, (q - 1) * error), axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {"quantiles": self.quantiles}
+
+
+def loss_of(recipe):
+    """The Keras loss of a recipe's task."""
+    if recipe.task == "forecasting":
+        return Pinball(recipe.quantiles) if recipe.quantiles else keras.losses.MeanAbsoluteError()
+    if recipe.task == "classification":
+        return keras.losses.SparseCategoricalCrossentropy()
+    return SummedCrossEntropy()
+
+
+def evaluate(model, recipe, part):
+    """The metrics of a task over one part of its data, computed in NumPy from the model's predictions.
+
+    Args:
+        model: `keras.Model`.
+        recipe: `Recipe`, for its task and quantiles.
+        part: batches as of `keras_lstm_gates.datasets.Data`.
+
+    Returns:
+        dict: classification and labelling: "accuracy" and "cross_entropy" (nats a sequence, or a step); language:
+        "bits_per_character" and "accuracy"; forecasting: "mae", "rmse" (of the median where there are quantiles) and
+        with quantiles "pinball". Padding counts nowhere.
+    """
+    columns = []
+    for x, y, *weights in part:
+        predicted = np.asarray(model(x, training=False), "float64")
+        y = np.asarray(y)
+        if recipe.task == "forecasting":
+            middle = predicted
+            row = {}
+            if recipe.quantiles:
+                q = np.array(recipe.quantiles)
+                error = y[..., None] - predicted
+                row["pinball"] = np.maximum(q * error, (q - 1) * error).mean(-1).ravel()
+                middle = predicted[..., int(np.argmin(np.abs(q - 0.5)))]
+            columns.append({"mae": np.abs(y - middle).ravel(), "rmse": ((y - middle) ** 2).ravel(), **row})
+            continue
+        real = np.asarray(weights[0]).astype(bool) if weights else np.ones(y.shape, bool)
+        taken = np.take_along_axis(predicted, y[..., None].astype(int), -1)[..., 0][real]
+        nats = -np.log(np.maximum(taken, 1e-12))
+        columns.append({"accuracy": (predicted.argmax(-1) == y)[real].astype(float), "cross_entropy": nats})
+    means = {name: float(np.concatenate([row[name] for row in columns]).mean()) for name in columns[0]}
+    if "rmse" in means:
+        means["rmse"] = float(np.sqrt(means["rmse"]))
+    if recipe.task == "language":
+        means["bits_per_character"] = means.pop("cross_entropy") / float(np.log(2))
+    return means
