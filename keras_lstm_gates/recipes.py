@@ -20,11 +20,13 @@ class Recipe:
         dataset: str, a name `tfds.load` knows, or the path of a .csv or .parquet file.
         task: str. "classification": one class a sequence; "labelling": one class a step; "forecasting": the next
             `horizon` values of a series; "language": the next character at each step.
-        target: str or None, the column to forecast. Forecasting only.
+        target: str or None, the column to forecast; or, where a TFDS data set has several, the feature to learn.
         features: of str, the columns the forecast is made from; empty: all columns of numbers. Forecasting only.
         group: str or None, the column that says which of several series a row belongs to. Forecasting only.
         season: int > 0 or None, steps after which the series resembles itself. It is not used in training: the
             baselines repeat the last season. Forecasting only.
+        longest: int > 0 or None, the steps that are kept of a longer sequence. Classification and labelling only.
+        vocabulary: int > 0, the largest number of words that are told apart, the most frequent ones.
         window: int > 0, steps of a training sequence. Forecasting and language only.
         horizon: int > 0, steps to forecast. Forecasting only.
         quantiles: of floats in (0, 1), increasing. Empty: the forecast is a point. Forecasting only.
@@ -66,6 +68,8 @@ class Recipe:
     features: tuple[str, ...] = ()
     group: str | None = None
     season: int | None = None
+    longest: int | None = None
+    vocabulary: int = 20_000
     window: int = 48
     horizon: int = 24
     quantiles: tuple[float, ...] = ()
@@ -194,6 +198,8 @@ _VALUES = types.MappingProxyType(
         ),
         "group": ("the name of a column", lambda value: isinstance(value, str)),
         "season": _COUNT,
+        "longest": _COUNT,
+        "vocabulary": _COUNT,
         "window": _COUNT,
         "horizon": _COUNT,
         "quantiles": ("increasing numbers in (0, 1)", _increasing_parts),

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import forecasting, sources
+from keras_lstm_gates.datasets import forecasting, labelled, language, sources
+
+_TASKS = {"classification": labelled, "labelling": labelled, "forecasting": forecasting, "language": language}
 
 
 class Data(NamedTuple):
@@ -59,10 +60,7 @@ def load(recipe, test=True):
         >>> data.arguments["features"], data.arguments["classes"]
         (12, 9)
     """
-    parts, arguments, names = {"classification": _classification, "forecasting": forecasting.parts}[recipe.task](
-        recipe, test
-    )
-    train, validation, tested = parts
+    (train, validation, tested), arguments, names = _TASKS[recipe.task].parts(recipe, test)
     return Data(
         sources.in_order(train, recipe.batch_size),
         None if validation is None else sources.in_order(validation, recipe.batch_size),
@@ -71,43 +69,6 @@ def load(recipe, test=True):
         names,
         lambda epoch: sources.shuffled(train, recipe.batch_size, recipe.seed, epoch),
     )
-
-
-def _classification(recipe, test):
-    (inputs, targets), info = _examples(recipe.dataset, "train")
-    kept, held_out = _split(np.array(targets), recipe.validation, recipe.seed)
-    frames = np.concatenate([inputs[number] for number in kept]).astype(np.float64)
-    sequence, label = (info.features[key] for key in info.supervised_keys)
-    arguments = {
-        "features": sequence.shape[-1],
-        "classes": label.num_classes,
-        "mean": frames.mean(axis=0).tolist(),
-        "variance": frames.var(axis=0).tolist(),
-    }
-    parts = [_sequences(inputs, targets, numbers) for numbers in (kept, held_out)]
-    parts.append(sources.Sequences(*_examples(recipe.dataset, "test")[0]) if test else None)
-    return parts, arguments, {"classes": list(label.names)}
-
-
-def _examples(name, split):
-    examples, info = tfds.load(name, split=split, as_supervised=True, with_info=True)
-    return tuple(map(list, zip(*tfds.as_numpy(examples), strict=True))), info
-
-
-def _sequences(inputs, targets, numbers):
-    if not len(numbers):
-        return None
-    return sources.Sequences([inputs[number] for number in numbers], [targets[number] for number in numbers])
-
-
-def _split(labels, part, seed):
-    """(kept, held out), each ascending numbers; of every class `part` is held out."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    held_out = [
-        numbers[: round(part * len(numbers))] for c in np.unique(labels) for numbers in [order[labels[order] == c]]
-    ]
-    held_out = np.sort(np.concatenate(held_out))
-    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
 
 
 def batches(name, split, batch_size=32, *, shuffle_seed=None):
