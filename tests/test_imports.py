@@ -9,8 +9,8 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"gates", "edge", "files", "initializers", "recipes", "weights"},
-    {"recurrence_tensorflow", "cell", "opened_layers", "streaming"},
+    {"gates", "edge", "files", "initializers", "microcontroller_sources", "recipes", "weights"},
+    {"microcontroller", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
     {"recurrence"},
     {"lstm"},
     {"bidirectional", "models", "exposing"},

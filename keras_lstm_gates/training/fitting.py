@@ -105,6 +105,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
             initial_epoch=checkpoints.epoch,
             epochs=recipe.epochs,
             validation_data=data.validation,
+            shuffle=False,
             verbose=0,
             callbacks=[_StopAtNaN(), checkpoints, *callbacks],
         )
