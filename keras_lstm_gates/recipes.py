@@ -115,7 +115,7 @@ class Recipe:
         Example:
             >>> Recipe.from_dict({"dataset": "japanese_vowels", "unit": 32})
             Traceback (most recent call last):
-            ValueError: expected keys of ['batch_size', ..., 'window']; received 'unit'
+            ValueError: expected keys of ['autoregression', ..., 'window']; received 'unit'
         """
         for key in values:
             if key not in _TYPES:
@@ -238,3 +238,28 @@ RECIPES = {
     ),
 }
 """The built-in recipes by name."""
+
+
+def named(name, settings):
+    """A built-in recipe, one of a JSON file, or one that forecasts a column of a table, with values replaced.
+
+    Args:
+        name: str, of `RECIPES`, or the path of a .json, .csv or .parquet file.
+        settings: {key: value}, as for `Recipe.replaced`.
+
+    Example:
+        >>> named("japanese_vowels", {"units": "16"}).units
+        16
+    """
+    suffix = Path(name).suffix.lower()
+    if suffix in (".csv", ".parquet"):
+        if "target" not in settings:
+            raise ValueError(f"expected a target, the column of {name} to forecast; received none")
+        return Recipe(dataset=name, task="forecasting", validation=0.1, patience=10).replaced(settings)
+    if suffix == ".json":
+        return Recipe.from_file(name).replaced(settings)
+    if name not in RECIPES:
+        raise ValueError(
+            f"expected one of the recipes {sorted(RECIPES)}, or a file .json, .csv, .parquet; received {name!r}"
+        )
+    return RECIPES[name].replaced(settings)

@@ -21,7 +21,7 @@ FLOORS = [
     {"gradients"},
     {"reporting"},
     {"exporting", "training"},
-    {"demo", "zoo"},
+    {"demo", "tuning", "zoo"},
     {"cli"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

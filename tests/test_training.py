@@ -59,13 +59,13 @@ def test_an_earlier_run_is_not_overwritten(run):
 
 
 def test_unknown_key_is_refused():
-    with pytest.raises(ValueError, match=r"expected keys of \['batch_size', .*\]; received 'learning_rat'"):
+    with pytest.raises(ValueError, match=r"expected keys of \['autoregression', .*\]; received 'learning_rat'"):
         Recipe.from_dict({"dataset": "japanese_vowels", "learning_rat": 0.1})
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     recipe = dataclasses.replace(QUICK, learning_rate=1e38, clip_norm=None, schedule="constant")
-    with pytest.raises(FloatingPointError, match=r"the loss became nan at step \d+; try a smaller learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"the loss became \w+ at step \d+; try a smaller learning_rate"):
         training.fit(recipe, tmp_path / "broken")
     assert not (tmp_path / "broken" / "model.keras").exists()
 
@@ -76,7 +76,7 @@ from keras_lstm_gates import training
 recipe = training.Recipe.from_file(sys.argv[1])
 class Killer(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.iterations) == 30:
+        if int(self.model.optimizer.iterations) == 18:
             os.kill(os.getpid(), signal.SIGKILL)
 training.fit(recipe, sys.argv[2], callbacks=[Killer()])
 """
