@@ -45,6 +45,7 @@ def build(recipe, data):
         `keras.Model` with loss, metrics and optimizer.
 
     Example:
+        >>> from keras_lstm_gates.recipes import Recipe
         >>> recipe = Recipe(dataset="japanese_vowels", units=8)
         >>> build(recipe, datasets.load(recipe, test=False)).output_shape
         (None, 9)
