@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_lstm_gates import baselines, datasets, exporting, gate_statistics, plots, tracing, training
 from keras_lstm_gates.files import replaced_when_whole
-from keras_lstm_gates.monitoring import summary
 from keras_lstm_gates.zoo.cards import page
 from keras_lstm_gates.zoo.loading import SUMS, sums
 from keras_lstm_gates.zoo.presets import home, preset
@@ -37,7 +36,7 @@ def build(name, runs="runs/zoo", tell=print):
     for seed in range(entry.recipe.seed, entry.recipe.seed + entry.seeds):
         folder = Path(runs) / name / f"seed-{seed}"
         run = training.fit(dataclasses.replace(entry.recipe, seed=seed), folder, resume=True)
-        figures[seed] = run.metrics[entry.metric]
+        figures[seed] = run.metrics[f"test_{entry.metric}"]
         tell(f"{name}, seed {seed}: {entry.metric} {figures[seed]:.4f}")
         if seed == entry.recipe.seed:
             shipped = run
@@ -89,3 +88,14 @@ def _some(test):
     """The first test sequences, padded to one length."""
     batches = [np.asarray(batch[0]) for batch in test.unbatch().take(TRACED).padded_batch(TRACED)]
     return batches[0]
+
+
+def summary(numbers):
+    """The statistics of one layer as plain data for the card; an effective memory without end is None."""
+    memory = float(numbers["effective_memory"])
+    gates = {
+        gate: {"mean": float(numbers["mean"].sel(gate=gate).mean())}
+        | {name: float(numbers[name].sel(saturating=gate).mean()) for name in ("left_saturated", "right_saturated")}
+        for gate in numbers["saturating"].values.tolist()
+    }
+    return {"effective_memory": memory if np.isfinite(memory) else None, **gates}

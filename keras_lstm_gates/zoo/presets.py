@@ -96,6 +96,46 @@ PRESETS: dict[str, Preset] = {
         metric="accuracy",
         definition="share of the 370 test utterances whose speaker has the highest probability",
         higher_is_better=True,
+        aim=0.98,
         limits="Nine male speakers in one room; it knows no tenth, and gives each stranger one of the nine names.",
+    ),
+    "italy_power_demand": Preset(
+        title="One day of Italy's power demand, hour by hour: is it from the cold or the warm half of the year?",
+        recipe=RECIPES["italy_power_demand"],
+        data="ItalyPowerDemand: Keogh et al. 2006, UCR Time Series Archive, as shipped by sktime",
+        licence="as the UCR archive states for research use (data), BSD-3-Clause (sktime's copy)",
+        metric="accuracy",
+        definition="share of the 1029 test days that get the right half of the year",
+        higher_is_better=True,
+        aim=0.965,
+        limits="Trained on 67 days of one country in the 1990s.",
+        published={
+            "LSTM-FCN": (0.963, "about, published, from memory"),
+            "InceptionTime": (0.966, "published, from memory"),
+            "HIVE-COTE 2": (0.970, "published, from memory"),
+        },
+    ),
+    "greensboro_weather": Preset(
+        title="The temperature of the next 24 hours from the last 48 hours of weather",
+        recipe=RECIPES["greensboro_weather"],
+        data="Typical year of Greensboro, North Carolina: Wilcox & Marion 2008, TMY3, as shipped by pvlib",
+        licence="public domain (data), BSD-3-Clause (pvlib's copy)",
+        metric="mae",
+        definition="mean absolute error in degrees Celsius over 24 hours ahead, on the last 20 % of the year",
+        higher_is_better=False,
+        limits="One place and one typical year, spliced from months of several years; tested on autumn and early "
+        "winter. A ridge regression on the same window may do better: see the table.",
+    ),
+    "daily_stocks": Preset(
+        title="The volatility of a share on each of the next five trading days",
+        recipe=RECIPES["daily_stocks"],
+        data="Daily prices of AAPL, GOOG, IBM, MSFT, 2000 to 2013: Quandl WIKI, as shipped by bokeh-sampledata",
+        licence="public domain (data), BSD-3-Clause (bokeh's copy)",
+        metric="mae",
+        definition="mean absolute error of the log of the daily range volatility, five days ahead, on the last 20 % "
+        "of time",
+        higher_is_better=False,
+        limits="Volatility, not prices: it says nothing about the direction. Four surviving shares; no GARCH or HAR "
+        "model beside it yet. Not for trading.",
     ),
 }
