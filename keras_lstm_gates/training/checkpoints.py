@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.training.finiteness import finite
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -22,6 +23,9 @@ class Checkpoints(keras.callbacks.Callback):
         history: {name: list}, a value an epoch.
         seconds: float, trained before.
         stopped: bool, nothing is left to train.
+
+    Raises:
+        FloatingPointError: at the end of an epoch that left a weight that is not finite.
     """
 
     def __init__(self, model, path, patience):
@@ -38,11 +42,12 @@ class Checkpoints(keras.callbacks.Callback):
         self._began = time.perf_counter() - self.seconds
 
     def on_epoch_end(self, epoch, logs=None):
+        # The file keeps the last good epoch.
+        if not finite(self._all):
+            raise FloatingPointError(f"weights that are not finite at step {int(self.model.optimizer.iterations)}")
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
         self.epoch = epoch + 1
-        if not finite(self._all):
-            return  # The next step stops the run; the file keeps the last good epoch.
         watched = (logs or {}).get("val_loss", (logs or {}).get("loss"))
         if self._patience is not None:
             self._since = 0 if watched < self._lowest else self._since + 1
@@ -79,8 +84,3 @@ class Checkpoints(keras.callbacks.Callback):
                 self._best = [saved[f"b{place}"] for place in range(len(self._weights))]
         self.epoch, self.history, self.seconds = state["epoch"], state["history"], state["seconds"]
         self.stopped, self._lowest, self._since = state["stopped"], state["lowest"], state["since"]
-
-
-def finite(variables):
-    """Whether all floating-point variables are finite."""
-    return all(np.isfinite(array).all() for array in map(np.array, variables) if array.dtype.kind == "f")

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_lstm_gates import datasets, models
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.training.checkpoints import Checkpoints
+from keras_lstm_gates.training.finiteness import first_not_finite
 from keras_lstm_gates.training.losses import evaluate, loss_of
 
 _MODELS = {
@@ -45,6 +46,7 @@ def build(recipe, data):
         `keras.Model` with loss, metrics and optimizer.
 
     Example:
+        >>> from keras_lstm_gates.recipes import Recipe
         >>> recipe = Recipe(dataset="japanese_vowels", units=8)
         >>> build(recipe, datasets.load(recipe, test=False)).output_shape
         (None, 9)
@@ -81,7 +83,8 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     Raises:
         FileExistsError: the folder holds something, and `resume` is False.
         ValueError: the folder to resume holds a run of another recipe: the difference is named.
-        FloatingPointError: the loss became NaN or infinite: the step; the last good checkpoint stays.
+        FloatingPointError: "the loss became nan at step 7: the output of the layer 'lstm' is not finite; try ...". The
+            last good checkpoint stays.
     """
     folder = Path(folder)
     _claim(folder, recipe, resume)
@@ -99,16 +102,21 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
             lambda: itertools.chain.from_iterable(data.train_at(epoch) for epoch in itertools.count(checkpoints.epoch)),
             output_signature=data.train.element_spec,
         )
-        model.fit(
-            epochs,
-            steps_per_epoch=len(data.train),
-            initial_epoch=checkpoints.epoch,
-            epochs=recipe.epochs,
-            validation_data=data.validation,
-            shuffle=False,
-            verbose=0,
-            callbacks=[_StopAtNaN(), checkpoints, *callbacks],
-        )
+        try:
+            model.fit(
+                epochs,
+                steps_per_epoch=len(data.train),
+                initial_epoch=checkpoints.epoch,
+                epochs=recipe.epochs,
+                validation_data=data.validation,
+                shuffle=False,
+                verbose=0,
+                callbacks=[_StopAtNaN(), checkpoints, *callbacks],
+            )
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{error}: {_where(recipe, data, folder)}; try a smaller learning_rate or clip_norm"
+            ) from None
     checkpoints.take_best()
     seconds = checkpoints.seconds + time.perf_counter() - started
     metrics = {
@@ -159,10 +167,16 @@ def _claim(folder, recipe, resume):
     write_json(folder / "recipe.json", recipe.to_dict())
 
 
+def _where(recipe, data, folder):
+    """Where the numbers were lost, found by taking the steps since the last whole epoch again."""
+    keras.utils.set_random_seed(recipe.seed)
+    model = build(recipe, data)
+    epoch = Checkpoints(model, folder / "checkpoint.npz", recipe.patience).epoch
+    return first_not_finite(model, data.train_at(epoch)) or "not found when these steps were taken again"
+
+
 class _StopAtNaN(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss", 0.0)
         if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {loss} at step {int(self.model.optimizer.iterations)}; try a smaller learning_rate"
-            )
+            raise FloatingPointError(f"the loss became {loss} at step {int(self.model.optimizer.iterations)}")

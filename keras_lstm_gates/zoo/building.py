@@ -36,7 +36,7 @@ def build(name, runs="runs/zoo", tell=print):
     for seed in range(entry.recipe.seed, entry.recipe.seed + entry.seeds):
         folder = Path(runs) / name / f"seed-{seed}"
         run = training.fit(dataclasses.replace(entry.recipe, seed=seed), folder, resume=True)
-        figures[seed] = run.metrics[entry.metric]
+        figures[seed] = run.metrics[f"test_{entry.metric}"]
         tell(f"{name}, seed {seed}: {entry.metric} {figures[seed]:.4f}")
         if seed == entry.recipe.seed:
             shipped = run
