@@ -30,8 +30,9 @@ def har(history, targets, test_history):
 def garch(recipe):
     """Forecasts by a GARCH(1,1) of each share's daily returns, for all windows of the test part in their order.
 
-    The model is fitted by maximum likelihood to the training part. The returns from close to close that it is made of
-    span the night too: the mean difference from it to the target, of each day ahead in the training windows, is added.
+    The model is fitted by maximum likelihood to the training part and knows the returns up to each forecast's origin.
+    They go from close to close, the target is the volatility within the day: the mean difference of the logarithms of
+    the two over the days of the window is added.
 
     Args:
         recipe: `Recipe` that forecasts the column log_volatility of a table with the column log_return.
@@ -43,28 +44,26 @@ def garch(recipe):
     frame, part = series.frame, series.part
     groups = frame[tables.GROUP].to_numpy() if tables.GROUP in frame else np.zeros(len(frame))
     returns = frame["log_return"].to_numpy()
-    following, reverting, level = np.empty(len(frame)), np.empty(len(frame)), np.empty(len(frame))
+    present, following, reverting, level = np.empty((4, len(frame)))
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
         known = returns[rows][part[rows] == 0]
         omega, alpha, beta = fit_garch(known - known.mean())
-        following[rows] = variances(returns[rows] - known.mean(), omega, alpha, beta)[1:]
+        filtered = variances(returns[rows] - known.mean(), omega, alpha, beta)
+        present[rows], following[rows] = filtered[:-1], filtered[1:]
         reverting[rows], level[rows] = alpha + beta, omega / (1 - alpha - beta)
 
-    def forecasts(starts):
-        origin = starts[:, None] + recipe.window - 1
-        ahead = np.arange(recipe.horizon)
-        expected = level[origin] + reverting[origin] ** ahead * (following[origin] - level[origin])
-        return 0.5 * np.log(expected)
-
-    train, test = series.starts[0], series.starts[2]
-    targets = frame[recipe.target].to_numpy()[train[:, None] + recipe.window + np.arange(recipe.horizon)]
-    return forecasts(test) + (targets - forecasts(train)).mean(axis=0)
+    starts = series.starts[2][:, None]
+    window, ahead = starts + np.arange(recipe.window), np.arange(recipe.horizon)
+    difference = frame[recipe.target].to_numpy()[window] - 0.5 * np.log(present[window])
+    origin = window[:, -1:]
+    expected = level[origin] + reverting[origin] ** ahead * (following[origin] - level[origin])
+    return 0.5 * np.log(expected) + difference.mean(axis=1, keepdims=True)
 
 
 def variances(returns, omega, alpha, beta):
-    """s_1 ... s_{T+1} of s_{t+1} = omega + alpha r_t^2 + beta s_t, from the mean of r^2: (T,) to (T + 1,)."""
-    s = [float(np.mean(returns**2))]
+    """s_{t+1} = omega + alpha r_t^2 + beta s_t from the stationary omega / (1 - alpha - beta): (T,) to (T + 1,)."""
+    s = [omega / (1 - alpha - beta)]
     for square in (returns**2).tolist():
         s.append(omega + alpha * square + beta * s[-1])
     return np.array(s)
