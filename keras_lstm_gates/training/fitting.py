@@ -4,6 +4,7 @@ import importlib.metadata
 import itertools
 import json
 import platform
+import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,21 +151,31 @@ def write_json(path, content):
 
 
 def _claim(folder, recipe, resume):
-    if folder.exists() and any(folder.iterdir()):
-        if not resume or not (folder / "recipe.json").exists():
-            raise FileExistsError(
-                f"expected a new or empty run folder; {folder} holds {len(list(folder.iterdir()))} entries"
+    """Make the folder this recipe's, or find that it is."""
+    if resume and folder.is_dir():
+        for name in (
+            "recipe.json",
+            "environment.json",
+            "checkpoint.npz",
+            "history.json",
+            "model.keras",
+            "metrics.json",
+        ):
+            for left in folder.glob(f".{name}.*"):  # by a run that was killed while it wrote
+                shutil.rmtree(left)
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if there and not (resume and "recipe.json" in there):
+        raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(there)} entries")
+    if not there:
+        write_json(folder / "recipe.json", recipe.to_dict())
+    held, wanted = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
+    for key in sorted({*held, *wanted}):
+        if held.get(key) != wanted.get(key):
+            raise ValueError(
+                f"expected the recipe of {folder} to resume it, {key} {held.get(key)!r}; received {wanted.get(key)!r}"
             )
-        there, wanted = json.loads((folder / "recipe.json").read_text()), recipe.to_dict()
-        for key in sorted({*there, *wanted}):
-            if there.get(key) != wanted.get(key):
-                raise ValueError(
-                    f"expected the recipe of {folder} to resume it, {key} {there.get(key)!r}; "
-                    f"received {wanted.get(key)!r}"
-                )
-        return
-    write_json(folder / "environment.json", environment())
-    write_json(folder / "recipe.json", recipe.to_dict())
+    if "environment.json" not in there:
+        write_json(folder / "environment.json", environment())
 
 
 def _where(recipe, data, folder):
