@@ -1,8 +1,11 @@
 """What several tests share."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Prepared data sets stay out of the home folder, and are there for the next run of the tests.
+os.environ.setdefault("TFDS_DATA_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "tensorflow_datasets"))
 
 import numpy as np
 import pytest

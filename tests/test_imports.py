@@ -20,7 +20,7 @@ FLOORS = [
     {"plots", "monitoring"},
     {"gradients"},
     {"reporting"},
-    {"exporting", "training"},
+    {"baselines", "exporting", "training"},
     {"demo", "tuning", "zoo"},
     {"cli"},
 ]

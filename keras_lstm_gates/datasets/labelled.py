@@ -14,7 +14,7 @@ def parts(recipe, test):
     builder = tfds.builder(recipe.dataset)
     builder.download_and_prepare()
     for split in ("train", "test") if test else ("train",):
-        if split not in builder.info.splits:
+        if builder.info.splits and split not in builder.info.splits:
             raise ValueError(
                 f"expected {recipe.dataset} to have the split {split!r}; received {sorted(builder.info.splits)}"
             )
@@ -30,6 +30,11 @@ def parts(recipe, test):
             examples = examples.map(lambda example: example | {keys[0]: log_mel(example[keys[0]], rate)})
         pairs = [tuple(example[key] for key in keys) for example in tfds.as_numpy(examples)]
         inputs, targets = map(list, zip(*pairs, strict=True))
+        for steps, target in zip(inputs, targets, strict=True):
+            if np.ndim(target) and len(target) != len(steps):
+                raise ValueError(
+                    f"expected a class at each step in {recipe.dataset}; received {len(target)} classes of {len(steps)}"
+                )
         inputs = [_readable(sequence, values)[: recipe.longest] for values in inputs]
         return inputs, [target[: recipe.longest] if np.ndim(target) else target for target in targets]
 
