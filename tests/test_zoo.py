@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from keras_lstm_gates import cli, zoo
-from keras_lstm_gates.zoo import presets
+from keras_lstm_gates.zoo import registry
 
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """A preset whose files are a copy that a test may damage."""
-    shutil.copytree(presets.home("italy_power_demand"), tmp_path / "italy_power_demand")
-    entry = dataclasses.replace(presets.PRESETS["italy_power_demand"], folder=tmp_path)
-    monkeypatch.setitem(presets.PRESETS, "italy_power_demand", entry)
+    shutil.copytree(registry.home("italy_power_demand"), tmp_path / "italy_power_demand")
+    entry = dataclasses.replace(registry.PRESETS["italy_power_demand"], folder=tmp_path)
+    monkeypatch.setitem(registry.PRESETS, "italy_power_demand", entry)
     return tmp_path / "italy_power_demand"
 
 
 def test_every_preset_loads_with_its_gates_and_its_card_is_whole():
-    assert set(zoo.list()) == set(presets.PRESETS)
+    assert set(zoo.list()) == set(registry.PRESETS)
     for name in zoo.list():
         card = zoo.card(name)
         model = zoo.load(name)
@@ -33,7 +33,7 @@ def test_every_preset_loads_with_its_gates_and_its_card_is_whole():
 
 
 def test_all_files_together_are_small():
-    files = [path for path in presets.shipped_folder().rglob("*") if path.is_file()]
+    files = [path for path in registry.shipped_folder().rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 20 * 1024**2
 
 
@@ -90,9 +90,9 @@ def test_a_preset_of_another_package_is_found(monkeypatch):
         name, value = "theirs", "package.zoo:THEIRS"
 
         def load(self):
-            return presets.PRESETS["italy_power_demand"]
+            return registry.PRESETS["italy_power_demand"]
 
-    monkeypatch.setattr(presets.importlib.metadata, "entry_points", lambda group: [Entry()])
+    monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: [Entry()])
     assert "theirs" in zoo.presets()
     Entry.load = lambda self: 3
     with pytest.raises(ValueError, match=r"expected package.zoo:THEIRS to be a Preset; received a int"):

@@ -1,66 +1,104 @@
 """From a table with one row a time step to windows: split by time, scaled by the training part alone."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_lstm_gates.datasets import sources, tables
 
 TEST_PART = 0.2
-REGULAR = 0.9  # A series is regular where at least so many of its time steps are the most common one.
+# A series is regular where at least so many of its time steps are the most common one; then any other step is a gap.
+# Less regular ones, such as trading days, are taken row by row.
+REGULAR = 0.85
 
 
-def parts(recipe, test):
-    """((train, validation, test), arguments, names) of a forecasting recipe; `keras_lstm_gates.datasets.load`."""
+class Series(NamedTuple):
+    """A table cut into parts and windows.
+
+    Attributes:
+        frame: `pandas.DataFrame`, as `tables.checked` hands it on.
+        columns: list of str, of the numbers.
+        part: (rows,) int, 0 training, 1 validation, 2 test, by time.
+        starts: three arrays of int, the first row of each window of a part: the one that all its targets lie in; its
+            inputs may reach back before it.
+        gaps: int, places where a row is missing or empty; no window crosses one.
+        step: str, the time from row to row in words.
+    """
+
+    frame: pd.DataFrame
+    columns: list
+    part: np.ndarray
+    starts: list
+    gaps: int
+    step: str
+
+
+def series(recipe, test=True):
+    """The `Series` of a forecasting recipe.
+
+    Raises:
+        ValueError: what `tables.checked` raises, or a part without a window.
+    """
+    if recipe.target is None:
+        raise ValueError(f"expected a target, the column of {recipe.dataset} to forecast; received None")
     if recipe.dataset.lower().endswith(tables.SUFFIXES):
         frame = tables.read(recipe.dataset, recipe.target, recipe.features, recipe.group)
     else:
         frame = tables.checked(_rows(recipe.dataset), recipe.dataset, recipe.target, recipe.features, recipe.group)
-    values = frame.columns.difference(["time", "group"], sort=False).tolist()
-    numbers = frame[values].to_numpy(np.float32)
+    columns = [name for name in frame if name not in (tables.TIME, tables.GROUP)]
     part = _parts(frame, recipe.validation)
-    starts, gaps, step = _starts(frame, numbers, recipe.window + recipe.horizon)
-    # A window belongs to the part that all of its targets lie in; its inputs may reach back before it.
+    starts, gaps, step = _starts(frame, columns, recipe.window + recipe.horizon)
     first, last = part[starts + recipe.window], part[starts + recipe.window + recipe.horizon - 1]
     chosen = [starts[(first == number) & (last == number)] for number in range(3)]
-    for name, windows, needed in zip(("training", "validation", "test"), chosen, (True, recipe.validation, test)):
-        if needed and not len(windows):
+    needed = (True, recipe.validation > 0, test)
+    for name, windows, wanted in zip(("training", "validation", "test"), chosen, needed, strict=True):
+        if wanted and not len(windows):
             raise ValueError(
-                f"expected {recipe.dataset} to hold a window of {recipe.window} and a horizon of {recipe.horizon} "
-                f"steps without a gap in its {name} part; received {len(frame)} rows, {int(np.sum(part == 0))} of "
-                f"them for training, with {gaps} gaps"
+                f"expected a window of {recipe.window} and a horizon of {recipe.horizon} rows without a gap in the "
+                f"{name} part of {recipe.dataset}; received {len(frame)} rows, {int(np.sum(part == 0))} of them for "
+                f"training, with {gaps} gaps"
             )
-    seen = numbers[part == 0]
-    seen = seen[np.isfinite(seen).all(axis=1)].astype(np.float64)
-    mean, variance = seen.mean(axis=0), seen.var(axis=0)
-    place = values.index(recipe.target)
-    if np.ptp(seen[:, place]) == 0:
-        raise ValueError(
-            f"expected the target {recipe.target!r} to vary in the training part; received {seen[0, place]} throughout"
-        )
+    return Series(frame, columns, part, chosen, gaps, step)
+
+
+def parts(recipe, test):
+    """((train, validation, test), arguments, names) of a forecasting recipe; `keras_lstm_gates.datasets.load`."""
+    frame, columns, part, starts, gaps, step = series(recipe, test)
+    numbers = frame[columns].to_numpy(np.float64)
+    seen = numbers[(part == 0) & np.isfinite(numbers).all(axis=1)]
+    mean, spread = seen.mean(axis=0), np.ptp(seen, axis=0)
     # A column that is constant in the training part says nothing: its scale stays as it is.
-    variance[np.ptp(seen, axis=0) == 0] = 1.0
+    variance = np.where(spread == 0, 1.0, seen.var(axis=0))
+    place = columns.index(recipe.target)
+    if spread[place] == 0:
+        raise ValueError(
+            f"expected the target {recipe.target!r} to vary in the training part of {recipe.dataset}; received "
+            f"{seen[0, place]} throughout"
+        )
     arguments = {
-        "features": len(values),
+        "features": len(columns),
         "horizon": recipe.horizon,
         "mean": mean.tolist(),
         "variance": variance.tolist(),
         "target_mean": float(mean[place]),
         "target_variance": float(variance[place]),
     }
-    names = {"features": values, "target": recipe.target, "step": step, "season": recipe.season, "gaps": gaps}
-    if "time" in frame:
-        names["times"] = {
-            name: [str(frame["time"][part == number].min()), str(frame["time"][part == number].max())]
-            for number, name in enumerate(("train", "validation", "test"))
-            if np.any(part == number)
-        }
-
-    def windows(number):
-        target = np.ascontiguousarray(numbers[:, place])
-        return sources.Windows(numbers, target, chosen[number], recipe.window, recipe.horizon)
-
-    return (windows(0), windows(1) if recipe.validation else None, windows(2) if test else None), arguments, names
+    names = {"features": columns, "target": recipe.target, "step": step, "season": recipe.season, "gaps": gaps}
+    if tables.TIME in frame:
+        times = [
+            (name, frame[tables.TIME][part == number]) for number, name in enumerate(("train", "validation", "test"))
+        ]
+        names["times"] = {name: [str(rows.min()), str(rows.max())] for name, rows in times if len(rows)}
+    inputs = tf.constant(numbers, tf.float32)
+    wanted = (True, recipe.validation > 0, test)
+    windows = tuple(
+        sources.Windows(inputs, inputs[:, place], chosen, recipe.window, recipe.horizon) if asked else None
+        for chosen, asked in zip(starts, wanted, strict=True)
+    )
+    return windows, arguments, names
 
 
 def _rows(name):
@@ -75,39 +113,41 @@ def _rows(name):
 def _parts(frame, validation):
     """(rows,) int: 0 training, 1 validation, 2 test, by time; without a time, by place within the group."""
     borders = [(1 - TEST_PART) * (1 - validation), 1 - TEST_PART]
-    if "time" in frame:
-        times = np.sort(frame["time"].to_numpy())
+    if tables.TIME in frame:
+        times = np.sort(frame[tables.TIME].to_numpy())
         cuts = [times[min(round(border * len(times)), len(times) - 1)] for border in borders]
-        return np.searchsorted(cuts, frame["time"].to_numpy(), side="right")
-    if "group" in frame:
-        place = frame.groupby("group").cumcount() / frame.groupby("group")["group"].transform("size")
+        return np.searchsorted(cuts, frame[tables.TIME].to_numpy(), side="right")
+    if tables.GROUP in frame:
+        groups = frame.groupby(tables.GROUP)[tables.GROUP]
+        place = groups.cumcount() / groups.transform("size")
     else:
         place = np.arange(len(frame)) / len(frame)
     return np.searchsorted(borders, np.asarray(place), side="right")
 
 
-def _starts(frame, numbers, length):
+def _starts(frame, columns, length):
     """(first rows of the windows without a gap, number of gaps, the step in words)."""
     breaks = np.zeros(len(frame), bool)  # True: the row does not follow the row before it.
     breaks[0] = True
-    if "group" in frame:
-        breaks[1:] |= frame["group"].to_numpy()[1:] != frame["group"].to_numpy()[:-1]
+    if tables.GROUP in frame:
+        breaks[1:] |= frame[tables.GROUP].to_numpy()[1:] != frame[tables.GROUP].to_numpy()[:-1]
     groups, step = int(breaks.sum()), "1 row"
-    if "time" in frame and len(frame) > 1:
-        steps = frame["time"].diff()
+    if tables.TIME in frame and len(frame) > 1:
+        steps = frame[tables.TIME].diff()
         within = steps[~breaks]
         common = within.mode()
         if len(common) and (within == common[0]).mean() >= REGULAR:
             step = _words(common[0])
-            breaks |= (steps != common[0]).to_numpy()
+            # A time difference is exact to the microsecond at best, once it was a float or a text.
+            breaks |= ((steps - common[0]).abs() > common[0] / 1000).to_numpy()
     gaps = int(breaks.sum()) - groups
-    usable = np.isfinite(numbers).all(axis=1)
-    gaps += int(np.sum(~usable & np.r_[True, usable[:-1]]))
-    run = np.cumsum(breaks) * 2 + 0
-    broken = np.cumsum(~usable)
+    empty = frame[columns].isna().any(axis=1).to_numpy()
+    gaps += int(np.sum(empty & ~np.r_[False, empty[:-1]]))
+    # A window is whole where neither a break nor an empty row comes after its first row, and that is not empty.
+    breaks, empties = np.cumsum(breaks), np.cumsum(empty)
     starts = np.arange(len(frame) - length + 1)
     last = starts + length - 1
-    whole = (run[starts] == run[last]) & (broken[starts] == broken[last]) & usable[starts]
+    whole = (breaks[starts] == breaks[last]) & (empties[starts] == empties[last]) & ~empty[starts]
     return starts[whole], gaps, step
 
 

@@ -37,7 +37,7 @@ def vocabulary(sequences, size):
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     known = [word for word in ranked if counts[word] > 1][:size]
     endings = collections.Counter(ending for word in set(ranked) - set(known) for ending in _endings(word))
-    shared = [ending for ending in sorted(endings) if endings[ending] >= RARE_ENDINGS]
+    shared = [ending for ending in sorted(endings) if endings[ending] >= RARE_ENDINGS and ending not in known]
     return [PADDING, UNKNOWN, *known, *shared]
 
 
@@ -51,6 +51,11 @@ def encoder(entries):
         return numbers[word]
 
     return lambda words: np.array([number(word) for word in words] or [1], np.int32)
+
+
+def is_ending(entry):
+    """Whether an entry stands for an ending of unknown words."""
+    return re.fullmatch(r"[A0]?….*", entry) is not None
 
 
 def characters(text):

@@ -11,7 +11,7 @@ from keras_lstm_gates import baselines, datasets, exporting, gate_statistics, pl
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.zoo.cards import page
 from keras_lstm_gates.zoo.loading import SUMS, sums
-from keras_lstm_gates.zoo.presets import home, preset
+from keras_lstm_gates.zoo.registry import home, preset
 
 TRACED = 64
 """How many test sequences the gate statistics and the comparison of the exported files are over."""

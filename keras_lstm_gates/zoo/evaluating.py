@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from keras_lstm_gates import datasets, training
 from keras_lstm_gates.zoo.loading import card, load
-from keras_lstm_gates.zoo.presets import preset
+from keras_lstm_gates.zoo.registry import preset
 
 WITHIN = 0.005
 """How far, relative to the card's, a figure may be off: on another machine a few argmaxes fall the other way."""

@@ -6,7 +6,7 @@ import json
 import keras
 
 from keras_lstm_gates.exposing import expose
-from keras_lstm_gates.zoo.presets import home, presets
+from keras_lstm_gates.zoo.registry import home, presets
 
 SUMS = "SHA256SUMS"
 
