@@ -99,3 +99,18 @@ def test_a_killed_run_resumes_to_the_weights_of_an_undisturbed_one(tmp_path):
     histories = [json.loads((run.folder / "history.json").read_text()) for run in (resumed, undisturbed)]
     assert histories[0] == histories[1]
     assert training.fit(recipe, tmp_path / "killed", resume=True).metrics == resumed.metrics
+
+
+def test_a_run_that_was_killed_while_it_wrote_goes_on(run, tmp_path):
+    """Temporary folders that nobody cleaned up, before there was a recipe and after."""
+    for name, before in (("at the start", ()), ("later", ("recipe.json",))):
+        folder = tmp_path / name
+        for left in (".recipe.json.k3", ".checkpoint.npz.x9"):
+            (folder / left).mkdir(parents=True)
+            (folder / left / "half").write_text("{")
+        for file in before:
+            (folder / file).write_bytes((run.folder / file).read_bytes())
+        resumed = training.fit(QUICK, folder, resume=True)
+        for first, second in zip(run.model.get_weights(), resumed.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(first, second)
+        assert {path.name for path in folder.iterdir()} == {path.name for path in run.folder.iterdir()}

@@ -16,21 +16,22 @@ class Checkpoints(keras.callbacks.Callback):
     Args:
         model: compiled `keras.Model`; when `path` exists it gets that checkpoint's weights, optimizer and seeds.
         path: `Path` of the .npz file.
+        writes: bool. False reads only: of several workers one writes.
         patience: int > 0 or None, epochs without a lower val_loss (without validation: loss) after which to stop.
 
     Attributes:
         epoch: int, the next one.
         history: {name: list}, a value an epoch.
-        seconds: float, trained before.
+        seconds: float, trained until the last epoch's end.
         stopped: bool, nothing is left to train.
 
     Raises:
         FloatingPointError: at the end of an epoch that left a weight that is not finite.
     """
 
-    def __init__(self, model, path, patience):
+    def __init__(self, model, path, patience, writes=True):
         super().__init__()
-        self._path, self._patience = path, patience
+        self._path, self._patience, self._writes = path, patience, writes
         model.optimizer.build(model.trainable_variables)
         # Model.variables holds the states of dropout's and noise's seed generators too.
         self._all = [*model.variables, *model.optimizer.variables]
@@ -42,6 +43,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._began = time.perf_counter() - self.seconds
 
     def on_epoch_end(self, epoch, logs=None):
+        self.seconds = time.perf_counter() - self._began
         # The file keeps the last good epoch.
         if not finite(self._all):
             raise FloatingPointError(f"weights that are not finite at step {int(self.model.optimizer.iterations)}")
@@ -54,7 +56,8 @@ class Checkpoints(keras.callbacks.Callback):
             if self._since == 0:
                 self._lowest, self._best = float(watched), [np.array(weight) for weight in self._weights]
             self.stopped = self.model.stop_training = self._since >= self._patience
-        self._write()
+        if self._writes:
+            self._write()
 
     def take_best(self):
         """Give the model its best weights, where there is a patience."""
@@ -65,7 +68,7 @@ class Checkpoints(keras.callbacks.Callback):
         state = {
             "epoch": self.epoch,
             "history": self.history,
-            "seconds": time.perf_counter() - self._began,
+            "seconds": self.seconds,
             "stopped": self.stopped,
             "lowest": self._lowest,
             "since": self._since,

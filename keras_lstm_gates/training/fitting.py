@@ -1,10 +1,11 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
 
+import functools
 import importlib.metadata
 import itertools
 import json
 import platform
-import time
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from keras_lstm_gates import datasets, models
 from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.training import distributed
 from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.finiteness import first_not_finite
 from keras_lstm_gates.training.losses import evaluate, loss_of
@@ -68,6 +70,15 @@ def build(recipe, data):
 def fit(recipe, folder, *, resume=False, callbacks=()):
     """Train by a recipe and write the run folder.
 
+    On several machines, or in several processes of one, call it in each with the environment variable TF_CONFIG of
+    TensorFlow, as the first thing that uses TensorFlow, and with a folder that all of them see:
+
+        TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+
+    with index 1 on the second, and so on. Each worker trains on its part of every batch of `batch_size`; without noise
+    and dropout the weights are those of one process, up to rounding. Worker 0 writes the folder. When a worker dies the
+    others stop with an error: start all of them again with `resume`.
+
     Args:
         recipe: `Recipe`.
         folder: str or `Path` of a folder that does not exist yet, or is empty.
@@ -87,30 +98,25 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
             last good checkpoint stays.
     """
     folder = Path(folder)
-    _claim(folder, recipe, resume)
+    strategy = distributed.strategy()
+    writes = strategy is None or distributed.is_chief()
+    if writes:
+        _claim(folder, recipe, resume)
     if (folder / "metrics.json").exists():
         metrics = json.loads((folder / "metrics.json").read_text())
         return Run(keras.models.load_model(folder / "model.keras"), metrics, folder)
     keras.utils.set_random_seed(recipe.seed)
     data = datasets.load(recipe)
     model = build(recipe, data)
-    checkpoints = Checkpoints(model, folder / "checkpoint.npz", recipe.patience)
-    started = time.perf_counter()
+    checkpoints = Checkpoints(model, folder / "checkpoint.npz", recipe.patience, writes)
     if not checkpoints.stopped:
-        # One stream of all epochs, each in the order that its number fixes, so that a resumed run sees the same.
-        epochs = tf.data.Dataset.from_generator(
-            lambda: itertools.chain.from_iterable(data.train_at(epoch) for epoch in itertools.count(checkpoints.epoch)),
-            output_signature=data.train.element_spec,
-        )
+        loop = _fit if strategy is None else functools.partial(distributed.fit, strategy=strategy)
         try:
-            model.fit(
-                epochs,
-                steps_per_epoch=len(data.train),
+            loop(
+                model,
+                data=data,
                 initial_epoch=checkpoints.epoch,
                 epochs=recipe.epochs,
-                validation_data=data.validation,
-                shuffle=False,
-                verbose=0,
                 callbacks=[_StopAtNaN(), checkpoints, *callbacks],
             )
         except FloatingPointError as error:
@@ -118,18 +124,36 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
                 f"{error}: {_where(recipe, data, folder)}; try a smaller learning_rate or clip_norm"
             ) from None
     checkpoints.take_best()
-    seconds = checkpoints.seconds + time.perf_counter() - started
     metrics = {
         **{f"test_{name}": value for name, value in evaluate(model, recipe, data.test).items()},
         "parameters": model.count_params(),
-        "seconds": round(seconds, 2),
+        "seconds": round(checkpoints.seconds, 2),
     }
-    write_json(folder / "history.json", checkpoints.history)
-    with replaced_when_whole(folder / "model.keras") as temporary:
-        model.save(temporary)
-    write_json(folder / "metrics.json", metrics)
-    (folder / "checkpoint.npz").unlink(missing_ok=True)
+    if writes:
+        write_json(folder / "history.json", checkpoints.history)
+        with replaced_when_whole(folder / "model.keras") as temporary:
+            model.save(temporary)
+        write_json(folder / "metrics.json", metrics)
+        (folder / "checkpoint.npz").unlink(missing_ok=True)
     return Run(model, metrics, folder)
+
+
+def _fit(model, data, initial_epoch, epochs, callbacks):
+    # One stream of all epochs, each in the order that its number fixes, so that a resumed run sees the same.
+    batches = tf.data.Dataset.from_generator(
+        lambda: itertools.chain.from_iterable(data.train_at(epoch) for epoch in itertools.count(initial_epoch)),
+        output_signature=data.train.element_spec,
+    )
+    model.fit(
+        batches,
+        steps_per_epoch=len(data.train),
+        initial_epoch=initial_epoch,
+        epochs=epochs,
+        validation_data=data.validation,
+        shuffle=False,
+        verbose=0,
+        callbacks=callbacks,
+    )
 
 
 def environment():
@@ -150,21 +174,31 @@ def write_json(path, content):
 
 
 def _claim(folder, recipe, resume):
-    if folder.exists() and any(folder.iterdir()):
-        if not resume or not (folder / "recipe.json").exists():
-            raise FileExistsError(
-                f"expected a new or empty run folder; {folder} holds {len(list(folder.iterdir()))} entries"
+    """Make the folder this recipe's, or find that it is."""
+    if resume and folder.is_dir():
+        for name in (
+            "recipe.json",
+            "environment.json",
+            "checkpoint.npz",
+            "history.json",
+            "model.keras",
+            "metrics.json",
+        ):
+            for left in folder.glob(f".{name}.*"):  # by a run that was killed while it wrote
+                shutil.rmtree(left)
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if there and not (resume and "recipe.json" in there):
+        raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(there)} entries")
+    if not there:
+        write_json(folder / "recipe.json", recipe.to_dict())
+    held, wanted = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
+    for key in sorted({*held, *wanted}):
+        if held.get(key) != wanted.get(key):
+            raise ValueError(
+                f"expected the recipe of {folder} to resume it, {key} {held.get(key)!r}; received {wanted.get(key)!r}"
             )
-        there, wanted = json.loads((folder / "recipe.json").read_text()), recipe.to_dict()
-        for key in sorted({*there, *wanted}):
-            if there.get(key) != wanted.get(key):
-                raise ValueError(
-                    f"expected the recipe of {folder} to resume it, {key} {there.get(key)!r}; "
-                    f"received {wanted.get(key)!r}"
-                )
-        return
-    write_json(folder / "environment.json", environment())
-    write_json(folder / "recipe.json", recipe.to_dict())
+    if "environment.json" not in there:
+        write_json(folder / "environment.json", environment())
 
 
 def _where(recipe, data, folder):
