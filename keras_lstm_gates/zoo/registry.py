@@ -103,7 +103,7 @@ PRESETS: dict[str, Preset] = {
         title="One day of Italy's power demand, hour by hour: is it from the cold or the warm half of the year?",
         recipe=RECIPES["italy_power_demand"],
         data="ItalyPowerDemand: Keogh et al. 2006, UCR Time Series Archive, as shipped by sktime",
-        licence="as the UCR archive states for research use (data), BSD-3-Clause (sktime's copy)",
+        licence="free to use (data), BSD-3-Clause (sktime's copy)",
         metric="accuracy",
         definition="share of the 1029 test days that get the right half of the year",
         higher_is_better=True,
@@ -135,7 +135,6 @@ PRESETS: dict[str, Preset] = {
         definition="mean absolute error of the log of the daily range volatility, five days ahead, on the last 20 % "
         "of time",
         higher_is_better=False,
-        limits="Volatility, not prices: it says nothing about the direction. Four surviving shares; no GARCH or HAR "
-        "model beside it yet. Not for trading.",
+        limits="Volatility, not prices: it says nothing about the direction. Four surviving shares. Not for trading.",
     ),
 }
