@@ -3,13 +3,13 @@
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browsers import chromium
 from reference import lstm
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "browser"
@@ -40,30 +40,14 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(site):
     """Headless Chromium on the served site, ready."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    for argument in (
-        "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
-        f"disable-component-update disable-sync window-size=1100,1000 user-data-dir={profile.name}"
-    ).split():
-        options.add_argument(f"--{argument}")
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    opened.set_script_timeout(60)
-    with build.server(site[0], 0) as server:
+    with chromium(1100, 1000) as opened, build.server(site[0], 0) as server:
+        opened.set_script_timeout(60)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         opened.get(f"http://localhost:{server.server_port}/?still")
         until(lambda: opened.execute_script("return document.documentElement.dataset.ready") == "yes")
         until(lambda: opened.execute_script(f"return {STATE}.cursor") > 0)
         yield opened
-        opened.quit()
         server.shutdown()
-    profile.cleanup()
 
 
 STATE = "window.demonstration.state"

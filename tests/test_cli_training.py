@@ -1,35 +1,16 @@
 """`train` as a user types it: a recipe by name, a recipe's file, a table of one's own, and what is refused."""
 
 import json
-import sys
 
 import keras
 import numpy as np
 import pytest
 
-from keras_lstm_gates import cli
 from keras_lstm_gates.recipes import RECIPES, Recipe
 
 # datasets.tables leaves the .csv that it sniffs to the garbage collector to close.
 UNCLOSED = pytest.mark.filterwarnings("ignore:.*power.csv:pytest.PytestUnraisableExceptionWarning")
 QUICK = ("--set", "units=4", "--set", "epochs=2")
-
-
-@pytest.fixture
-def command(capsys, monkeypatch, tmp_path):
-    """Run the command line in an empty folder: arguments to (exit code, printed, errors)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["keras-lstm-gates", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def test_a_recipe_by_name_and_by_file(command, tmp_path):

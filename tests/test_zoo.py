@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from keras_lstm_gates import cli, zoo
+from keras_lstm_gates import zoo
 from keras_lstm_gates.zoo import registry
 
 
@@ -61,7 +61,7 @@ def test_damage_is_refused_by_name(copied, damage):
         zoo.load("italy_power_demand")
 
 
-def test_a_card_that_does_not_hold_is_told(copied, monkeypatch, capsys):
+def test_a_card_that_does_not_hold_is_told(copied):
     from keras_lstm_gates.zoo.loading import SUMS, sums
 
     card = json.loads((copied / "card.json").read_text())
@@ -71,18 +71,14 @@ def test_a_card_that_does_not_hold_is_told(copied, monkeypatch, capsys):
     assert not zoo.evaluate("italy_power_demand").holds
 
 
-def test_command_line(monkeypatch, capsys):
-    for command, text in ((["zoo"], "italy_power_demand"), (["zoo", "show", "italy_power_demand"], "Limits")):
-        monkeypatch.setattr("sys.argv", ["keras-lstm-gates", *command])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert ended.value.code == 0
-        assert text in capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["keras-lstm-gates", "zoo", "show", "nothing"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 1
-    assert "expected one of the presets" in capsys.readouterr().err
+def test_command_line(command):
+    for arguments, text in ((["zoo"], "italy_power_demand"), (["zoo", "show", "italy_power_demand"], "Limits")):
+        code, printed, _ = command(*arguments)
+        assert code == 0
+        assert text in printed
+    code, _, errors = command("zoo", "show", "nothing")
+    assert code == 1
+    assert "expected one of the presets" in errors
 
 
 def test_a_preset_of_another_package_is_found(monkeypatch):

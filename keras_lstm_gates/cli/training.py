@@ -6,24 +6,18 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import empty_folder, new_folder
+from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, empty_folder, new_folder, of_table
 
 
 @app.command()
 def train(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            help="A built-in recipe, a recipe file (.json), or a table to forecast a column of (.csv, .parquet).",
-            show_default=False,
-        ),
-    ],
+    recipe: Recipe,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe; repeatable.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Of a table: the column to forecast.")] = None,
-    window: Annotated[int | None, typer.Option(help="Of a table: steps to read.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Of a table: steps to forecast.")] = None,
+    target: Target = None,
+    window: Window = None,
+    horizon: Horizon = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="new, in runs/")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
 ):
@@ -34,8 +28,7 @@ def train(
     from keras_lstm_gates.recipes import named
     from keras_lstm_gates.terminal import EpochProgress, files_table
 
-    values = {"target": target, "window": window, "horizon": horizon}
-    values = {key: value for key, value in values.items() if value is not None}
+    values = of_table(target, window, horizon)
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         if not equals:

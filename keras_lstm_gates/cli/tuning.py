@@ -6,14 +6,12 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import new_folder
+from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, new_folder, of_table
 
 
 @app.command()
 def tune(
-    recipe: Annotated[
-        str, typer.Argument(help="A recipe (.json), a .csv or .parquet file, or a data set's name.", show_default=False)
-    ],
+    recipe: Recipe,
     tuner: Annotated[str, typer.Option(help="random, bayesian, hyperband or grid.")] = "random",
     trials: Annotated[int | None, typer.Option(min=1, help="The most trials.", show_default="20")] = None,
     minutes: Annotated[float | None, typer.Option(help="No trial starts later.", show_default="no limit")] = None,
@@ -24,6 +22,9 @@ def tune(
             "--set", help="units=32 fixes; units=16:256:log is a range, units=[32,64] choices; may be repeated."
         ),
     ] = None,
+    target: Target = None,
+    window: Window = None,
+    horizon: Horizon = None,
     objective: Annotated[str, typer.Option(help="A metric of the training.")] = "val_loss",
     max_parameters: Annotated[float | None, typer.Option(help="Budget of a model.", show_default="none")] = None,
     max_tflite_kib: Annotated[float | None, typer.Option(help="Of its TFLite file.", show_default="none")] = None,
@@ -39,12 +40,12 @@ def tune(
     """Search the hyperparameters of a recipe; the best is left as best.json, which `train` takes."""
     from rich.console import Console
 
-    from keras_lstm_gates.recipes import Recipe
+    from keras_lstm_gates.recipes import named
     from keras_lstm_gates.tuning import GatedLSTMHyperModel, figures, hparams, results, search, spaces
 
     if role is not None and out is None:
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
-    start = Recipe.from_file(recipe) if recipe.endswith(".json") else Recipe(dataset=recipe)
+    start = named(recipe, of_table(target, window, horizon))
     model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())))
     budget = {"parameters": max_parameters, "latency_ms": max_latency_ms}
     budget["tflite_bytes"] = None if max_tflite_kib is None else 1024 * max_tflite_kib

@@ -7,13 +7,13 @@ import typer
 
 from keras_lstm_gates.cli.app import app
 
-zoo = typer.Typer(help="Small trained models with cards of measured numbers.", invoke_without_command=True)
-app.add_typer(zoo, name="zoo")
+group = typer.Typer(help="Small trained models with cards of measured numbers.", invoke_without_command=True)
+app.add_typer(group, name="zoo")
 
 Name = Annotated[str, typer.Argument(help="Of a preset; `keras-lstm-gates zoo` lists them.", show_default=False)]
 
 
-@zoo.callback()
+@group.callback()
 def listed(context: typer.Context):
     """List the models of the zoo, or do what a subcommand says."""
     if context.invoked_subcommand is not None:
@@ -43,7 +43,7 @@ def listed(context: typer.Context):
     Console().print(table)
 
 
-@zoo.command()
+@group.command()
 def show(name: Name):
     """Show the card of a model."""
     from rich.console import Console
@@ -54,7 +54,7 @@ def show(name: Name):
     Console().print(Markdown((verified(name) / "README.md").read_text()))
 
 
-@zoo.command()
+@group.command()
 def evaluate(name: Annotated[str, typer.Argument(help="Of a preset.", show_default="all of them")] = ""):
     """Measure the card's figure again and say whether it holds; the exit code is 1 where one does not."""
     from rich.console import Console
@@ -74,7 +74,7 @@ def evaluate(name: Annotated[str, typer.Argument(help="Of a preset.", show_defau
         raise ArithmeticError(f"expected the cards' figures; {broken} measured others")
 
 
-@zoo.command()
+@group.command()
 def build(
     name: Name,
     runs: Annotated[Path, typer.Option(help="Folder for the run folders of its seeds; resumes.")] = Path("runs/zoo"),

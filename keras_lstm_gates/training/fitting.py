@@ -17,8 +17,9 @@ from keras_lstm_gates import datasets, models
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.training import distributed
 from keras_lstm_gates.training.checkpoints import Checkpoints
+from keras_lstm_gates.training.evaluating import evaluate
 from keras_lstm_gates.training.finiteness import first_not_finite
-from keras_lstm_gates.training.losses import evaluate, loss_of
+from keras_lstm_gates.training.losses import loss_of
 
 _MODELS = {
     "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
@@ -110,7 +111,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     model = build(recipe, data)
     checkpoints = Checkpoints(model, folder / "checkpoint.npz", recipe.patience, writes)
     if not checkpoints.stopped:
-        loop = _fit if strategy is None else functools.partial(distributed.fit, strategy=strategy)
+        loop = fit_epochs if strategy is None else functools.partial(distributed.fit, strategy=strategy)
         try:
             loop(
                 model,
@@ -138,21 +139,25 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     return Run(model, metrics, folder)
 
 
-def _fit(model, data, initial_epoch, epochs, callbacks):
-    # One stream of all epochs, each in the order that its number fixes, so that a resumed run sees the same.
+def fit_epochs(model, data, *, initial_epoch, epochs, callbacks, **arguments):
+    """`keras.Model.fit` over `Data`, each epoch in the order that its number fixes: a resumed run sees the same.
+
+    Returns:
+        `keras.callbacks.History`.
+    """
     batches = tf.data.Dataset.from_generator(
         lambda: itertools.chain.from_iterable(data.train_at(epoch) for epoch in itertools.count(initial_epoch)),
         output_signature=data.train.element_spec,
     )
-    model.fit(
+    return model.fit(
         batches,
         steps_per_epoch=len(data.train),
         initial_epoch=initial_epoch,
         epochs=epochs,
         validation_data=data.validation,
         shuffle=False,
-        verbose=0,
         callbacks=callbacks,
+        **{"verbose": 0, **arguments},
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 
+import keras
 import keras_tuner
 import numpy as np
 
@@ -63,26 +64,20 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
     def fit(self, hp, model, *, epochs=None, initial_epoch=0, callbacks=(), verbose=0, **arguments):
         recipe = self._searched(hp)
         data = _data(recipe)
-        best, kept = np.inf, {}
-        waited = 0
-        for epoch in range(initial_epoch, epochs or recipe.epochs):
-            history = model.fit(
-                data.train_at(epoch),
-                validation_data=data.validation,
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                shuffle=False,
-                callbacks=list(callbacks),
-                verbose=verbose,
-                **arguments,
-            ).history
-            metrics = {name: values[-1] for name, values in history.items()}
-            waited = 0 if metrics["val_loss"] < best else waited + 1
-            if recipe.patience is None or waited == 0:
-                best, kept = min(best, metrics["val_loss"]), metrics
-            if recipe.patience is not None and waited >= recipe.patience:
-                break
-        return kept
+        callbacks = list(callbacks)
+        if recipe.patience is not None:
+            callbacks.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.patience))
+        history = training.fit_epochs(
+            model,
+            data,
+            initial_epoch=initial_epoch,
+            epochs=epochs or recipe.epochs,
+            callbacks=callbacks,
+            verbose=verbose,
+            **arguments,
+        ).history
+        kept = -1 if recipe.patience is None else int(np.argmin(history["val_loss"]))
+        return {name: values[kept] for name, values in history.items()}
 
     def sample(self):
         """A sequence (1, time, features) of the training data, for the figures of a TFLite file."""
@@ -95,12 +90,15 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         return dataclasses.replace(recipe, validation=recipe.validation or VALIDATION)
 
 
-# What the data does not depend on, so that trials share it.
-_NO_DATA_KEYS = {"units": 1, "layers": 1, "learning_rate": 1.0, "dropout": 0.0, "gate_l1": {}, "weight_decay": 0.0}
+# What the data do not depend on, so that trials share them.
+_NO_DATA_KEYS = (
+    "units layers bidirectional embedding forget_bias chrono_t_max gate_l1 noise dropout recurrent_dropout epochs "
+    "patience learning_rate schedule clip_norm weight_decay pooling autoregression quantiles"
+).split()
 
 
 def _data(recipe):
-    return _loaded(json.dumps(recipe.to_dict() | _NO_DATA_KEYS))
+    return _loaded(json.dumps({key: value for key, value in recipe.to_dict().items() if key not in _NO_DATA_KEYS}))
 
 
 @functools.lru_cache(maxsize=4)
