@@ -24,8 +24,8 @@ def listed(context: typer.Context):
     from keras_lstm_gates import zoo
 
     table = Table(title="The zoo")
-    for column in ("name", "what it does"):
-        table.add_column(column)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it does")
     for column in ("parameters", "metric", "mean ± sd", "best baseline"):
         table.add_column(column, justify="right")
     for name in zoo.list():

@@ -33,6 +33,6 @@ def evaluate(name):
         ValueError, FileNotFoundError: as `load`.
     """
     entry, claims = preset(name), card(name)
-    found = training.evaluate(load(name, gates=False), datasets.load(entry.recipe))[entry.metric]
+    found = training.evaluate(load(name, gates=False), entry.recipe, datasets.load(entry.recipe).test)[entry.metric]
     claimed = claims["quality"]["shipped"]
     return Evaluation(name, entry.metric, claimed, found, abs(found - claimed) <= WITHIN * abs(claimed))
