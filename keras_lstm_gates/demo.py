@@ -8,7 +8,12 @@ from rich.console import Console
 
 from keras_lstm_gates import datasets, exporting, plots, tracing, training
 from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.recipes import Recipe
 from keras_lstm_gates.terminal import EpochProgress, counted, differences_table, files_table, print_next
+
+# One direction and its last state: the plainest LSTM, which streams too. Noise: 5-fold cross-validation on the training
+# utterances.
+RECIPE = Recipe(dataset="japanese_vowels", noise=0.3)
 
 
 def demo(folder, seed=0, console=None):
@@ -29,10 +34,11 @@ def demo(folder, seed=0, console=None):
     """
     console = console or Console()
     folder = Path(folder)
-    recipe = dataclasses.replace(training.JAPANESE_VOWELS, seed=seed)
+    recipe = dataclasses.replace(RECIPE, seed=seed)
 
     console.rule("1  Train: which of nine speakers says these two vowels?")
-    run = training.fit(recipe, folder, callbacks=[EpochProgress(console)])
+    with EpochProgress(console) as progress:
+        run = training.fit(recipe, folder, callbacks=[progress])
     console.print(
         f"test accuracy [bold]{run.metrics['test_accuracy']:.3f}[/], {run.metrics['parameters']:,} parameters, "
         f"trained in {run.metrics['seconds']:.0f} s"

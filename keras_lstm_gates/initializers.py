@@ -56,3 +56,23 @@ class ChronoBias(keras.initializers.Initializer):
 
     def get_config(self):
         return {"t_max": self.t_max, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("keras_lstm_gates")
+class ForgetBias(keras.initializers.Initializer):
+    """Biases of an LSTM that start at `value` for the forget gate and at 0 for the others.
+
+    Source: Gers, Schmidhuber & Cummins 2000, Learning to forget; value 1: Jozefowicz, Zaremba & Sutskever 2015.
+    """
+
+    def __init__(self, value=1.0):
+        self.value = value
+
+    def __call__(self, shape, dtype=None):
+        units = shape[0] // 4
+        return ops.concatenate(
+            [ops.zeros(units, dtype), ops.full((units,), self.value, dtype), ops.zeros(2 * units, dtype)]
+        )
+
+    def get_config(self):
+        return {"value": self.value}

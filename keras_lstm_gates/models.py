@@ -1,57 +1,316 @@
 """The architectures of this package, as ordinary Functional Keras models with a name for every output."""
 
-import keras
+import itertools
 
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lstm_gates.bidirectional import Bidirectional
+from keras_lstm_gates.initializers import ChronoBias, ForgetBias
 from keras_lstm_gates.lstm import GatedLSTM
+
+POOLINGS = ("last", "mean")
 
 
 def SequenceClassifier(  # noqa: N802  a model's name, as in keras.applications
-    features,
-    classes,
+    features=None,
+    classes=2,
     units=64,
     *,
+    vocabulary=None,
     mean=0.0,
     variance=1.0,
     noise=0.0,
-    dropout=0.0,
+    pooling="last",
     seed=None,
     name="sequence_classifier",
+    **memory,
 ):
-    """One class for a whole sequence: masking, normalization, `GatedLSTM`, softmax.
+    """One class for a whole sequence: masking, normalization, LSTMs, softmax.
 
-    A step whose features are all exactly 0 is padding and is masked.
+    A step whose features are all exactly 0 is padding and is masked; of tokens, id 0.
 
     Args:
-        features: int > 0, channels of a step.
+        features: int > 0, channels of a step; or None, where the inputs are tokens.
         classes: int > 1.
-        units: int > 0, of the LSTM.
+        units: int > 0, of each LSTM.
+        vocabulary: int > 1, the number of token ids; or None.
         mean, variance: float or (features,), of the training data's real steps; the model subtracts and divides.
         noise: float >= 0, standard deviation of the noise added to the normalized input while training.
-        dropout: float in [0, 1), on the last hidden state.
-        seed: int or None, of the initial weights and the dropout.
+        pooling: str, what of h is classified: "last", or "mean" over the real steps.
+        seed: int or None, of the initial weights, noise and dropout.
+        memory: layers, bidirectional, embedding, forget_bias, chrono_t_max, gate_l1, dropout and recurrent_dropout,
+            with the meanings and defaults of `keras_lstm_gates.recipes.Recipe`.
 
     Returns:
-        A `keras.Model`, (batch, time, features) to probabilities (batch, classes). Its `GatedLSTM` returns its
-        gates, so `keras_lstm_gates.exposing` opens it.
+        A `keras.Model`, (batch, time, features) or (batch, time) to `probabilities` (batch, classes).
 
     Example:
         >>> SequenceClassifier(features=12, classes=9, units=8).output_shape
         (None, 9)
     """
-    seeds = [None] * 5 if seed is None else [seed * 5 + place for place in range(5)]
+    if pooling not in POOLINGS:
+        raise ValueError(f"expected pooling of {list(POOLINGS)}; received {pooling!r}")
+    seeds = _Seeds(seed)
+    sequence, x = _entrance(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
+    x = _lstms(x, units, seeds, every_step=pooling == "mean", **memory)
+    if pooling == "mean":
+        x = keras.layers.GlobalAveragePooling1D(name="mean_over_time")(x)
+    return keras.Model(sequence, _softmax(classes, seeds)(x), name=name)
+
+
+def SequenceLabeller(  # noqa: N802
+    vocabulary=None,
+    classes=2,
+    units=64,
+    *,
+    features=None,
+    mean=0.0,
+    variance=1.0,
+    noise=0.0,
+    seed=None,
+    name="sequence_labeller",
+    **memory,
+):
+    """One class for each step of a sequence. Arguments as of `SequenceClassifier`.
+
+    Returns:
+        A `keras.Model`, (batch, time) or (batch, time, features) to `probabilities` (batch, time, classes).
+
+    Example:
+        >>> SequenceLabeller(vocabulary=100, classes=14, units=8, bidirectional=True).output_shape
+        (None, None, 14)
+    """
+    seeds = _Seeds(seed)
+    sequence, x = _entrance(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
+    x = _lstms(x, units, seeds, every_step=True, **memory)
+    return keras.Model(sequence, _softmax(classes, seeds)(x), name=name)
+
+
+def Forecaster(  # noqa: N802
+    features,
+    horizon,
+    units=64,
+    *,
+    quantiles=(),
+    autoregression=0,
+    mean=0.0,
+    variance=1.0,
+    target_mean=0.0,
+    target_variance=1.0,
+    noise=0.0,
+    seed=None,
+    name="forecaster",
+    **memory,
+):
+    """The next `horizon` values of a series, all at once; inputs and forecast are in the series' own units.
+
+    Args:
+        features: int > 0, columns of a step.
+        horizon: int > 0, steps to forecast.
+        units: int > 0, of each LSTM.
+        quantiles: increasing floats in (0, 1); empty for a point forecast. The quantiles cannot cross.
+        autoregression: int >= 0: a linear map of so many last steps is added to what the LSTM says, which then only
+            learns what is not linear (Lai et al. 2018, Modeling long- and short-term temporal patterns with deep
+            neural networks, section 3.6).
+        mean, variance: float or (features,), of the training part's columns.
+        target_mean, target_variance: float, of the training part's target.
+        noise, seed, memory: as of `SequenceClassifier`, without embedding and bidirectional.
+
+    Returns:
+        A `keras.Model`, (batch, time, features) to `forecast` (batch, horizon), or (batch, horizon, quantiles).
+
+    Example:
+        >>> Forecaster(features=3, horizon=24, units=8, quantiles=(0.1, 0.5, 0.9)).output_shape
+        (None, 24, 3)
+    """
+    seeds = _Seeds(seed)
+    sequence = keras.Input((None, features), name="sequence")
+    scaled = keras.layers.Normalization(mean=mean, variance=variance, name="normalization")(sequence)
+    x = keras.layers.GaussianNoise(noise, seed=seeds.next(), name="noise")(scaled)
+    x = _lstms(x, units, seeds, every_step=False, **memory)
+    width = max(1, len(quantiles))
+    x = keras.layers.Dense(horizon * width, kernel_initializer=seeds.glorot(), name="head")(x)
+    if autoregression:
+        recent = keras.layers.Flatten(name="recent")(scaled[:, -autoregression:, :])
+        recent = ops.reshape(recent, (-1, autoregression * features))
+        linear = keras.layers.Dense(horizon * width, use_bias=False, kernel_initializer="zeros", name="autoregression")
+        x = x + linear(recent)
+    if quantiles:
+        x = keras.layers.Reshape((horizon, width), name="by_quantile")(x)
+        x = ops.concatenate([x[..., :1], x[..., :1] + ops.cumsum(ops.softplus(x[..., 1:]), axis=-1)], axis=-1)
+    x = keras.layers.Rescaling(float(np.sqrt(target_variance)), offset=float(target_mean), name="forecast")(x)
+    return keras.Model(sequence, x, name=name)
+
+
+def CharacterLanguageModel(  # noqa: N802
+    vocabulary, units=64, *, embedding=64, seed=None, name="character_language_model", **memory
+):
+    """The probabilities of the next character, at each step. Arguments as of `SequenceClassifier`; one direction.
+
+    Returns:
+        A `keras.Model`, (batch, time) of character ids to `probabilities` (batch, time, vocabulary).
+
+    Example:
+        >>> CharacterLanguageModel(vocabulary=60, units=8).output_shape
+        (None, None, 60)
+    """
+    seeds = _Seeds(seed)
+    characters = keras.Input((None,), dtype="int32", name="tokens")
+    x = keras.layers.Embedding(vocabulary, embedding, embeddings_initializer=seeds.uniform(), name="embedding")(
+        characters
+    )
+    x = _lstms(x, units, seeds, every_step=True, **memory)
+    return keras.Model(characters, _softmax(vocabulary, seeds)(x), name=name)
+
+
+def generate(model, prompt, length, *, temperature=1.0, seed=0):
+    """Characters that a `CharacterLanguageModel` says, one after the other; its state is carried, nothing is reread.
+
+    Args:
+        model: `keras.Model` from `CharacterLanguageModel`.
+        prompt: of ids, one or more.
+        length: int >= 0, how many to say.
+        temperature: float >= 0; 1 draws from the model's probabilities, below it they are sharpened, 0 takes the most
+            probable.
+        seed: int.
+
+    Returns:
+        int array (length,), without the prompt.
+
+    Raises:
+        ValueError: an empty prompt, an id that the model does not know, or a negative temperature.
+
+    Example:
+        >>> model = CharacterLanguageModel(vocabulary=5, units=4, seed=0)
+        >>> generate(model, [1, 2], 6).shape
+        (6,)
+    """
+    prompt = np.asarray(prompt)
+    size = model.output_shape[-1]
+    if prompt.ndim != 1 or len(prompt) == 0 or prompt.dtype.kind not in "iu":
+        raise ValueError(f"expected a prompt of one or more ids; received shape {prompt.shape}, dtype {prompt.dtype}")
+    if prompt.min() < 0 or prompt.max() >= size:
+        raise ValueError(f"expected ids from 0 to {size - 1}; received {prompt.min()} to {prompt.max()}")
+    if temperature < 0:
+        raise ValueError(f"expected a temperature >= 0; received {temperature}")
+    step, layers = _one_step(model)
+    states = [np.zeros((1, units), "float32") for units in layers]
+    rng = np.random.default_rng(seed)
+    tokens = [int(token) for token in prompt]
+    for place in range(len(prompt) + length - 1):
+        outputs = step([np.array([[tokens[place]]], "int32"), *states])
+        states = outputs[1:]
+        if place >= len(prompt) - 1:
+            tokens.append(_drawn(np.asarray(outputs[0])[0, 0].astype("float64"), temperature, rng))
+    return np.array(tokens[len(prompt) :], "int32")
+
+
+def _drawn(probabilities, temperature, rng):
+    if temperature == 0:
+        return int(probabilities.argmax())
+    logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
+    weights = np.exp(logits - logits.max())
+    return int(rng.choice(len(weights), p=weights / weights.sum()))
+
+
+def _one_step(model):
+    """A model of one step, (token, states) to (probabilities, new states), with the same weights; and its units."""
+    token = x = keras.Input((1,), dtype="int32")
+    inputs, outputs, units = [], [], []
+    for layer in model.layers[1:]:
+        if isinstance(layer, GatedLSTM):
+            states = [keras.Input((layer.units,)) for _ in range(2)]
+            stepping = GatedLSTM.from_config(layer.get_config() | {"return_state": True})
+            x, *new = stepping(x, initial_state=states)
+            stepping.set_weights(layer.get_weights())
+            inputs += states
+            outputs += new
+            units += [layer.units] * 2
+        else:
+            x = layer(x)
+    stepper = keras.Model([token, *inputs], [x, *outputs])
+    return stepper.predict_on_batch, units
+
+
+class _Seeds:
+    """A seed of its own for each random thing of a model; all None without a seed."""
+
+    def __init__(self, seed):
+        self._seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
+
+    def next(self):
+        return next(self._seeds)
+
+    def glorot(self):
+        return keras.initializers.GlorotUniform(self.next())
+
+    def uniform(self):
+        return keras.initializers.RandomUniform(seed=self.next())
+
+
+def _entrance(features, vocabulary, mean, variance, noise, embedding, seeds):
+    """(the model's input, what the first LSTM reads)."""
+    if (features is None) == (vocabulary is None):
+        raise ValueError(
+            f"expected features, or vocabulary for tokens; received features={features}, vocabulary={vocabulary}"
+        )
+    if vocabulary is not None:
+        tokens = keras.Input((None,), dtype="int32", name="tokens")
+        layer = keras.layers.Embedding(
+            vocabulary, embedding, mask_zero=True, embeddings_initializer=seeds.uniform(), name="embedding"
+        )
+        return tokens, layer(tokens)
     sequence = keras.Input((None, features), name="sequence")
     x = keras.layers.Masking(name="masking")(sequence)
     x = keras.layers.Normalization(mean=mean, variance=variance, name="normalization")(x)
-    x = keras.layers.GaussianNoise(noise, seed=seeds[4], name="noise")(x)
-    x = GatedLSTM(
-        units,
-        return_gates=True,
-        kernel_initializer=keras.initializers.GlorotUniform(seeds[0]),
-        recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
-        name="lstm",
-    )(x)["output"]
-    x = keras.layers.Dropout(dropout, seed=seeds[2], name="dropout")(x)
-    x = keras.layers.Dense(
-        classes, "softmax", kernel_initializer=keras.initializers.GlorotUniform(seeds[3]), name="probabilities"
-    )(x)
-    return keras.Model(sequence, x, name=name)
+    return sequence, keras.layers.GaussianNoise(noise, seed=seeds.next(), name="noise")(x)
+
+
+def _lstms(
+    x,
+    units,
+    seeds,
+    *,
+    every_step,
+    layers=1,
+    bidirectional=False,
+    forget_bias=1.0,
+    chrono_t_max=None,
+    gate_l1=None,
+    dropout=0.0,
+    recurrent_dropout=0.0,
+):
+    """LSTMs one on another, with dropout after each; the last gives every step, or its last one."""
+    for number in range(layers):
+        layer = GatedLSTM(
+            units,
+            kernel_initializer=seeds.glorot(),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seeds.next()),
+            bias_initializer=_bias(units, forget_bias, chrono_t_max, seeds),
+            unit_forget_bias=False,
+            gate_regularizer={gate: keras.regularizers.L1(factor) for gate, factor in (gate_l1 or {}).items()} or None,
+            recurrent_dropout=recurrent_dropout,
+            seed=seeds.next(),
+            return_sequences=every_step or number < layers - 1,
+            name="lstm" if layers == 1 else f"lstm_{number + 1}",
+        )
+        if bidirectional:
+            name = "bidirectional" if layers == 1 else f"bidirectional_{number + 1}"
+            x = Bidirectional(layer, name=name)(x)
+        else:
+            x = layer(x)
+        if dropout:
+            x = keras.layers.Dropout(dropout, seed=seeds.next(), name=f"dropout_{number + 1}")(x)
+    return x
+
+
+def _bias(units, forget_bias, chrono_t_max, seeds):
+    if chrono_t_max is not None:
+        return ChronoBias(chrono_t_max, seed=seeds.next())
+    return ForgetBias(forget_bias)
+
+
+def _softmax(classes, seeds):
+    return keras.layers.Dense(classes, "softmax", kernel_initializer=seeds.glorot(), name="probabilities")

@@ -7,20 +7,25 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
-from keras_lstm_gates.gate_statistics import of_layer
-from keras_lstm_gates.tracing import Watched, nodes
+from keras_lstm_gates.exposing import open_graph
+from keras_lstm_gates.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
+from keras_lstm_gates.tracing import check_sequences
+
+_BINS = 400
 
 
 class GateMonitor(keras.callbacks.Callback):
     """Record what the gates do at every epoch: a line of JSON a layer, and curves in TensorBoard.
 
-    The model is opened once; it shares its weights with the opened one, so that each epoch costs one prediction. To
-    stay below `budget`, an epoch is left out where its look would take more than that share of the time since the
-    training began.
+    The model is opened once; it shares its weights with the opened one. Each epoch costs one prediction, whose
+    statistics are summed in the same compiled graph, and one record in TensorBoard. Should that ever take more than
+    `budget` of the time since the training began, the epoch is left out.
 
     Args:
-        data: array of sequences to look at, as in `trace`; 32 to 256 are enough.
+        data: array of sequences to look at, or a list or dict of them where the model has several inputs; 32 to 256
+            are enough. Best less than a twentieth of what an epoch trains on.
         folder: str or `Path`. Gets gates.jsonl, and tensorboard/ with one curve a number.
         budget: float in (0, 1], the largest share of the training's time; compiling, before the training, is free.
 
@@ -29,11 +34,13 @@ class GateMonitor(keras.callbacks.Callback):
 
     Files:
         gates.jsonl: a line an epoch and layer: epoch, layer, effective_memory, half_life (median over units, steps),
-        and for each of i, f, g, o: mean, left_saturated, right_saturated, always_open, always_closed (shares).
-        An infinite number of steps is written as null.
+        and for each of i, f, g, o, over all units and real steps: mean, spread, the quantiles q5, q25, q50, q75 and
+        q95 (to 0.005), and the shares left_saturated, right_saturated (of steps), always_open, always_closed (of
+        units). An infinite number of steps is written as null.
 
     Raises:
-        ValueError: what `expose` raises, at the beginning of the training; "expected a budget in (0, 1]; received 2".
+        ValueError: what `expose` raises and data that do not fit, at the beginning of the training; "expected a budget
+            in (0, 1]; received 2".
 
     Example:
         >>> import tempfile
@@ -43,8 +50,8 @@ class GateMonitor(keras.callbacks.Callback):
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = model.fit(x, np.zeros((8, 4)), epochs=2, verbose=0, callbacks=[GateMonitor(x, folder, budget=1)])
         >>> first = json.loads((folder / "gates.jsonl").read_text().splitlines()[0])
-        >>> first["epoch"], first["layer"], sorted(first["f"])
-        (0, 'lstm', ['always_closed', 'always_open', 'left_saturated', 'mean', 'right_saturated'])
+        >>> first["epoch"], first["layer"], sorted(first["f"])[:3]
+        (0, 'lstm', ['always_closed', 'always_open', 'left_saturated'])
     """
 
     def __init__(self, data, folder, budget=0.05):
@@ -52,11 +59,20 @@ class GateMonitor(keras.callbacks.Callback):
         if not 0 < budget <= 1:
             raise ValueError(f"expected a budget in (0, 1]; received {budget}")
         self.data, self.folder, self.budget = data, Path(folder), budget
-        self._watched = self._writer = self._cost = self._began = None
+        self._summed = self._writer = self._cost = self._began = None
         self.seconds = 0.0
 
     def on_train_begin(self, logs=None):
-        self._watched = Watched(self.model)
+        opened = open_graph(self.model)
+        for one, shape in zip(keras.tree.flatten(self.data), (one.shape for one in self.model.inputs), strict=True):
+            check_sequences(one, shape)
+        sums = {
+            path: _Sums(name=f"sums_{place}")(gates._asdict(), opened.masks[path])
+            for place, (path, gates) in enumerate(opened.gates.items())
+        }
+        self._summed = keras.Model(opened.inputs, sums)
+        # Histograms have no XLA.
+        self._summed.jit_compile = False
         self._look()  # compiles
         started = time.perf_counter()
         self._look()
@@ -69,11 +85,18 @@ class GateMonitor(keras.callbacks.Callback):
         started = time.perf_counter()
         if self.seconds + self._cost > self.budget * (started - self._began):
             return
-        with (self.folder / "gates.jsonl").open("a") as lines, self._writer.as_default(step=epoch):
-            for layer, numbers in self._look().items():
+        found = self._look()
+        with (self.folder / "gates.jsonl").open("a") as lines:
+            for layer, numbers in found.items():
                 lines.write(json.dumps({"epoch": epoch, "layer": layer, **numbers}) + "\n")
-                for name, value in _flat(numbers):
-                    tf.summary.scalar(f"{layer}/{name}", value)
+        # One record for all curves: `tf.summary.scalar` would run an operation for each.
+        record = tf.compat.v1.Summary()
+        for layer, numbers in found.items():
+            for name, value in _flat(numbers):
+                record.value.add(tag=f"{layer}/{name}", simple_value=value)
+        with self._writer.as_default():
+            tf.summary.experimental.write_raw_pb(record.SerializeToString(), step=epoch)
+        self._writer.flush()
         self._cost = time.perf_counter() - started
         self.seconds += self._cost
 
@@ -81,27 +104,78 @@ class GateMonitor(keras.callbacks.Callback):
         self._writer.close()
 
     def _look(self):
-        tree = self._watched.tree(self._watched.run(self.data, None), 0)
-        return {path: summary(of_layer(node, quantiles=())) for path, node in nodes(tree).items()}
+        _reset_states(self._summed)
+        return {path: _numbers(path, sums) for path, sums in self._summed.predict_on_batch(self.data).items()}
 
 
-def summary(numbers):
-    """The statistics of one layer in a few plain numbers, as `GateMonitor` writes them; infinite is None."""
-    gates = {
-        gate: {
-            "mean": float(numbers["mean"].sel(gate=gate).mean()),
-            **{
-                name: float(numbers[name].sel(saturating=gate).mean())
-                for name in ("left_saturated", "right_saturated", "always_open", "always_closed")
-            },
+class _Sums(keras.layers.Layer):
+    """What `GateMonitor` needs of a layer's gates, over all real steps: means by unit, and a histogram a gate."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def call(self, gates, real):
+        steps, axes = ops.sum(ops.cast(real, "float32")), tuple(range(len(real.shape)))
+        real = ops.expand_dims(real, -1)
+
+        def mean(values):
+            return ops.sum(ops.where(real, ops.cast(values, "float32"), 0.0), axis=axes) / steps
+
+        sums = {"steps": steps, "log f": mean(ops.log(ops.cast(gates["f"], "float32")))}
+        for name in "ifgo":
+            values = ops.cast(gates[name], "float32")
+            size = ops.abs(values)
+            # Masked steps fall into a bin of their own, the last.
+            bins = ops.cast(ops.clip((values + 1) * (_BINS / 2), 0, _BINS - 1), "int32")
+            sums[name] = {
+                "mean": mean(values),
+                "square": mean(values * values),
+                "left": mean(size < CLOSED),
+                "right": mean(size > OPEN),
+                "histogram": ops.bincount(ops.reshape(ops.where(real, bins, _BINS), (-1,)), minlength=_BINS + 1),
+            }
+        return sums
+
+
+def _numbers(path, sums):
+    if sums["steps"] == 0:
+        raise ValueError(f"expected sequences with real steps; the layer {path!r} received only masked ones")
+    kept = np.exp(sums["log f"])
+    memory = {"effective_memory": float(effective_memory(kept)), "half_life": float(np.median(half_life(kept)))}
+    numbers = {name: value if np.isfinite(value) else None for name, value in memory.items()}
+    for gate in "ifgo":
+        of_gate = sums[gate]
+        mean = of_gate["mean"].mean(dtype="float64")
+        variance = of_gate["square"].mean(dtype="float64") - mean**2
+        numbers[gate] = {
+            "mean": float(mean),
+            "spread": float(np.sqrt(max(variance, 0.0))),
+            **{f"q{100 * q:.0f}": value for q, value in zip(QUANTILES, _quantiles(of_gate["histogram"]), strict=True)},
+            "left_saturated": float(of_gate["left"].mean()),
+            "right_saturated": float(of_gate["right"].mean()),
+            "always_open": float((of_gate["right"] > ALWAYS).mean()),
+            "always_closed": float((of_gate["left"] > ALWAYS).mean()),
         }
-        for gate in numbers["saturating"].values.tolist()
-    }
-    memory = {
-        "effective_memory": float(numbers["effective_memory"]),
-        "half_life": float(numbers["half_life"].median()),
-    }
-    return {**{name: value if np.isfinite(value) else None for name, value in memory.items()}, **gates}
+    return numbers
+
+
+def _quantiles(histogram):
+    """Of the real steps in bins from -1 to 1, with a last bin for the others; linear within a bin."""
+    real = histogram[:_BINS]
+    below = np.concatenate([[0], np.cumsum(real)]) / real.sum()
+    return [round(float(value), 4) for value in np.interp(QUANTILES, below, np.linspace(-1, 1, _BINS + 1))]
+
+
+def _reset_states(layer):
+    """Let every stateful layer of an opened model begin anew."""
+    if getattr(layer, "stateful", False):
+        layer.reset_state()
+    for inner in (*getattr(layer, "layers", ()), *([layer.layer] if hasattr(layer, "layer") else [])):
+        _reset_states(inner)
 
 
 def _flat(numbers):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ BLOCK = 64
 class Stream:
     """Writes blocks of samples to `<path>.partial`, and renames it to `path` when it is finished.
 
-    Every block is written before progress.json counts it, so that after a kill the last whole block is known; what
-    was written beyond it is cut off and written again.
+    A thread writes a block while the next is computed. Every block is written before progress.json counts it, so that
+    after a kill the last whole block is known; what was written beyond it is cut off and written again.
+
+    Use it in a `with`: the block that is being written is then finished, also after an error.
 
     Args:
         path: of the Zarr store.
@@ -47,48 +50,77 @@ class Stream:
         self._store, self._progress = self.partial / "store", self.partial / "progress.json"
         self._identity, self._tree, self._waiting = json.loads(json.dumps(identity)), tree, []
         self.done = self._resume() if self._progress.exists() else 0
-        self._written = self.seen = self.done
+        self._taken = self.seen = self.done
         if self.done == 0:
             shutil.rmtree(self.partial, ignore_errors=True)
+        self._writer, self._writing, self._arrays = ThreadPoolExecutor(1), None, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._writer.shutdown()
 
     def append(self, part):
-        """Take some samples; whole blocks are written at once."""
+        """Take some samples; of whole blocks the last is still being written when this returns."""
         self._waiting.append(part)
         self.seen += part.samples
-        while self.seen - self._written >= BLOCK:
-            self._write(BLOCK)
+        while self.seen - self._taken >= BLOCK:
+            self._hand_over(BLOCK)
 
     def finish(self):
         """Write what waits, give the store its name and return that."""
-        if self.seen > self._written:
-            self._write(self.seen - self._written)
+        if self.seen > self._taken:
+            self._hand_over(self.seen - self._taken)
+        self._wait()
+        for stored in _arrays_of_samples(self._store).values():
+            stored.resize((self.seen, *stored.shape[1:]))
         os.replace(self._store, self.path)
         shutil.rmtree(self.partial)
         return self.path
 
-    def _write(self, samples):
-        taken = self._take(samples)
-        block = self._tree(taken, self._written)
-        if self._written == 0:
-            # Gates hardly compress: noise in the last bits of every number.
-            encoding = {
-                node.path: {
-                    name: {"chunks": (BLOCK, *array.shape[1:]), "compressors": None}
-                    for name, array in _of_samples(node)
-                }
-                for node in block.subtree
-            }
-            block.to_zarr(self._store, mode="w", consolidated=False, encoding=encoding)
+    def _hand_over(self, samples):
+        block = self._take(samples)
+        self._wait()
+        self._writing = self._writer.submit(self._write, block, self._taken)
+        self._taken += samples
+
+    def _wait(self):
+        """Until the block that is being written is on the disk; raises what went wrong there."""
+        if self._writing is not None:
+            self._writing.result()
+
+    def _write(self, block, start):
+        end = start + block.samples
+        if start == 0:
+            self._create(block)
         else:
-            root = zarr.open_group(self._store, mode="r+")
-            for node in block.subtree:
-                for name, array in _of_samples(node):
-                    stored = root[f"{node.path}/{name}".strip("/")]
-                    stored.resize((self._written + samples, *stored.shape[1:]))
-                    stored[self._written :] = _fitted(array, stored.shape[1:], name)
-        self._written += samples
+            self._arrays = self._arrays or _arrays_of_samples(self._store)
+            named = {f"{path}/{name}".strip("/"): array for (_, path, name), array in block.arrays.items()}
+            for name, stored in self._arrays.items():
+                if stored.shape[0] < end:
+                    # Twice as long each time: a resize costs more than a block. `finish` cuts the end off.
+                    stored.resize((2 * end, *stored.shape[1:]))
+                array = named[name] if name in named else np.arange(start, end)  # the coordinate `sample`
+                stored[start:end] = _fitted(array, stored.shape[1:], name.rpartition("/")[2])
         with replaced_when_whole(self._progress) as temporary:
-            temporary.write_text(json.dumps({"samples": self._written, "identity": self._identity}))
+            temporary.write_text(json.dumps({"samples": end, "identity": self._identity}))
+
+    def _create(self, block):
+        # No tree for the blocks that follow: its nodes know each other, and would stay in memory until Python looks
+        # for such cycles.
+        tree = self._tree(block, 0)
+        # Gates hardly compress: noise in the last bits of every number.
+        encoding = {
+            node.path: {
+                name: {"chunks": (BLOCK, *array.shape[1:]), "compressors": None}
+                for name, array in node.to_dataset(inherit=False).variables.items()
+                if array.dims[0] == "sample"
+            }
+            for node in tree.subtree
+        }
+        with _every_chunk_is_written():
+            tree.to_zarr(self._store, mode="w", consolidated=False, encoding=encoding)
 
     def _take(self, samples):
         """The first `samples` waiting samples as one part."""
@@ -98,7 +130,7 @@ class Stream:
             need = samples - count
             if part.samples > need:
                 self._waiting.insert(0, part.rows(need))
-                part = type(part)({key: array[:need] for key, array in part.arrays.items()})
+                part = part.rows(0, need)
             taken.append(part)
             count += part.samples
         first = taken[0]
@@ -106,6 +138,8 @@ class Stream:
             for key, array in part.arrays.items():
                 if array.shape[1:] != first.arrays[key].shape[1:]:
                     part.arrays[key] = _fitted(array, first.arrays[key].shape[1:], key[-1])
+        if len(taken) == 1:
+            return first
         return type(first)({key: np.concatenate([part.arrays[key] for part in taken]) for key in first.arrays})
 
     def _resume(self):
@@ -116,17 +150,25 @@ class Stream:
                     f"expected to go on with {self.partial}, a trace of {name}={written['identity'].get(name)}; "
                     f"received {name}={value}. Delete that folder to begin again"
                 )
-        root = zarr.open_group(self._store, mode="r+")
-        for _, stored in root.members(max_depth=None):
-            if isinstance(stored, zarr.Array) and (stored.metadata.dimension_names or (None,))[0] == "sample":
-                stored.resize((written["samples"], *stored.shape[1:]))
+        for stored in _arrays_of_samples(self._store).values():
+            stored.resize((written["samples"], *stored.shape[1:]))
         return written["samples"]
 
 
-def _of_samples(node):
-    return [
-        (name, array) for name, array in node.to_dataset(inherit=False).variables.items() if array.dims[0] == "sample"
-    ]
+def _every_chunk_is_written():
+    # Else Zarr compares each chunk with its fill value, which takes as long as to write it.
+    return zarr.config.set({"array.write_empty_chunks": True})
+
+
+def _arrays_of_samples(store):
+    """The arrays of a store whose first dimension is the sample, by their path."""
+    with _every_chunk_is_written():
+        members = dict(zarr.open_group(store, mode="r+").members(max_depth=None))
+    return {
+        path: stored
+        for path, stored in members.items()
+        if isinstance(stored, zarr.Array) and (stored.metadata.dimension_names or (None,))[0] == "sample"
+    }
 
 
 def _fitted(array, sizes, name):

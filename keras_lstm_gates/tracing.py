@@ -62,17 +62,15 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
         if not parts:
             raise ValueError("expected one or more sequences; received no data")
         return watched.tree(_concatenated(parts), 0)
-    stream = Stream(to, {**watched.attrs, "batch_size": batch_size}, watched.tree)
-    done = stream.done
-    for start, x, y in batches:
-        samples = _samples(x)
-        if start + samples > done:
-            part = watched.run(x, y)
-            stream.append(part.rows(max(0, done - start)))
-            tell(start + samples)
-    if stream.seen == 0:
-        raise ValueError("expected one or more sequences; received no data")
-    return load(stream.finish())
+    with Stream(to, {**watched.attrs, "batch_size": batch_size}, watched.tree) as stream:
+        for start, x, y in batches:
+            end = start + _samples(x)
+            if end > stream.done:
+                stream.append(watched.run(x, y).rows(max(0, stream.done - start)))
+                tell(end)
+        if stream.seen == 0:
+            raise ValueError("expected one or more sequences; received no data")
+        return load(stream.finish())
 
 
 def save(tree, path):
@@ -152,8 +150,8 @@ class _Part:
         self.arrays = arrays
         self.samples = len(next(iter(arrays.values())))
 
-    def rows(self, start):
-        return self if start == 0 else _Part({key: array[start:] for key, array in self.arrays.items()})
+    def rows(self, start, end=None):
+        return _Part({key: array[start:end] for key, array in self.arrays.items()})
 
 
 class Watched:

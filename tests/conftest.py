@@ -1,8 +1,12 @@
 """What several tests share."""
 
 import os
+import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Prepared data sets stay out of the home folder, and are there for the next run of the tests.
+os.environ.setdefault("TFDS_DATA_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "tensorflow_datasets"))
 
 import numpy as np
 import pytest
@@ -27,3 +31,23 @@ def mask(request):
     """A mask (3, 5) of each pattern, or None."""
     pattern = MASKS[request.param]
     return None if pattern is None else np.array(pattern, bool)
+
+
+@pytest.fixture
+def command(capsys, monkeypatch, tmp_path):
+    """Run the command line in an empty folder: arguments to (exit code, printed, errors)."""
+    from keras_lstm_gates import cli
+
+    monkeypatch.chdir(tmp_path)
+    # Tables as wide as they need to be.
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["keras-lstm-gates", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return stopped.value.code or 0, printed.out, printed.err
+
+    return run

@@ -10,25 +10,7 @@ import numpy as np
 import pytest
 from small import small_model
 
-from keras_lstm_gates import cli, exporting, tracing
-
-
-@pytest.fixture
-def keras_lstm_gates(capsys, monkeypatch, tmp_path):
-    """Run the command line in an empty folder: arguments to (exit code, printed, errors)."""
-    monkeypatch.chdir(tmp_path)
-    # Tables as wide as they need to be.
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["keras-lstm-gates", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
+from keras_lstm_gates import exporting, tracing
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +25,8 @@ def files(tmp_path_factory):
     return folder
 
 
-def test_demo(keras_lstm_gates, tmp_path):
-    code, printed, _ = keras_lstm_gates("demo", "--seed", 1)
+def test_demo(command, tmp_path):
+    code, printed, _ = command("demo", "--seed", 1)
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
     made = {path.name for path in folder.iterdir()}
@@ -58,25 +40,25 @@ def test_demo(keras_lstm_gates, tmp_path):
     assert f"keras-lstm-gates run {folder.relative_to(tmp_path)}/model.tflite" in printed
 
 
-def test_trace(keras_lstm_gates, files, tmp_path):
-    code, printed, _ = keras_lstm_gates("trace", files / "model.keras", files / "data.npy", "--out", "out")
+def test_trace(command, files, tmp_path):
+    code, printed, _ = command("trace", files / "model.keras", files / "data.npy", "--out", "out")
     assert code == 0
     assert tracing.load(tmp_path / "out" / "gates.zarr")["lstm"]["c"].shape == (5, 6, 4)
     assert (tmp_path / "out" / "gates.png").read_bytes().startswith(b"\x89PNG")
     assert "gates.zarr" in printed
 
 
-def test_trace_makes_a_new_folder_each_time(keras_lstm_gates, files, tmp_path):
+def test_trace_makes_a_new_folder_each_time(command, files, tmp_path):
     for _ in range(2):
-        assert keras_lstm_gates("trace", files / "model.keras", files / "one.csv")[0] == 0
+        assert command("trace", files / "model.keras", files / "one.csv")[0] == 0
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
-def test_export_and_run(keras_lstm_gates, files, tmp_path):
-    code, printed, _ = keras_lstm_gates("export", files / "model.keras", files / "data.npy", "--out", "out")
+def test_export_and_run(command, files, tmp_path):
+    code, printed, _ = command("export", files / "model.keras", files / "data.npy", "--out", "out")
     assert code == 0
     assert "saved_model" in printed
-    code, printed, _ = keras_lstm_gates(
+    code, printed, _ = command(
         "run", "out/model.tflite", files / "one.csv", "--signature", "gates", "--out", "gates.npz"
     )
     assert code == 0
@@ -87,15 +69,15 @@ def test_export_and_run(keras_lstm_gates, files, tmp_path):
     assert saved["f"].shape == (6, 4)
 
 
-def test_help_tells_a_stranger_what_each_command_does(keras_lstm_gates):
-    code, printed, _ = keras_lstm_gates("--help")
+def test_help_tells_a_stranger_what_each_command_does(command):
+    code, printed, _ = command("--help")
     assert code == 0
-    for command in ("demo", "trace", "export", "run"):
-        assert command in printed
-        assert keras_lstm_gates(command, "--help")[0] == 0
+    for name in ("demo", "train", "tune", "zoo", "trace", "export", "run"):
+        assert name in printed
+        assert command(name, "--help")[0] == 0
 
 
-def test_mistakes(keras_lstm_gates, files, tmp_path):
+def test_mistakes(command, files, tmp_path):
     model, tflite, data = files / "model.keras", files / "model.tflite", files / "data.npy"
     np.save("rank.npy", np.zeros(3))
     np.save("nan.npy", np.full((4, 3), np.nan))
@@ -135,7 +117,7 @@ def test_mistakes(keras_lstm_gates, files, tmp_path):
         (("export", model, data, "--out", "taken"), "expected a new or empty folder; taken is taken"),
     ]
     for arguments, text in mistakes:
-        code, _, errors = keras_lstm_gates(*arguments)
+        code, _, errors = command(*arguments)
         assert code == 1, arguments
         assert errors.strip().startswith("error: "), (arguments, errors)
         assert len(errors.strip().splitlines()) == 1, (arguments, errors)

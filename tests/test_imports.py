@@ -9,19 +9,19 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"gates", "edge", "files", "initializers", "recipes", "weights"},
-    {"recurrence_tensorflow", "cell", "opened_layers", "streaming"},
+    {"gates", "edge", "files", "initializers", "microcontroller_sources", "recipes", "weights"},
+    {"microcontroller", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
     {"recurrence"},
     {"lstm"},
-    {"bidirectional", "models", "exposing"},
-    {"layers"},
+    {"bidirectional", "exposing"},
+    {"layers", "models"},
     {"datasets", "tracing", "terminal"},
     {"gate_statistics"},
     {"plots", "monitoring"},
     {"gradients"},
     {"reporting"},
-    {"exporting", "training"},
-    {"demo"},
+    {"baselines", "exporting", "training"},
+    {"demo", "tuning", "zoo"},
     {"cli"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

@@ -3,14 +3,13 @@
 import base64
 import html
 import re
-import shutil
-import tempfile
 import time
 
 import keras
 import numpy as np
 import pytest
 import xarray as xr
+from browsers import chromium
 from small import small_model
 
 from keras_lstm_gates import cli, reporting
@@ -99,25 +98,9 @@ def test_mistakes(make, text, tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium; what its console says is kept."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    for argument in (
-        "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
-        f"disable-component-update disable-sync window-size=1100,900 user-data-dir={profile.name}"
-    ).split():
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield opened
-    opened.quit()
-    profile.cleanup()
+    """Headless Chromium."""
+    with chromium(1100, 900) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

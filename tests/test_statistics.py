@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import xarray as xr
 from small import small_model
 
@@ -117,10 +118,53 @@ def test_monitor_writes_what_statistics_says(tmp_path):
     model.fit(data, np.zeros(5), epochs=3, verbose=0, callbacks=[GateMonitor(data, tmp_path, budget=1)])
     lines = [json.loads(line) for line in (tmp_path / "gates.jsonl").read_text().splitlines()]
     assert lines[-1]["epoch"] == 2
-    numbers = statistics(trace(model, data, progress=False))["lstm"]
-    assert lines[-1]["f"]["mean"] == pytest.approx(float(numbers["mean"].sel(gate="f").mean()), abs=1e-6)
+    tree = trace(model, data, progress=False)
+    numbers, real = statistics(tree)["lstm"], tree["lstm"]["mask"].values
     assert lines[-1]["effective_memory"] == pytest.approx(float(numbers["effective_memory"]), rel=1e-4)
-    assert any((tmp_path / "tensorboard").iterdir())
+    assert lines[-1]["half_life"] == pytest.approx(float(numbers["half_life"].median()), rel=1e-4)
+    for gate in "ifgo":
+        values = tree["lstm"][gate].values[real]
+        expected = {
+            "mean": values.mean(),
+            "spread": values.std(),
+            **{
+                name: numbers[name].sel(saturating=gate).mean()
+                for name in ("left_saturated", "right_saturated", "always_open", "always_closed")
+            },
+        }
+        for name, value in expected.items():
+            assert lines[-1][gate][name] == pytest.approx(float(value), abs=1e-5), (gate, name)
+        # Of few numbers a quantile lies anywhere between two of them: inverted, it is the share below it.
+        for name, q in zip(("q5", "q25", "q50", "q75", "q95"), st.QUANTILES, strict=True):
+            low, high = ((values < lines[-1][gate][name] + shift).mean() for shift in (-0.005, 0.005))
+            assert low <= q <= high, (gate, name)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    records = [
+        tf.compat.v1.Event.FromString(record) for record in tf.data.TFRecordDataset(str(events)).as_numpy_iterator()
+    ]
+    curve = {
+        record.step: value.simple_value
+        for record in records
+        for value in record.summary.value
+        if value.tag == "lstm/f/mean"
+    }
+    assert curve == pytest.approx({line["epoch"]: line["f"]["mean"] for line in lines})
+
+
+def test_monitor_starts_a_stateful_model_anew_at_each_look_and_leaves_its_states_alone(tmp_path):
+    model = keras.Sequential([keras.Input(batch_shape=(2, 4, 3)), keras.layers.LSTM(3, stateful=True)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    data = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    without = keras.models.clone_model(model)
+    without.set_weights(model.get_weights())
+    monitor = GateMonitor(data, tmp_path, budget=1)
+    model.fit(data, np.zeros((2, 3)), batch_size=2, epochs=3, verbose=0, callbacks=[monitor])
+    first, *others = [json.loads(line) for line in (tmp_path / "gates.jsonl").read_text().splitlines()]
+    for other in others:
+        assert {**other, "epoch": 0} == first
+    for _ in range(3):
+        without.predict(data, batch_size=2, verbose=0)
+    np.testing.assert_allclose(model.layers[0].states[0], without.layers[0].states[0], atol=1e-6)
 
 
 def test_monitor_keeps_its_budget(tmp_path):

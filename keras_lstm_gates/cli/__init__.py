@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from keras_lstm_gates.cli import demonstrating, deploying, looking  # noqa: F401  they join the app
+from keras_lstm_gates.cli import demonstrating, deploying, looking, training, tuning, zoo  # noqa: F401  they join the app
 from keras_lstm_gates.cli.app import app
 
 

@@ -17,6 +17,22 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        help="A built-in recipe, a recipe file (.json), or a table to forecast a column of (.csv, .parquet).",
+        show_default=False,
+    ),
+]
+Target = Annotated[str | None, typer.Option(help="Of a table: the column to forecast.")]
+Window = Annotated[int | None, typer.Option(help="Of a table: steps to read.")]
+Horizon = Annotated[int | None, typer.Option(help="Of a table: steps to forecast.")]
+
+
+def of_table(target, window, horizon):
+    """The settings of a recipe that were given."""
+    given = {"target": target, "window": window, "horizon": horizon}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def read_array(path):

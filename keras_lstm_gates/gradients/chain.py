@@ -134,11 +134,12 @@ def compare(models, x, y=None, loss=None, **options):
     return xr.DataTree(name="models", children=trees)
 
 
-def lag_gains(model, x, probes=32, seed=0):
+def lag_gains(model, x, probes=32, seed=0, watched=None):
     """Of each layer only the gain of its gradient over the lags: cheap enough for every epoch.
 
     Args:
         model, x, probes, seed: see `gradient_chain`.
+        watched: what `gradients.recording.watch(model)` returned, where it is called often; None walks the model anew.
 
     Returns:
         dict of float64 arrays (lag,) by the layer's name: the Frobenius norm of the product along all routes, relative
@@ -149,8 +150,8 @@ def lag_gains(model, x, probes=32, seed=0):
         >>> lag_gains(model, np.zeros((2, 12, 1)))["lstm"].shape
         (13,)
     """
-    recorded, _ = record(model, x)
-    return {one.name: profile(profiles(steps_of(one), probes, seed)[0]["full"]) for one in recorded}
+    recorded, _ = record(model, x, watched=watched)
+    return {one.name: profile(profiles(steps_of(one), probes, seed, ("full",))[0]["full"]) for one in recorded}
 
 
 def save(tree, path):

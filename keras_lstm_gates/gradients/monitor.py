@@ -1,6 +1,7 @@
 """`GradientMonitor`: how far back the gradient reaches, each epoch of a training."""
 
 import json
+import time
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.gradients.chain import lag_gains
+from keras_lstm_gates.gradients.recording import watch
 from keras_lstm_gates.gradients.verdicts import judged
 
 
@@ -28,6 +30,7 @@ class GradientMonitor(keras.callbacks.Callback):
         history: list of dicts, one a measurement: "epoch" (0 = before training), and "layers", by name a dict of
             "gain" (by lag, relative to lag 0, the median over the sequences), "vanishes_at" and "explodes_at"
             (see `Verdict`).
+        seconds: float, what the measurements after the epochs of the last training took.
 
     Cost: one pass over x, and time × probes vectors back through the recurrent kernel, an epoch.
 
@@ -48,11 +51,17 @@ class GradientMonitor(keras.callbacks.Callback):
         self.folder = Path(folder)
         self.probes = probes
         self.history = []
-        self._writer = tf.summary.create_file_writer(str(self.folder / "gradients")) if tensorboard else None
+        self.seconds = 0.0
+        self._watched = None
+        self._tensorboard, self._writer = tensorboard, None
 
     def on_train_begin(self, logs=None):
         """Measure the untrained model."""
+        self._watched = watch(self.model)
+        if self._tensorboard:
+            self._writer = tf.summary.create_file_writer(str(self.folder / "gradients"))
         self._measure(0)
+        self.seconds = 0.0
 
     def on_epoch_end(self, epoch, logs=None):
         """Measure after an epoch."""
@@ -64,8 +73,9 @@ class GradientMonitor(keras.callbacks.Callback):
             self._writer.close()
 
     def _measure(self, epoch):
+        started = time.perf_counter()
         layers = {}
-        for name, gain in lag_gains(self.model, self.x, self.probes).items():
+        for name, gain in lag_gains(self.model, self.x, self.probes, watched=self._watched).items():
             verdict = judged(self.model.name, name, gain)
             layers[name] = {
                 "gain": [float(f"{value:.6g}") for value in gain],
@@ -76,16 +86,21 @@ class GradientMonitor(keras.callbacks.Callback):
         with replaced_when_whole(self.folder / "gradients.json") as temporary:
             temporary.write_text(json.dumps(self.history) + "\n")
         if self._writer is not None:
-            with self._writer.as_default(step=epoch):
-                for name, found in layers.items():
-                    self._to_tensorboard(name, found)
+            # One record for all curves: `tf.summary.scalar` would run an operation for each.
+            record = tf.compat.v1.Summary()
+            for name, found in layers.items():
+                for tag, value in _curves(np.array(found["gain"]), found["vanishes_at"]):
+                    record.value.add(tag=f"{name}/{tag}", simple_value=value)
+            with self._writer.as_default():
+                tf.summary.experimental.write_raw_pb(record.SerializeToString(), step=epoch)
             self._writer.flush()
+        self.seconds += time.perf_counter() - started
 
-    @staticmethod
-    def _to_tensorboard(name, found):
-        gain = np.array(found["gain"])
-        lags = len(gain) - 1
-        for lag in sorted({1, *(10**power for power in range(1, 5)), lags}):
-            if lag <= lags:
-                tf.summary.scalar(f"{name}/log10 gain at lag {lag}", np.log10(max(gain[lag], 1e-300)))
-        tf.summary.scalar(f"{name}/lags above 1e-3", found["vanishes_at"] or lags)
+
+def _curves(gain, vanishes_at):
+    """What TensorBoard shows of a layer: (tag, number)."""
+    lags = len(gain) - 1
+    for lag in sorted({1, *(10**power for power in range(1, 5)), lags}):
+        if lag <= lags:
+            yield f"log10 gain at lag {lag}", np.log10(max(gain[lag], 1e-300))
+    yield "lags above 1e-3", lags if vanishes_at is None else vanishes_at

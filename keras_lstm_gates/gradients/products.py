@@ -7,7 +7,7 @@ import numpy as np
 from keras_lstm_gates.gradients.terms import largest_singular_value
 
 
-def profiles(steps, probes=None, seed=0):
+def profiles(steps, probes=None, seed=0, paths=None):
     """Norms of the products of the last 0, 1, 2, … real steps' Jacobians, for each path.
 
     "direct"  the product of the direct terms alone (an LSTM's f, a GRU's z)
@@ -20,6 +20,7 @@ def profiles(steps, probes=None, seed=0):
         probes: None: exact. int: that many Gaussian row vectors v stand for the U unit vectors, in float32, and the
             Frobenius norm is estimated by the root of the mean of |v P|²; spectral norms then only of "direct".
         seed: int, of the probes.
+        paths: names of the paths to walk, or None for all that the layer has.
 
     Returns:
         Two dicts, path to float64 (sample, lag), lag from 0 to time: Frobenius norms and spectral norms. Lag counts
@@ -31,6 +32,7 @@ def profiles(steps, probes=None, seed=0):
     """
     exact = probes is None
     units = steps.units
+    paths = steps.paths if paths is None else paths
     if exact:
         vectors = np.repeat(np.eye(units)[:, None], len(steps.mask), axis=1)
     else:
@@ -38,20 +40,22 @@ def profiles(steps, probes=None, seed=0):
         vectors = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     walked = steps if exact else _in_float32(steps)
     found = {}
-    if "direct" in steps.paths:
+    if "direct" in paths:
         found |= _direct(steps)
-    if "chain" in steps.paths:
+    if "chain" in paths:
         seen = {"chain": lambda t, rows: rows[0]}
         found |= _walk(lambda t, rows: (walked.chain_back(t, rows[0]),), (vectors,), seen, steps.mask, probes)
     if steps.states == ("h", "c"):
         zeros = np.zeros_like(vectors)
-        start = np.concatenate([vectors, zeros]), np.concatenate([zeros, vectors])
-        half = len(vectors)
+        # The rows by h_T are of "state" only.
+        half = len(vectors) if "state" in paths else 0
+        start = (zeros, vectors) if half == 0 else (np.concatenate([vectors, zeros]), np.concatenate([zeros, vectors]))
         seen = {
             # c_{t-1} is seen in h_{t-1} too.
             "full": lambda t, rows: rows[1][half:] + rows[0][half:] * walked.h_by_c_before[:, t],
             "state": lambda t, rows: np.concatenate(rows, axis=-1),
         }
+        seen = {path: view for path, view in seen.items() if path in paths}
     else:
         start, seen = (vectors,), {"full": lambda t, rows: rows[0]}
     found |= _walk(lambda t, rows: walked.back(t, rows)[0], start, seen, steps.mask, probes)

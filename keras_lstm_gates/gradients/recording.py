@@ -33,7 +33,7 @@ class Recorded(NamedTuple):
     asked: dict | None
 
 
-def record(model, x, y=None, loss=None):
+def record(model, x, y=None, loss=None, watched=None):
     """Run a model without dropout on one batch.
 
     Args:
@@ -41,6 +41,7 @@ def record(model, x, y=None, loss=None):
         x: the model's input, array (sample, time, ...) or a list or dict of them.
         y: the targets, or None: nothing is asked.
         loss: what `keras.Model.compile` takes; None takes the loss that the model was compiled with.
+        watched: what `watch(model)` returned, for a model that is recorded often: without y it then runs compiled.
 
     Returns:
         list of `Recorded`, in the order of the graph; and E, a float, None without y. E leaves out regularizers.
@@ -48,8 +49,6 @@ def record(model, x, y=None, loss=None):
     Raises:
         ValueError: no graph, no recurrent layer, no loss for a given y, a loss without y, or an input not finite.
     """
-    if not _has_graph(model):
-        raise ValueError(f"expected a built Functional or Sequential keras.Model; received {model!r}")
     if y is None and loss is not None:
         raise ValueError(f"expected targets y beside a loss; received y=None and loss={loss!r}")
     if y is not None and loss is None and not model.compiled:
@@ -57,25 +56,22 @@ def record(model, x, y=None, loss=None):
     x = keras.tree.map_structure(np.asarray, x)
     for array in keras.tree.flatten(x):
         _check_finite(array)
-    watched, layers = _walk(model)
-    if not layers:
-        raise ValueError(
-            "expected a model with one or more LSTM, GatedLSTM, GRU or SimpleRNN layers; "
-            f"received {model.name!r} with none"
-        )
+    compiled = watched is not None and y is None
+    watched, layers = watched or watch(model)
     before = {
         name: [np.asarray(state).copy() for state in layer.states]
         for name, layer in layers.items()
         if _is_stateful(layer)
     }
-    with tf.GradientTape() as tape:
-        if y is not None:
+    energy = asked = None
+    if y is None:
+        results = watched.predict_on_batch(x) if compiled else watched(x, training=False)
+    else:
+        with tf.GradientTape() as tape:
             # A frozen model has gradients too, at the outputs of its layers.
             tape.watch([weight.value for weight in model.weights if "float" in weight.dtype])
-        results = watched(x, training=False)
-        energy = None if y is None else _energy(model, x, y, results["own"], loss)
-    asked = None
-    if y is not None:
+            results = watched(x, training=False)
+            energy = _energy(model, x, y, results["own"], loss)
         outputs = {name: noted["outputs"] for name, noted in results["layers"].items()}
         asked = tape.gradient(energy, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     for name, states in before.items():
@@ -88,8 +84,14 @@ def record(model, x, y=None, loss=None):
     return recorded, None if energy is None else float(energy)
 
 
-def _walk(model):
-    """The model once more, its output a dict: `own` and, for each layer, its input, mask, states and outputs."""
+def watch(model):
+    """The model once more, its output a dict: `own` and, for each layer, its input, mask, states and outputs.
+
+    Returns:
+        The watched `keras.Model`, and the recurrent layers by name.
+    """
+    if not _has_graph(model):
+        raise ValueError(f"expected a built Functional or Sequential keras.Model; received {model!r}")
     notes, layers = {}, {}
 
     def note(name, layer, args, kwargs):
@@ -123,6 +125,11 @@ def _walk(model):
         return keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call, **kwargs)
 
     walked = walk(keras.Model(model.inputs, {"own": _output(model)}))
+    if not layers:
+        raise ValueError(
+            "expected a model with one or more LSTM, GatedLSTM, GRU or SimpleRNN layers; "
+            f"received {model.name!r} with none"
+        )
     inputs = walked.inputs if len(walked.inputs) > 1 else walked.inputs[0]
     return keras.Model(inputs, {**walked.output, "layers": notes}), layers
 

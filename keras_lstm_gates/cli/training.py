@@ -1,0 +1,57 @@
+"""The command that trains by a recipe: train."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, empty_folder, new_folder, of_table
+
+
+@app.command()
+def train(
+    recipe: Recipe,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe; repeatable.")
+    ] = None,
+    target: Target = None,
+    window: Window = None,
+    horizon: Horizon = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="new, in runs/")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
+):
+    """Train a model by a recipe; all that is needed to make it again is left in the run folder."""
+    from rich.console import Console
+
+    from keras_lstm_gates import training
+    from keras_lstm_gates.recipes import named
+    from keras_lstm_gates.terminal import EpochProgress, files_table
+
+    values = of_table(target, window, horizon)
+    for setting in settings or []:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"expected --set KEY=VALUE; received {setting!r}")
+        values[key] = value
+    chosen = named(recipe, values)
+    if resume:
+        if out is None:
+            raise ValueError("expected --out, the folder of the run to resume; received none")
+        folder = out
+    else:
+        folder = new_folder(Path("runs"), "train") if out is None else empty_folder(out)
+    console = Console()
+    try:
+        with EpochProgress(console) as progress:
+            run = training.fit(chosen, folder, resume=resume, callbacks=[progress])
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped; this goes on:\n  keras-lstm-gates train {folder}/recipe.json --out {folder} --resume",
+            soft_wrap=True,
+            highlight=False,
+        )
+        raise typer.Exit(130) from None
+    for name, value in run.metrics.items():
+        console.print(f"{name}: {value:.5g}" if isinstance(value, float) else f"{name}: {value:,}")
+    console.print(files_table(folder))

@@ -1,0 +1,81 @@
+"""The command that searches: tune."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, new_folder, of_table
+
+
+@app.command()
+def tune(
+    recipe: Recipe,
+    tuner: Annotated[str, typer.Option(help="random, bayesian, hyperband or grid.")] = "random",
+    trials: Annotated[int | None, typer.Option(min=1, help="The most trials.", show_default="20")] = None,
+    minutes: Annotated[float | None, typer.Option(help="No trial starts later.", show_default="no limit")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes; 0: in this process.")] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="units=32 fixes; units=16:256:log is a range, units=[32,64] choices; may be repeated."
+        ),
+    ] = None,
+    target: Target = None,
+    window: Window = None,
+    horizon: Horizon = None,
+    objective: Annotated[str, typer.Option(help="A metric of the training.")] = "val_loss",
+    max_parameters: Annotated[float | None, typer.Option(help="Budget of a model.", show_default="none")] = None,
+    max_tflite_kib: Annotated[float | None, typer.Option(help="Of its TFLite file.", show_default="none")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="Of one sequence here.", show_default="none")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the trials, and of their weights.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; goes on where it was.", show_default="new, in runs/")
+    ] = None,
+    role: Annotated[str | None, typer.Option(help="Many machines: chief or worker.", show_default="one")] = None,
+    chief: Annotated[str | None, typer.Option(help="Where the chief listens: HOST:PORT.", show_default="none")] = None,
+    worker: Annotated[int, typer.Option("--id", min=0, help="The worker's number.")] = 0,
+):
+    """Search the hyperparameters of a recipe; the best is left as best.json, which `train` takes."""
+    from rich.console import Console
+
+    from keras_lstm_gates.recipes import named
+    from keras_lstm_gates.tuning import GatedLSTMHyperModel, figures, hparams, results, search, spaces
+
+    if role is not None and out is None:
+        raise ValueError("expected --out, a folder that all machines share, with --role; received none")
+    start = named(recipe, of_table(target, window, horizon))
+    model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())))
+    budget = {"parameters": max_parameters, "latency_ms": max_latency_ms}
+    budget["tflite_bytes"] = None if max_tflite_kib is None else 1024 * max_tflite_kib
+    budget = {name: value for name, value in budget.items() if value is not None}
+    console = Console()
+    folder = out or new_folder(Path("runs"), "tune")
+    try:
+        found = search(
+            model,
+            folder,
+            tuner=tuner,
+            trials=trials,
+            minutes=minutes,
+            objective=objective,
+            budget=budget,
+            sample=model.sample() if {"tflite_bytes", "latency_ms"} & set(budget) else None,
+            epochs=start.epochs if tuner == "hyperband" else None,
+            seed=seed,
+            workers=0 if role else workers,
+            role=role,
+            chief=chief,
+            worker=worker,
+            console=console,
+        )
+    except KeyboardInterrupt:
+        console.print(f"stopped; the same command with --out {folder} goes on", soft_wrap=True)
+        raise typer.Exit(130) from None
+    if role != "worker":
+        best = results.write_best(found, model)
+        figures.write(found)
+        hparams.write(found)
+        console.print(results.table(found, str(folder)))
+        console.print(f"the best recipe: {best}", soft_wrap=True)

@@ -1,0 +1,96 @@
+"""From a recipe to batches: training, validation and test part, and what they decide of the model."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow_datasets as tfds
+
+from keras_lstm_gates.datasets import forecasting, labelled, language, sources
+
+_TASKS = {"classification": labelled, "labelling": labelled, "forecasting": forecasting, "language": language}
+
+
+class Data(NamedTuple):
+    """The data of a recipe, ready to train with.
+
+    Each part is a `tf.data.Dataset` of batches (inputs, targets) or (inputs, targets, weights), in a fixed order:
+
+        task             inputs                                     targets
+        classification   (batch, time, features) float, zeros pad   (batch,) int
+        labelling        (batch, time) int, 0 pads                  (batch, time) int; weights 1 = a real step
+        forecasting      (batch, window, features) float            (batch, horizon) float, both in their own units
+        language         (batch, window) int                        (batch, window) int, the next character
+
+    Attributes:
+        train, validation, test: `tf.data.Dataset`, each pass in the same order. validation is None where the recipe
+            keeps nothing for it; test is None where it was not asked for.
+        train_at: epoch -> `tf.data.Dataset`: one pass over the training part in an order that the recipe's seed and
+            this number alone fix. A run that resumes at epoch 5 with `train_at(5)` sees what an undisturbed run sees.
+        arguments: dict, keyword arguments of the task's model that the training part decides:
+            classification   features, classes, mean, variance; of tokens vocabulary, classes
+            labelling        vocabulary, classes
+            forecasting      features, horizon, mean, variance, target_mean, target_variance
+            language         vocabulary
+        names: dict, what the numbers mean, as plain data: classes, vocabulary, features, target, step ...
+    """
+
+    train: Any
+    validation: Any
+    test: Any
+    arguments: dict
+    names: dict
+    train_at: Callable[[int], Any]
+
+
+def load(recipe, test=True):
+    """The data of a recipe.
+
+    Args:
+        recipe: `keras_lstm_gates.recipes.Recipe`.
+        test: bool. False leaves the test part unread, so that a search cannot touch it.
+
+    Returns:
+        `Data`.
+
+    Example:
+        >>> from keras_lstm_gates.recipes import Recipe
+        >>> data = load(Recipe(dataset="japanese_vowels", validation=0.2, batch_size=16))
+        >>> [sum(len(targets) for _, targets in part) for part in (data.train, data.validation, data.test)]
+        [216, 54, 370]
+        >>> data.arguments["features"], data.arguments["classes"]
+        (12, 9)
+    """
+    (train, validation, tested), arguments, names = _TASKS[recipe.task].parts(recipe, test)
+    return Data(
+        sources.in_order(train, recipe.batch_size),
+        None if validation is None else sources.in_order(validation, recipe.batch_size),
+        None if tested is None else sources.in_order(tested, recipe.batch_size),
+        arguments,
+        names,
+        lambda epoch: sources.shuffled(train, recipe.batch_size, recipe.seed, epoch),
+    )
+
+
+def batches(name, split, batch_size=32, *, shuffle_seed=None):
+    """Batches (inputs, targets) of a TFDS data set, sequences padded with zeros to the longest of their batch.
+
+    Args:
+        name: str, any name `tfds.load` knows, with supervised keys.
+        split: str, for example "train", "test" or "train[:80%]".
+        batch_size: int > 0.
+        shuffle_seed: int or None. With a seed the examples are shuffled anew in every epoch, in an order that the
+            seed fixes; without one they keep their order.
+
+    Returns:
+        (`tf.data.Dataset`, `tfds.core.DatasetInfo`).
+
+    Example:
+        >>> train, info = batches("japanese_vowels", "train", batch_size=16)
+        >>> frames, speaker = next(iter(train))
+        >>> frames.shape[0], frames.shape[2], speaker.shape[0], info.features["speaker"].num_classes
+        (16, 12, 16, 9)
+    """
+    examples, info = tfds.load(name, split=split, as_supervised=True, with_info=True)
+    if shuffle_seed is not None:
+        examples = examples.shuffle(len(examples), seed=shuffle_seed, reshuffle_each_iteration=True)
+    return examples.padded_batch(batch_size), info

@@ -1,0 +1,147 @@
+"""Data parallel training over processes and machines: `tf.distribute` with a written loop.
+
+`keras.Model.fit` fails under `tf.distribute.MultiWorkerMirroredStrategy` (Keras 3.15: "Attempt to convert a value
+(PerReplica...) to a Tensor"), so the loop is written here; the cluster and the all-reduce are TensorFlow's.
+
+Every worker holds the whole model, the same by its seed or its checkpoint, makes the same batches and takes its rows
+of each. The gradients of the rows are summed over all workers, and each takes the same step. The variables are
+ordinary ones: in a strategy's scope a Keras optimizer would clip the gradients of each worker before their sum, and
+so take another step than one process does.
+"""
+
+import functools
+import json
+import os
+import zlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_lstm_gates.training.losses import SummedCrossEntropy
+
+
+def strategy():
+    """The strategy of the cluster that TF_CONFIG describes, or None where there is none, or one worker alone.
+
+    It has to be made before TensorFlow runs anything else in this process.
+    """
+    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
+    if len(cluster.get("chief", [])) + len(cluster.get("worker", [])) < 2:
+        return None
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def is_chief():
+    """Whether this process writes the run folder: the cluster's chief, or else its worker 0."""
+    config = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    task = config.get("task", {})
+    return task.get("type") == "chief" or (task.get("index", 0) == 0 and "chief" not in config.get("cluster", {}))
+
+
+def fit(model, strategy, data, *, initial_epoch, epochs, callbacks):
+    """`keras.Model.fit` on each worker of a strategy, for a `keras_lstm_gates.datasets.Data`.
+
+    Without noise and dropout the weights are those of one process with the same batches, up to rounding. Noise and
+    dropout are drawn alike on every worker.
+
+    Args:
+        model: compiled `keras.Model`, made outside the strategy's scope.
+        strategy: of `strategy()`.
+        data: `Data`, the same on each worker, of whole batches.
+        initial_epoch, epochs, callbacks: as of `keras.Model.fit`; the logs hold loss and, with validation, val_loss,
+            the same on each worker.
+
+    Raises:
+        ValueError: the workers hold different models, or are at different epochs.
+    """
+    _agree(model, strategy, initial_epoch)
+    train, evaluate = (_step(model, strategy, data.train.element_spec, training) for training in (True, False))
+    callbacks = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs)
+    model.stop_training = False
+    callbacks.on_train_begin()
+    for epoch in range(initial_epoch, epochs):
+        callbacks.on_epoch_begin(epoch)
+        logs = {"loss": _pass(train, data.train_at(epoch), callbacks)}
+        if data.validation is not None:
+            logs["val_loss"] = _pass(evaluate, data.validation)
+        callbacks.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    callbacks.on_train_end()
+
+
+def _agree(model, strategy, epoch):
+    weights = functools.reduce(lambda crc, weight: zlib.crc32(np.array(weight).tobytes(), crc), model.weights, 0)
+    mine = tf.constant([epoch, weights], "int64")
+
+    @tf.function
+    def summed():
+        return strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", mine))
+
+    if not np.array_equal(strategy.experimental_local_results(summed())[0], mine * strategy.num_replicas_in_sync):
+        raise ValueError(
+            "expected every worker with the same recipe, the same data and a run folder that all of them see; received "
+            f"models or epochs that differ; this worker is at epoch {epoch}"
+        )
+
+
+def _pass(step, batches, callbacks=None):
+    """One pass over batches; the mean loss of an example."""
+    total, examples = 0.0, 0
+    for number, batch in enumerate(batches):
+        size = len(batch[1])
+        if callbacks is not None:
+            callbacks.on_train_batch_begin(number)
+        loss = step(batch)
+        total, examples = total + loss * size, examples + size
+        if callbacks is not None:
+            callbacks.on_train_batch_end(number, {"loss": loss})
+    return total / examples
+
+
+def _step(model, strategy, spec, training):
+    """A function of a whole batch that takes one step on all workers and returns the loss over the whole batch."""
+
+    @tf.function(input_signature=[spec])
+    def on_all(batch):
+        return strategy.run(on_one, args=(batch,))
+
+    def on_one(batch):
+        replicas = tf.distribute.get_replica_context()
+        (x, y, *weights), share = _rows(batch, replicas.replica_id_in_sync_group, replicas.num_replicas_in_sync)
+        with tf.GradientTape() as tape:
+            predicted = model(x, training=training)
+            # What the layers add (L1 of the gates) is a sum over the batch, the loss a mean.
+            loss = share * _mean_loss(model.loss, y, predicted, *weights) + sum(model.losses)
+        gradients = tape.gradient(loss, model.trainable_variables) if training else []
+        return replicas.all_reduce("sum", [loss, *map(tf.convert_to_tensor, gradients)])
+
+    @tf.function
+    def apply(gradients):
+        model.optimizer.apply(gradients, model.trainable_variables)
+
+    def step(batch):
+        loss, *gradients = (strategy.experimental_local_results(value)[0] for value in on_all(batch))
+        if training:
+            apply(gradients)
+        return float(loss)
+
+    return step
+
+
+def _mean_loss(loss, y, predicted, *weights):
+    # A Keras loss that is called in a replica divides by the number of replicas; what it calls does not.
+    if isinstance(loss, SummedCrossEntropy):
+        return loss(y, predicted, *weights)
+    return tf.reduce_mean(loss.call(y, predicted))
+
+
+def _rows(batch, replica, replicas):
+    """(the rows of a batch that one replica takes, its share in the mean over the batch)."""
+    size = tf.shape(batch[1])[0]
+    mine = tf.range(size)[replica::replicas]
+    share = tf.cast(tf.size(mine), "float32") / tf.cast(size, "float32")
+    # Without a row of its own it takes the first, which counts for nothing: a mean over no rows is no number.
+    taken = mine if tf.size(mine) > 0 else tf.constant([0])
+    return [tf.gather(part, taken) for part in batch], share

@@ -1,0 +1,42 @@
+"""Metrics of the four tasks."""
+
+import numpy as np
+
+
+def evaluate(model, recipe, part):
+    """The metrics of a task over one part of its data, computed in NumPy from the model's predictions.
+
+    Args:
+        model: `keras.Model`.
+        recipe: `Recipe`, for its task and quantiles.
+        part: batches as of `keras_lstm_gates.datasets.Data`.
+
+    Returns:
+        dict: classification and labelling: "accuracy" and "cross_entropy" (nats a sequence, or a step); language:
+        "bits_per_character" and "accuracy"; forecasting: "mae", "rmse" (of the median where there are quantiles) and
+        with quantiles "pinball". Padding counts nowhere.
+    """
+    columns = []
+    for x, y, *weights in part:
+        predicted = np.asarray(model(x, training=False), "float64")
+        y = np.asarray(y)
+        if recipe.task == "forecasting":
+            middle = predicted
+            row = {}
+            if recipe.quantiles:
+                q = np.array(recipe.quantiles)
+                error = y[..., None] - predicted
+                row["pinball"] = np.maximum(q * error, (q - 1) * error).mean(-1).ravel()
+                middle = predicted[..., int(np.argmin(np.abs(q - 0.5)))]
+            columns.append({"mae": np.abs(y - middle).ravel(), "rmse": ((y - middle) ** 2).ravel(), **row})
+            continue
+        real = np.asarray(weights[0]).astype(bool) if weights else np.ones(y.shape, bool)
+        taken = np.take_along_axis(predicted, y[..., None].astype(int), -1)[..., 0][real]
+        nats = -np.log(np.maximum(taken, 1e-12))
+        columns.append({"accuracy": (predicted.argmax(-1) == y)[real].astype(float), "cross_entropy": nats})
+    means = {name: float(np.concatenate([row[name] for row in columns]).mean()) for name in columns[0]}
+    if "rmse" in means:
+        means["rmse"] = float(np.sqrt(means["rmse"]))
+    if recipe.task == "language":
+        means["bits_per_character"] = means.pop("cross_entropy") / float(np.log(2))
+    return means

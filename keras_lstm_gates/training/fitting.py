@@ -1,0 +1,215 @@
+"""Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
+
+import functools
+import importlib.metadata
+import itertools
+import json
+import platform
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_lstm_gates import datasets, models
+from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.training import distributed, findings
+from keras_lstm_gates.training.checkpoints import Checkpoints
+from keras_lstm_gates.training.evaluating import evaluate
+from keras_lstm_gates.training.finiteness import first_not_finite
+from keras_lstm_gates.training.losses import loss_of
+
+_MODELS = {
+    "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
+    "labelling": (models.SequenceLabeller, ("noise", "bidirectional", "embedding")),
+    "forecasting": (models.Forecaster, ("noise", "quantiles", "autoregression")),
+    "language": (models.CharacterLanguageModel, ("embedding",)),
+}
+_MEMORY = ("units", "layers", "forget_bias", "chrono_t_max", "gate_l1", "dropout", "recurrent_dropout", "seed")
+
+
+class Run(NamedTuple):
+    """What `fit` made."""
+
+    model: Any
+    metrics: dict
+    folder: Path
+
+
+def build(recipe, data):
+    """The untrained model of a recipe, compiled.
+
+    Args:
+        recipe: `Recipe`.
+        data: `keras_lstm_gates.datasets.Data`, for what the training part decides.
+
+    Returns:
+        `keras.Model` with loss, metrics and optimizer.
+
+    Example:
+        >>> from keras_lstm_gates.recipes import Recipe
+        >>> recipe = Recipe(dataset="japanese_vowels", units=8)
+        >>> build(recipe, datasets.load(recipe, test=False)).output_shape
+        (None, 9)
+    """
+    make, own = _MODELS[recipe.task]
+    model = make(**data.arguments, **{name: getattr(recipe, name) for name in (*_MEMORY, *own)}, name=recipe.task)
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * len(data.train))
+    options = {"learning_rate": rate, "global_clipnorm": recipe.clip_norm}
+    decay = recipe.weight_decay
+    optimizer = keras.optimizers.AdamW(weight_decay=decay, **options) if decay else keras.optimizers.Adam(**options)
+    metrics = [] if recipe.task == "forecasting" else ["accuracy"]
+    kind = "weighted_metrics" if recipe.task == "labelling" else "metrics"
+    model.compile(optimizer=optimizer, loss=loss_of(recipe), **{kind: metrics})
+    return model
+
+
+def fit(recipe, folder, *, resume=False, callbacks=()):
+    """Train by a recipe and write the run folder.
+
+    On several machines, or in several processes of one, call it in each with the environment variable TF_CONFIG of
+    TensorFlow, as the first thing that uses TensorFlow, and with a folder that all of them see:
+
+        TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+
+    with index 1 on the second, and so on. Each worker trains on its part of every batch of `batch_size`; without noise
+    and dropout the weights are those of one process, up to rounding. Worker 0 writes the folder. When a worker dies the
+    others stop with an error: start all of them again with `resume`.
+
+    Args:
+        recipe: `Recipe`.
+        folder: str or `Path` of a folder that does not exist yet, or is empty.
+        resume: bool. True goes on with a run of the same recipe that was interrupted, from its last whole epoch, to
+            the weights of an undisturbed run; a run that is whole is read.
+        callbacks: of Keras, besides those of the recipe.
+
+    Returns:
+        `Run(model, metrics, folder)`; metrics hold each of `evaluate` on the test part as `test_<name>`, `parameters`
+        and `seconds` (of the training). The folder holds recipe.json, environment.json, history.json, metrics.json,
+        model.keras, gate_statistics.json (of up to 64 validation or else test sequences),
+        gate_saturation.png, learning_curves.png and, until these are there, checkpoint.npz.
+
+    Raises:
+        FileExistsError: the folder holds something, and `resume` is False.
+        ValueError: the folder to resume holds a run of another recipe: the difference is named.
+        FloatingPointError: "the loss became nan at step 7: the output of the layer 'lstm' is not finite; try ...". The
+            last good checkpoint stays.
+    """
+    folder = Path(folder)
+    strategy = distributed.strategy()
+    writes = strategy is None or distributed.is_chief()
+    if writes:
+        _claim(folder, recipe, resume)
+    if (folder / "metrics.json").exists():
+        metrics = json.loads((folder / "metrics.json").read_text())
+        return Run(keras.models.load_model(folder / "model.keras"), metrics, folder)
+    keras.utils.set_random_seed(recipe.seed)
+    data = datasets.load(recipe)
+    model = build(recipe, data)
+    checkpoints = Checkpoints(model, folder / "checkpoint.npz", recipe.patience, writes)
+    if not checkpoints.stopped:
+        loop = fit_epochs if strategy is None else functools.partial(distributed.fit, strategy=strategy)
+        try:
+            loop(
+                model,
+                data=data,
+                initial_epoch=checkpoints.epoch,
+                epochs=recipe.epochs,
+                callbacks=[_StopAtNaN(), checkpoints, *callbacks],
+            )
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{error}: {_where(recipe, data, folder)}; try a smaller learning_rate or clip_norm"
+            ) from None
+    checkpoints.take_best()
+    metrics = {
+        **{f"test_{name}": value for name, value in evaluate(model, recipe, data.test).items()},
+        "parameters": model.count_params(),
+        "seconds": round(checkpoints.seconds, 2),
+    }
+    if writes:
+        write_json(folder / "history.json", checkpoints.history)
+        with replaced_when_whole(folder / "model.keras") as temporary:
+            model.save(temporary)
+        findings.write(folder, model, checkpoints.history, data.test if data.validation is None else data.validation)
+        write_json(folder / "metrics.json", metrics)
+        (folder / "checkpoint.npz").unlink(missing_ok=True)
+    return Run(model, metrics, folder)
+
+
+def fit_epochs(model, data, *, initial_epoch, epochs, callbacks, **arguments):
+    """`keras.Model.fit` over `Data`, each epoch in the order that its number fixes: a resumed run sees the same.
+
+    Returns:
+        `keras.callbacks.History`.
+    """
+    batches = tf.data.Dataset.from_generator(
+        lambda: itertools.chain.from_iterable(data.train_at(epoch) for epoch in itertools.count(initial_epoch)),
+        output_signature=data.train.element_spec,
+    )
+    return model.fit(
+        batches,
+        steps_per_epoch=len(data.train),
+        initial_epoch=initial_epoch,
+        epochs=epochs,
+        validation_data=data.validation,
+        shuffle=False,
+        callbacks=callbacks,
+        **{"verbose": 0, **arguments},
+    )
+
+
+def environment():
+    """The versions and the machine that a run was made with."""
+    packages = ("keras_lstm_gates", "keras", "tensorflow", "tensorflow-datasets", "numpy")
+    return {
+        **{package: importlib.metadata.version(package) for package in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+    }
+
+
+def write_json(path, content):
+    """Write plain data as an indented JSON file, whole or not at all."""
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _claim(folder, recipe, resume):
+    """Make the folder this recipe's, or find that it is."""
+    if resume and folder.is_dir():
+        for left in folder.glob(".*.*.*/"):  # by a run that was killed while it wrote: .model.keras.k3x9
+            shutil.rmtree(left)
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if there and not (resume and "recipe.json" in there):
+        raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(there)} entries")
+    if not there:
+        write_json(folder / "recipe.json", recipe.to_dict())
+    held, wanted = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
+    for key in sorted({*held, *wanted}):
+        if held.get(key) != wanted.get(key):
+            raise ValueError(
+                f"expected the recipe of {folder} to resume it, {key} {held.get(key)!r}; received {wanted.get(key)!r}"
+            )
+    if "environment.json" not in there:
+        write_json(folder / "environment.json", environment())
+
+
+def _where(recipe, data, folder):
+    """Where the numbers were lost, found by taking the steps since the last whole epoch again."""
+    keras.utils.set_random_seed(recipe.seed)
+    model = build(recipe, data)
+    epoch = Checkpoints(model, folder / "checkpoint.npz", recipe.patience).epoch
+    return first_not_finite(model, data.train_at(epoch)) or "not found when these steps were taken again"
+
+
+class _StopAtNaN(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss} at step {int(self.model.optimizer.iterations)}")

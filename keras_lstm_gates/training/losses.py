@@ -1,0 +1,72 @@
+"""Losses of the four tasks."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_lstm_gates")
+class SummedCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of each step, summed over time, in nats a sequence; the mean over the batch.
+
+    Args of the call:
+        y_true: int (batch, time).
+        y_pred: probabilities (batch, time, classes).
+        sample_weight: (batch, time), 0 for a masked step.
+
+    Example:
+        >>> import numpy as np
+        >>> loss = SummedCrossEntropy()(np.array([[0, 1]]), np.array([[[0.5, 0.5], [0.5, 0.5]]]))
+        >>> round(float(loss), 3)  # 2 ln 2
+        1.386
+    """
+
+    def __init__(self, name="summed_cross_entropy", reduction="sum_over_batch_size", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        steps = ops.cast(keras.losses.sparse_categorical_crossentropy(y_true, y_pred), "float32")
+        mask = getattr(y_pred, "_keras_mask", None)
+        weights = sample_weight if sample_weight is not None else mask
+        if weights is not None:
+            steps = steps * ops.cast(weights, "float32")
+        return ops.mean(ops.sum(steps, axis=1))
+
+    def call(self, y_true, y_pred):
+        return ops.sum(keras.losses.sparse_categorical_crossentropy(y_true, y_pred), axis=1)
+
+
+@keras.saving.register_keras_serializable("keras_lstm_gates")
+class Pinball(keras.losses.Loss):
+    """The quantile loss: max(q e, (q - 1) e) with e = y - forecast, the mean over steps and quantiles.
+
+    Args:
+        quantiles: floats in (0, 1), one a forecast in the last axis of y_pred (batch, horizon, quantiles).
+
+    Source: Koenker & Bassett 1978, Regression quantiles.
+
+    Example:
+        >>> import numpy as np
+        >>> float(Pinball([0.9])(np.array([[2.0]]), np.array([[[1.0]]]))).__round__(4)
+        0.9
+    """
+
+    def __init__(self, quantiles, name="pinball", reduction="sum_over_batch_size", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.quantiles = list(quantiles)
+
+    def call(self, y_true, y_pred):
+        error = ops.expand_dims(y_true, -1) - y_pred
+        q = ops.convert_to_tensor(self.quantiles, y_pred.dtype)
+        return ops.mean(ops.maximum(q * error, (q - 1) * error), axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {"quantiles": self.quantiles}
+
+
+def loss_of(recipe):
+    """The Keras loss of a recipe's task."""
+    if recipe.task == "forecasting":
+        return Pinball(recipe.quantiles) if recipe.quantiles else keras.losses.MeanAbsoluteError()
+    if recipe.task == "classification":
+        return keras.losses.SparseCategoricalCrossentropy()
+    return SummedCrossEntropy()

@@ -1,0 +1,126 @@
+"""`GatedLSTMHyperModel`: recipes as an ordinary KerasTuner hypermodel."""
+
+import dataclasses
+import functools
+import json
+
+import keras
+import keras_tuner
+import numpy as np
+
+from keras_lstm_gates import datasets, training
+from keras_lstm_gates.recipes import Recipe
+from keras_lstm_gates.tuning import spaces
+
+VALIDATION = 0.2
+
+
+class GatedLSTMHyperModel(keras_tuner.HyperModel):
+    """The models that a recipe and a space around it allow, trained as the recipe says.
+
+    It never reads the test data. Where the recipe keeps nothing for validation, a fifth of the training data is. The
+    metrics of a trial are those of the epoch whose weights `training.fit` would keep: the best by validation loss with
+    `patience`, else the last.
+
+    Args:
+        recipe: `Recipe`.
+        space: {recipe's key, or "gate_l1.<gate>": {"low", "high", "scale": "linear" or "log"}, a list of choices, or
+            one value}, over `spaces.SPACE`, key by key: a value fixes, a range narrows or widens.
+
+    Raises:
+        ValueError: "expected a range low < high for units; received 256:16", or a value that the recipe refuses.
+
+    Example, in a tuner script of your own:
+        >>> import keras_tuner
+        >>> from keras_lstm_gates.recipes import Recipe
+        >>> model = GatedLSTMHyperModel(Recipe(dataset="japanese_vowels"), {"units": [8, 16], "layers": 1})
+        >>> hp = keras_tuner.HyperParameters()
+        >>> model.recipe_of(hp).units, hp.get("learning_rate")
+        (8, 0.0003)
+    """
+
+    def __init__(self, recipe, space=None):
+        super().__init__()
+        self.recipe = recipe
+        self.space = spaces.checked(recipe, spaces.default_space(recipe) | (space or {}))
+        # What a search refuses to change; `epochs` and the like of the recipe are not in the space.
+        self.description = recipe.to_dict()
+
+    def recipe_of(self, hp):
+        """The recipe of `keras_tuner.HyperParameters`; what is not there yet is registered, at its first value."""
+        found = {key: _register(hp, key, values) for key, values in self.space.items()}
+        return self.recipe_with({key: found[key] for key in found if isinstance(self.space[key], dict | list)})
+
+    def recipe_with(self, values):
+        """The recipe of a trial's values, as `Search.trials` holds them; those of no recipe are left out."""
+        known = {key: value for key, value in values.items() if not key.startswith("tuner/")}
+        fixed = {key: value for key, value in self.space.items() if not isinstance(value, dict | list)}
+        return spaces.with_values(self.recipe, fixed | {key: _plain(self.space[key], known[key]) for key in known})
+
+    def build(self, hp):
+        recipe = self._searched(hp)
+        return training.build(recipe, _data(recipe))
+
+    def fit(self, hp, model, *, epochs=None, initial_epoch=0, callbacks=(), verbose=0, **arguments):
+        recipe = self._searched(hp)
+        data = _data(recipe)
+        callbacks = list(callbacks)
+        if recipe.patience is not None:
+            callbacks.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.patience))
+        history = training.fit_epochs(
+            model,
+            data,
+            initial_epoch=initial_epoch,
+            epochs=epochs or recipe.epochs,
+            callbacks=callbacks,
+            verbose=verbose,
+            **arguments,
+        ).history
+        kept = -1 if recipe.patience is None else int(np.argmin(history["val_loss"]))
+        return {name: values[kept] for name, values in history.items()}
+
+    def sample(self):
+        """A sequence (1, time, features) of the training data, for the figures of a TFLite file."""
+        recipe = dataclasses.replace(self.recipe, validation=self.recipe.validation or VALIDATION)
+        inputs = next(iter(_data(recipe).train))[0]
+        return np.asarray(inputs[:1])
+
+    def _searched(self, hp):
+        recipe = self.recipe_of(hp)
+        return dataclasses.replace(recipe, validation=recipe.validation or VALIDATION)
+
+
+# What the data do not depend on, so that trials share them.
+_NO_DATA_KEYS = (
+    "units layers bidirectional embedding forget_bias chrono_t_max gate_l1 noise dropout recurrent_dropout epochs "
+    "patience learning_rate schedule clip_norm weight_decay pooling autoregression quantiles"
+).split()
+
+
+def _data(recipe):
+    return _loaded(json.dumps({key: value for key, value in recipe.to_dict().items() if key not in _NO_DATA_KEYS}))
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(recipe):
+    return datasets.load(Recipe.from_dict(json.loads(recipe)), test=False)
+
+
+def _register(hp, key, values):
+    """The value of a hyperparameter, in KerasTuner's terms."""
+    if isinstance(values, list):
+        return hp.Choice(key, values if _of_one_kind(values) else [json.dumps(value) for value in values])
+    if isinstance(values, dict):
+        kind = hp.Int if isinstance(values["low"], int) and isinstance(values["high"], int) else hp.Float
+        return kind(key, values["low"], values["high"], sampling=values["scale"])
+    return values
+
+
+def _plain(values, value):
+    """Back from KerasTuner, which has no choice of bools or of different types."""
+    return json.loads(value) if isinstance(values, list) and not _of_one_kind(values) else value
+
+
+def _of_one_kind(values):
+    # KerasTuner hands a chosen bool back as an int.
+    return len({type(value) for value in values}) == 1 and type(values[0]) in (int, float, str)

@@ -1,0 +1,284 @@
+"""The chief and its workers: KerasTuner's distributed mode, started, watched, restarted and ended."""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, write_record
+
+DEATHS = 2
+LINGER_SECONDS = 60.0
+CHIEF_SECONDS = 60.0
+_VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
+
+
+class Job(NamedTuple):
+    """What every process of a search must know."""
+
+    model: Any
+    folder: str
+    objective: Any
+    tuner: str
+    trials: int | None
+    minutes: float | None
+    epochs: int | None
+    initial_points: int | None
+    seed: int
+    budget: dict
+    sample: Any
+    fit: dict
+
+
+def host_and_port(address):
+    """("host", port) of "HOST:PORT".
+
+    Example:
+        >>> host_and_port("192.168.1.10:8000")
+        ('192.168.1.10', 8000)
+    """
+    host, _, port = str(address or "").rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"expected the chief as HOST:PORT, for example 192.168.1.10:8000; received {address!r}")
+    return host, int(port)
+
+
+def free_address():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def check_free(address):
+    """Refuse a port that is taken: gRPC would share it without a word, and the workers would reach either."""
+    host, port = host_and_port(address)
+    try:
+        with socket.create_server((host, port)):
+            return
+    except OSError as error:
+        raise OSError(f"expected an address the chief can listen at; received {address}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def environment(address, name):
+    """KerasTuner's variables while the body runs; none of them without an address."""
+    before = {key: os.environ.pop(key, None) for key in _VARIABLES}
+    if address is not None:
+        os.environ.update(zip(_VARIABLES, (*map(str, host_and_port(address)), name), strict=True))
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None)
+            if value is not None:
+                os.environ[key] = value
+
+
+def work(job, address, name):
+    """Be the worker `name` of the chief at an address until it has no more trials.
+
+    Raises:
+        ConnectionError: no chief answers there within a minute, or it went away.
+    """
+    import grpc
+
+    from keras_lstm_gates.tuning.searching import make_tuner
+
+    host, port = host_and_port(address)
+    deadline = time.monotonic() + CHIEF_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+            break
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ConnectionError(
+                    f"no chief answers at {address} after {CHIEF_SECONDS:.0f} s ({error}): start it there with the "
+                    "role 'chief', or mend the address"
+                ) from None
+            time.sleep(0.2)
+    with environment(address, name):
+        try:
+            make_tuner(job).search(**job.fit)
+        except grpc.RpcError as error:
+            raise ConnectionError(
+                f"the chief at {address} no longer answers {name} ({error.code().name}): start it again, then this "
+                "worker with the same number"
+            ) from None
+
+
+def lead(tuner, job, address, workers, threads, board):
+    """Be the chief; with `workers` > 0 start that many here and see them through."""
+    oracle = tuner.oracle
+    # KerasTuner's server sleeps 20 s at a time when it ends, and waits for workers that are dead: it serves in a
+    # thread, and this one decides when the search is over.
+    server = threading.Thread(target=_serve, args=(tuner, oracle), daemon=True)
+    server.start()
+    _wait_until_open(address, oracle)
+    if not workers:
+        _see_remote_workers_through(oracle, board)
+        return
+    crew = Crew(job, address, workers, threads, oracle)
+    try:
+        crew.start()
+        while crew.watch():
+            board.update()
+            if oracle.failure is not None:
+                raise oracle.failure
+    finally:
+        crew.end()
+
+
+def _serve(tuner, oracle):
+    try:
+        tuner.search()
+    except BaseException as error:
+        oracle.failure = error
+
+
+def _wait_until_open(address, oracle):
+    for _ in range(300):
+        if oracle.failure is not None:
+            raise oracle.failure
+        with contextlib.suppress(OSError):
+            socket.create_connection(host_and_port(address), timeout=1).close()
+            return
+        time.sleep(0.1)
+    raise OSError(f"expected the chief to listen at {address} within 30 s; it does not")
+
+
+def _see_remote_workers_through(oracle, board):
+    """Until every worker that asked for trials was told that there are no more."""
+    came = False
+    quiet_since = None
+    while True:
+        time.sleep(0.5)
+        board.update()
+        if oracle.failure is not None:
+            raise oracle.failure
+        came = came or bool(oracle.tuner_ids)
+        if not came or oracle.ongoing_trials or not oracle.over:
+            quiet_since = None
+            continue
+        quiet_since = quiet_since or time.monotonic()
+        # A worker that died between two trials never asks again.
+        if not oracle.tuner_ids or time.monotonic() - quiet_since > LINGER_SECONDS:
+            time.sleep(1.0)
+            return
+
+
+class Crew:
+    """Worker processes of one machine."""
+
+    def __init__(self, job, address, workers, threads, oracle):
+        self._job, self._address, self._oracle = job, address, oracle
+        self._threads = threads or max(1, (os.cpu_count() or 1) // workers)
+        self._running = {f"tuner{number}": None for number in range(workers)}
+        self._deaths = {}
+        self._context = multiprocessing.get_context("spawn")
+        try:
+            pickle.dumps(job)
+        except Exception as error:
+            raise ValueError(
+                "expected a model-building function, or HyperModel, and fit arguments that other processes can import "
+                f"and copy (defined at the top of a module; arrays, not tf.data): {error}; or workers=0"
+            ) from None
+
+    def start(self):
+        for name in self._running:
+            self._start(name)
+
+    def _start(self, name):
+        receiver, sender = self._context.Pipe(duplex=False)
+        log = Path(self._job.folder) / "workers" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        process = self._context.Process(
+            target=_worker, args=(self._job, self._address, name, self._threads, str(log), sender), daemon=True
+        )
+        process.start()
+        sender.close()
+        self._running[name] = process, receiver
+
+    def watch(self):
+        """Wait a little, mend what died; whether any worker is still at work."""
+        multiprocessing.connection.wait([process.sentinel for process, _ in self._running.values()], timeout=0.5)
+        for name, (process, receiver) in list(self._running.items()):
+            if process.exitcode is None:
+                continue
+            if process.exitcode == 0:
+                del self._running[name]
+                continue
+            if receiver.poll():
+                with contextlib.suppress(EOFError):
+                    raise receiver.recv()
+            self._mend(name, process.exitcode)
+        return bool(self._running)
+
+    def _mend(self, name, code):
+        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        trial = self._oracle.ongoing_trials.get(name)
+        key = name if trial is None else trial.trial_id
+        self._deaths[key] = self._deaths.get(key, 0) + 1
+        if self._deaths[key] >= DEATHS:
+            if trial is None:
+                log = Path(self._job.folder) / "workers" / f"{name}.log"
+                raise RuntimeError(f"the worker process {name} ended twice before a trial, with {ended}: see {log}")
+            reason = f"its worker process ended {DEATHS} times, at last with {ended}"
+            reason += " (out of memory?)" if code == -signal.SIGKILL else ""
+            path = record_file(self._job.folder, trial.trial_id)
+            record = read_record(path) or {"trial": trial.trial_id, "values": dict(trial.hyperparameters.values)}
+            write_record(path, record | {"status": FAILED, "reason": reason})
+            self._oracle.fail(trial, reason)
+        self._start(name)
+
+    def end(self):
+        for process, _ in self._running.values():
+            process.terminate()
+        for process, _ in self._running.values():
+            process.join(5)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+
+
+def _worker(job, address, name, threads, log, sender):
+    """The main function of a worker process."""
+    # Ctrl-C reaches every process of a terminal: the chief alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with open(log, "a", buffering=1) as file:
+        os.dup2(file.fileno(), sys.stdout.fileno() if hasattr(sys.stdout, "fileno") else 1)
+        os.dup2(file.fileno(), 2)
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        try:
+            work(job, address, name)
+        except Exception as error:
+            import traceback
+
+            traceback.print_exc()
+            sender.send(_plain(error))
+            sys.exit(1)
+
+
+def _plain(error):
+    try:
+        return pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent():
+    """A chief that was killed must not leave workers behind, which would wait for it for an hour."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(3)

@@ -1,0 +1,283 @@
+"""`search`: trials of a model over a space, in this process or many, that resume from their folder."""
+
+import io
+import json
+import os
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import keras_tuner
+
+from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.tuning import processes, results
+from keras_lstm_gates.tuning.oracles import make_oracle
+from keras_lstm_gates.tuning.trials import TrialTuner
+
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+BUDGETS = ("parameters", "tflite_bytes", "latency_ms")
+
+
+def search(
+    model,
+    folder,
+    *,
+    tuner="random",
+    trials=None,
+    minutes=None,
+    objective="val_loss",
+    budget=None,
+    sample=None,
+    epochs=None,
+    initial_points=None,
+    seed=0,
+    workers=0,
+    threads=None,
+    role=None,
+    chief=None,
+    worker=0,
+    fit=None,
+    console=None,
+):
+    """Search hyperparameters with KerasTuner, and leave a folder that says all that was tried.
+
+    The folder holds search.json (settings, trials, the best), trials.csv, and what the search needs to go on: the
+    same call goes on where a search was stopped or killed. Nothing finished is lost, nothing finished runs again, and
+    a trial that was interrupted runs again from its start. `trials`, `minutes` and the number of workers may change
+    between calls; anything else that does is refused.
+
+    Args:
+        model: a function of `keras_tuner.HyperParameters` to a compiled `keras.Model`, or a
+            `keras_tuner.HyperModel`, for example `GatedLSTMHyperModel`. Processes must be able to import it.
+        folder: str or `Path`, new or of an earlier call.
+        tuner: str. "random"; "bayesian", a Gaussian process; "hyperband", short trials of which the best train on;
+            "grid", all combinations, the first hyperparameter changing fastest.
+        trials: int > 0, the most trials. None: without `minutes` 20, all of a grid, one sweep of Hyperband; with
+            `minutes` as many as fit.
+        minutes: float > 0 or None: no trial starts later than this; those that run are finished.
+        objective: str or `keras_tuner.Objective`, a metric of the training. The best epoch of a `History` counts.
+        budget: {"parameters", "tflite_bytes" or "latency_ms": the largest allowed}. A model over it is reported
+            with its figure and not trained. Latency is of one sequence, one thread, the fastest of 30 runs of the
+            TFLite file on the machine of the worker.
+        sample: float, (1, time, features), a sequence; needed for the figures of a TFLite file.
+        epochs: int > 0, of a full training. "hyperband" only, which decides the epochs of each trial.
+        initial_points: int > 0 or None, random trials before the Gaussian process, None for three a hyperparameter.
+            "bayesian" only.
+        seed: int >= 0, of the choice of trials, and of each trial's weights, which all start alike.
+        workers: int >= 0. 0: in this process. K: K processes, restarted when they are killed; a trial that kills its
+            process twice (out of memory) is marked as failed.
+        threads: int > 0 or None, of TensorFlow in each worker process; None for its share of the cores.
+        role: None, "chief" or "worker": one of many machines that call this with the same arguments and a folder they
+            share. None also reads KerasTuner's variables KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and
+            KERASTUNER_ORACLE_PORT.
+        chief: str, "HOST:PORT", where the chief listens. With a role only.
+        worker: int >= 0, which worker this is. A worker that was killed and comes back with its number gets its
+            trial again.
+        fit: dict, arguments of `HyperModel.fit`, which are those of `keras.Model.fit`.
+        console: `rich.console.Console` for the live table, or None for silence.
+
+    Returns:
+        `results.Search`.
+
+    Raises:
+        ValueError: "expected tuner to be one of [...]; received 'annealing'"; a folder of a search with other
+            settings, with the difference; no trial was finished.
+        OSError: the folder cannot be written, or the chief's port is taken.
+        ConnectionError: no chief answers.
+
+    Example:
+        >>> import keras, numpy as np, tempfile
+        >>> def build(hp):
+        ...     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        ...     model.compile(keras.optimizers.SGD(hp.Float("rate", 1e-4, 1e-1, sampling="log")), loss="mse")
+        ...     return model
+        >>> x = np.linspace(-1, 1, 32)[:, None]
+        >>> found = search(build, tempfile.mkdtemp(), trials=3, objective="loss", fit={"x": x, "y": 2 * x})
+        >>> len(found.trials), found.best["status"], sorted(found.best["values"])
+        (3, 'completed', ['rate'])
+    """
+    role, chief, worker = _place(role, chief, worker)
+    budget = budget or {}
+    _check(
+        tuner=tuner,
+        trials=trials,
+        minutes=minutes,
+        budget=budget,
+        sample=sample,
+        epochs=epochs,
+        seed=seed,
+        workers=workers,
+        threads=threads,
+        role=role,
+        chief=chief,
+    )
+    if trials is None and minutes is None and tuner in ("random", "bayesian"):
+        trials = 20
+    folder = Path(folder).resolve()
+    objective = _objective(objective)
+    job = processes.Job(
+        model, str(folder), objective, tuner, trials, minutes, epochs, initial_points, seed, budget, sample, fit or {}
+    )
+    if role == "worker":
+        processes.work(job, chief, f"tuner{worker}")
+        return results.read(folder)
+
+    address = None
+    if role == "chief":
+        address = chief
+    elif workers:
+        address = processes.free_address()
+    if address is not None:
+        processes.check_free(address)
+    _check_folder(folder)
+    board = results.Board(folder, objective, console, trials)
+    with processes.environment(address, "chief"):
+        made = make_tuner(job, on_change=board.update)
+        oracle = made.oracle
+        settings = _settings(job, oracle)
+        _same_settings(folder, settings)
+        oracle.start(folder / "oracle.json", minutes)
+        if role != "chief":
+            oracle.release({f"tuner{number}" for number in range(max(workers, 1))})
+        oracle.save()
+        with board.live(oracle, settings):
+            if address is None:
+                made.search(**job.fit)
+            else:
+                processes.lead(made, job, address, workers, threads, board)
+    return results.finish(folder)
+
+
+def make_tuner(job, *, tuner_id=None, on_change=None):
+    """The tuner of a job; under KerasTuner's variables for a worker its oracle is the chief's."""
+    oracle = make_oracle(
+        job.tuner,
+        job.objective,
+        trials=job.trials,
+        minutes=job.minutes,
+        seed=job.seed,
+        epochs=job.epochs,
+        initial_points=job.initial_points,
+    )
+    oracle.verbose = 0
+    with redirect_stdout(io.StringIO()):
+        return TrialTuner(
+            oracle,
+            job.model,
+            job.folder,
+            budget=job.budget,
+            sample=job.sample,
+            seed=job.seed,
+            waits_for_all=oracle.waits_for_all,
+            on_change=on_change,
+        )
+
+
+def _place(role, chief, worker):
+    name = os.environ.get("KERASTUNER_TUNER_ID")
+    if role is not None or name is None:
+        return role, chief, worker
+    missing = [key for key in ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT") if key not in os.environ]
+    if missing:
+        raise ValueError(f"expected {' and '.join(missing)} beside KERASTUNER_TUNER_ID={name}; not set")
+    chief = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
+    if name == "chief":
+        return "chief", chief, worker
+    if not (name.startswith("tuner") and name[5:].isdigit()):
+        raise ValueError(f"expected KERASTUNER_TUNER_ID to be 'chief' or 'tuner<number>'; received {name!r}")
+    return "worker", chief, int(name[5:])
+
+
+def _check(*, tuner, trials, minutes, budget, sample, epochs, seed, workers, threads, role, chief):
+    if tuner not in TUNERS:
+        raise ValueError(f"expected tuner to be one of {list(TUNERS)}; received {tuner!r}")
+    for name, value in (("trials", trials), ("threads", threads), ("epochs", epochs)):
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(f"expected {name} to be an int > 0; received {value!r}")
+    for name, value in (("workers", workers), ("seed", seed)):
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(f"expected {name} to be an int >= 0; received {value!r}")
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"expected minutes > 0; received {minutes!r}")
+    if tuner == "hyperband" and epochs is None:
+        raise ValueError("expected epochs, those of a full training, for the tuner 'hyperband'; received None")
+    for name, value in budget.items():
+        if name not in BUDGETS:
+            raise ValueError(f"expected a budget of {list(BUDGETS)}; received {name!r}")
+        if not value > 0:
+            raise ValueError(f"expected the budget of {name} to be > 0; received {value!r}")
+    if {"tflite_bytes", "latency_ms"} & set(budget) and sample is None:
+        raise ValueError("expected a sample (1, time, features) for a budget of a TFLite file; received None")
+    if role not in (None, "chief", "worker"):
+        raise ValueError(f"expected role to be 'chief' or 'worker'; received {role!r}")
+    if role is not None:
+        processes.host_and_port(chief)
+        if workers:
+            raise ValueError(f"expected no workers beside a role: start each with its own command; received {workers}")
+
+
+def _objective(objective):
+    if isinstance(objective, keras_tuner.Objective):
+        return objective
+    # KerasTuner infers no direction for names it does not know.
+    falls = any(part in objective for part in ("loss", "error", "mse", "mae", "rmse", "perplexity", "pinball"))
+    return keras_tuner.Objective(objective, "min" if falls else "max")
+
+
+def _settings(job, oracle):
+    """What must not change between two calls on one folder, as plain data."""
+    space = {}
+    for hp in oracle.get_space().get_config()["space"]:
+        config = dict(hp["config"])
+        name = config.pop("name")
+        kept = ("value", "values", "min_value", "max_value", "step", "sampling", "conditions")
+        place = name if name not in space else f"{name}, again"
+        space[place] = {key: config[key] for key in kept if config.get(key) not in (None, [])}
+    settings = {
+        "tuner": job.tuner,
+        "objective": {"name": job.objective.name, "direction": job.objective.direction},
+        "seed": job.seed,
+        "budget": job.budget,
+        "space": space,
+        "model": getattr(job.model, "description", None)
+        or getattr(job.model, "__qualname__", type(job.model).__name__),
+    }
+    if job.tuner == "hyperband":
+        settings["epochs"] = job.epochs
+    if job.tuner == "bayesian":
+        settings["initial_points"] = job.initial_points
+    return json.loads(json.dumps(settings))
+
+
+def _check_folder(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass  # A folder that cannot be written to is found out here, not after the first trial.
+    if not (folder / "settings.json").exists() and {path.name for path in folder.iterdir()} - {"trials"}:
+        raise FileExistsError(f"expected a new folder or one of a search; {folder} holds other files")
+
+
+def _same_settings(folder, settings):
+    path = folder / "settings.json"
+    if not path.exists():
+        with replaced_when_whole(path) as temporary:
+            temporary.write_text(json.dumps(settings, indent=2) + "\n")
+        return
+    before = json.loads(path.read_text())
+    changes = list(_differences(before, settings))
+    if changes:
+        raise ValueError(
+            f"expected the settings that {folder} was searched with; received {'; '.join(changes)}: "
+            "take a new folder, or the settings of before"
+        )
+
+
+def _differences(before, now, prefix=""):
+    for key in dict.fromkeys([*before, *now]):
+        old, new = before.get(key), now.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict) and key in ("space", "model"):
+            yield from _differences(old, new, f"{key} ")
+        else:
+            yield f"{prefix}{key} {json.dumps(new)} where it was {json.dumps(old)}"

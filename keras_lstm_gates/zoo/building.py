@@ -1,0 +1,100 @@
+"""Build an entry of the zoo: train its seeds, measure, export, and write its card."""
+
+import dataclasses
+import shutil
+import statistics as numbers
+from pathlib import Path
+
+import numpy as np
+
+from keras_lstm_gates import baselines, datasets, exporting, gate_statistics, plots, tracing, training
+from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates.zoo.cards import page
+from keras_lstm_gates.zoo.loading import SUMS, sums
+from keras_lstm_gates.zoo.registry import home, preset
+
+TRACED = 64
+"""How many test sequences the gate statistics and the comparison of the exported files are over."""
+
+
+def build(name, runs="runs/zoo", tell=print):
+    """Make the files of a preset: a run a seed, then the model of the first seed with its card.
+
+    A run that is whole is taken as it is and one that was interrupted goes on, so that this can be called again.
+
+    Args:
+        name: str, of `presets()`.
+        runs: str or `Path`, the folder for the run folders <name>/seed-<n>.
+        tell: function of a line of text.
+
+    Returns:
+        `Path` of the folder, which appears whole: model.keras, saved_model/, model.tflite, card.json, README.md,
+        gates.png and SHA256SUMS.
+    """
+    entry = preset(name)
+    figures = {}
+    for seed in range(entry.recipe.seed, entry.recipe.seed + entry.seeds):
+        folder = Path(runs) / name / f"seed-{seed}"
+        run = training.fit(dataclasses.replace(entry.recipe, seed=seed), folder, resume=True)
+        figures[seed] = run.metrics[f"test_{entry.metric}"]
+        tell(f"{name}, seed {seed}: {entry.metric} {figures[seed]:.4f}")
+        if seed == entry.recipe.seed:
+            shipped = run
+    data = datasets.load(entry.recipe)
+    with replaced_when_whole(home(name)) as temporary:
+        temporary.mkdir()
+        shutil.copy(shipped.folder / "model.keras", temporary / "model.keras")
+        some = _some(data.test)
+        exported = exporting.export(shipped.model, temporary, some)
+        tree = tracing.trace(shipped.model, some, progress=False)
+        figure = plots.gates(tree, title=entry.title)
+        figure.savefig(temporary / "gates.png", dpi=90)
+        card = {
+            "name": name,
+            "title": entry.title,
+            "recipe": entry.recipe.to_dict(),
+            "data": entry.data,
+            "licence": entry.licence,
+            "limits": entry.limits,
+            "aim": entry.aim,
+            "names": data.names,
+            "parameters": shipped.model.count_params(),
+            "metric": {
+                "name": entry.metric,
+                "definition": entry.definition,
+                "higher_is_better": entry.higher_is_better,
+            },
+            "quality": {
+                "shipped": figures[entry.recipe.seed],
+                "seeds": {str(seed): figure for seed, figure in figures.items()},
+                "mean": numbers.mean(figures.values()),
+                "sd": numbers.stdev(figures.values()),
+            },
+            "baselines": baselines.measure(entry.recipe, data),
+            "published": {key: {"value": value, "source": source} for key, (value, source) in entry.published.items()},
+            "gates": {path: summary(gate_statistics.of_layer(node)) for path, node in tracing.nodes(tree).items()},
+            "differences": exported.differences,
+            "environment": training.environment(),
+            "command": f"keras-lstm-gates zoo build {name}",
+        }
+        training.write_json(temporary / "card.json", card)
+        sizes = {path: (temporary / path).stat().st_size for path in sums(temporary)}
+        (temporary / "README.md").write_text(page(card, sizes))
+        (temporary / SUMS).write_text("".join(f"{digest}  {path}\n" for path, digest in sums(temporary).items()))
+    return home(name)
+
+
+def _some(test):
+    """The first test sequences, padded to one length."""
+    return np.asarray(next(iter(test.unbatch().take(TRACED).padded_batch(TRACED)))[0])
+
+
+def summary(numbers):
+    """The statistics of one layer as plain data for the card; an effective memory without end is None."""
+    memory = float(numbers["effective_memory"])
+    gates = {
+        gate: {"mean": float(numbers["mean"].sel(gate=gate).mean())}
+        | {name: float(numbers[name].sel(saturating=gate).mean()) for name in ("left_saturated", "right_saturated")}
+        for gate in numbers["saturating"].values.tolist()
+    }
+    return {"effective_memory": memory if np.isfinite(memory) else None, **gates}

@@ -1,0 +1,86 @@
+"""From the zoo's folders to models: every file's hash is checked first."""
+
+import hashlib
+import json
+
+import keras
+
+from keras_lstm_gates.exposing import expose
+from keras_lstm_gates.zoo.registry import home, presets
+
+SUMS = "SHA256SUMS"
+
+
+def list():
+    """The names of all presets whose files are there."""
+    return [name for name in presets() if (home(name) / SUMS).is_file()]
+
+
+def load(name, gates=True):
+    """A trained model of the zoo, after every hash was checked.
+
+    Args:
+        name: str, of `list()`.
+        gates: bool. True: the model gives a dict of its own outputs and every gate by name, as `expose` does; False:
+            the model as it was trained, for example to train on.
+
+    Returns:
+        `keras.Model`.
+
+    Raises:
+        ValueError: an unknown name, or a file that was changed, truncated or added: "saved_models/x/model.keras must
+            have the sha256 ...; received ...".
+        FileNotFoundError: a file is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> out = load("japanese_vowels")(np.random.default_rng(0).normal(size=(1, 20, 12)).astype("float32"))
+        >>> {"i", "f", "g", "o", "c", "h"} <= {name.rpartition("/")[2] for name in out}
+        True
+    """
+    model = keras.models.load_model(verified(name) / "model.keras")
+    return expose(model) if gates else model
+
+
+def card(name):
+    """The card of a preset: a dict of its measured numbers, after every hash was checked."""
+    return json.loads((verified(name) / "card.json").read_text())
+
+
+def verified(name):
+    """The folder of a preset, once all its files have the hashes of its SHA256SUMS.
+
+    The sums tell damage and tampering with a file, not a forger who writes the sums anew as well.
+    """
+    folder = home(name)
+    if not (folder / SUMS).is_file():
+        raise FileNotFoundError(f"expected the files of the preset {name!r} in {folder}; found no {SUMS} there")
+    expected = read_sums(folder)
+    found = sums(folder)
+    for path, digest in expected.items():
+        if path not in found:
+            raise FileNotFoundError(f"expected the file {folder / path} of the preset {name!r}; it is missing")
+        if found[path] != digest:
+            raise ValueError(f"{folder / path} must have the sha256 {digest}; received {found[path]}")
+    if extra := sorted(set(found) - set(expected)):
+        raise ValueError(f"expected only the files of {folder / SUMS}; received {extra[0]!r} besides")
+    return folder
+
+
+def sums(folder):
+    """{path below the folder: sha256} of all its files but the sums themselves."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != SUMS
+    }
+
+
+def read_sums(folder):
+    """{path: sha256} of a SHA256SUMS file, as `sha256sum` writes and checks it."""
+    lines = (folder / SUMS).read_text().splitlines()
+    pairs = [line.split("  ", 1) for line in lines]
+    for pair in pairs:
+        if len(pair) != 2 or len(pair[0]) != 64:
+            raise ValueError(f"expected lines of a sha256, two blanks and a path in {folder / SUMS}; received {pair}")
+    return {path: digest for digest, path in pairs}

@@ -1,0 +1,140 @@
+"""Presets: what the zoo holds, as plain data; this package's own, and those that other packages register."""
+
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+
+from keras_lstm_gates.recipes import RECIPES, Recipe
+
+ENTRY_POINTS = "keras_lstm_gates.presets"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """All that decides one entry of the zoo.
+
+    Attributes:
+        title: str, one line: what the model does.
+        recipe: `Recipe`, of every seed; the files are those of its own seed.
+        data, licence: str, where the data come from and under which terms.
+        metric: str, a key of what `training.evaluate` returns, computed on the test part.
+        definition: str, the metric in words.
+        higher_is_better: bool.
+        limits: str, what the model is not for.
+        aim: float or None, the figure that was aimed at; the card says whether the mean over the seeds reaches it.
+        published: {name: (value, source)}, figures of others that were not measured here.
+        seeds: int > 0, how many seeds, from the recipe's own, the card's mean and standard deviation are over.
+        folder: str, `Path` or None, the folder that holds a folder of each preset; None: this package's own.
+
+    Example, a preset of your own package, in its setup.cfg and its module `my_package.zoo`:
+
+        [options.entry_points]
+        keras_lstm_gates.presets =
+            my_model = my_package.zoo:MY_MODEL
+    """
+
+    title: str
+    recipe: Recipe
+    data: str
+    licence: str
+    metric: str
+    definition: str
+    higher_is_better: bool
+    limits: str
+    aim: float | None = None
+    published: dict = dataclasses.field(default_factory=dict)
+    seeds: int = 5
+    folder: str | Path | None = None
+
+
+def shipped_folder():
+    """The folder saved_models: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "saved_models"
+    return inside if inside.is_dir() else package.parent / "saved_models"
+
+
+def presets():
+    """Every preset by name: this package's own, then those of the entry points "keras_lstm_gates.presets".
+
+    Raises:
+        ValueError: an entry point takes a name that is taken, or is no `Preset`.
+    """
+    known = dict(PRESETS)
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if entry.name in known:
+            raise ValueError(f"expected presets with names that differ; received {entry.name!r} twice")
+        known[entry.name] = entry.load()
+        if not isinstance(known[entry.name], Preset):
+            raise ValueError(f"expected {entry.value} to be a Preset; received a {type(known[entry.name]).__name__}")
+    return known
+
+
+def preset(name):
+    """One preset.
+
+    Raises:
+        ValueError: "expected one of the presets [...]; received 'x'".
+    """
+    known = presets()
+    if name not in known:
+        raise ValueError(f"expected one of the presets {sorted(known)}; received {name!r}")
+    return known[name]
+
+
+def home(name):
+    """The folder of a preset's files."""
+    return Path(preset(name).folder or shipped_folder()) / name
+
+
+PRESETS: dict[str, Preset] = {
+    "japanese_vowels": Preset(
+        title="Which of nine speakers says these two vowels?",
+        recipe=RECIPES["japanese_vowels"],
+        data="JapaneseVowels: Kudo, Toyama & Shimbo 1999, UCI Machine Learning Repository, as shipped by sktime",
+        licence="CC BY 4.0 (data), BSD-3-Clause (sktime's copy)",
+        metric="accuracy",
+        definition="share of the 370 test utterances whose speaker has the highest probability",
+        higher_is_better=True,
+        aim=0.98,
+        limits="Nine male speakers in one room; it knows no tenth, and gives each stranger one of the nine names.",
+    ),
+    "italy_power_demand": Preset(
+        title="One day of Italy's power demand, hour by hour: is it from the cold or the warm half of the year?",
+        recipe=RECIPES["italy_power_demand"],
+        data="ItalyPowerDemand: Keogh et al. 2006, UCR Time Series Archive, as shipped by sktime",
+        licence="free to use (data), BSD-3-Clause (sktime's copy)",
+        metric="accuracy",
+        definition="share of the 1029 test days that get the right half of the year",
+        higher_is_better=True,
+        aim=0.965,
+        limits="Trained on 67 days of one country in the 1990s.",
+        published={
+            "LSTM-FCN": (0.963, "about, published, from memory"),
+            "InceptionTime": (0.966, "published, from memory"),
+            "HIVE-COTE 2": (0.970, "published, from memory"),
+        },
+    ),
+    "greensboro_weather": Preset(
+        title="The temperature of the next 24 hours from the last 48 hours of weather",
+        recipe=RECIPES["greensboro_weather"],
+        data="Typical year of Greensboro, North Carolina: Wilcox & Marion 2008, TMY3, as shipped by pvlib",
+        licence="public domain (data), BSD-3-Clause (pvlib's copy)",
+        metric="mae",
+        definition="mean absolute error in degrees Celsius over 24 hours ahead, on the last 20 % of the year",
+        higher_is_better=False,
+        limits="One place and one typical year, spliced from months of several years; tested on autumn and early "
+        "winter. A ridge regression on the same window may do better: see the table.",
+    ),
+    "daily_stocks": Preset(
+        title="The volatility of a share on each of the next five trading days",
+        recipe=RECIPES["daily_stocks"],
+        data="Daily prices of AAPL, GOOG, IBM, MSFT, 2000 to 2013: Quandl WIKI, as shipped by bokeh-sampledata",
+        licence="public domain (data), BSD-3-Clause (bokeh's copy)",
+        metric="mae",
+        definition="mean absolute error of the log of the daily range volatility, five days ahead, on the last 20 % "
+        "of time",
+        higher_is_better=False,
+        limits="Volatility, not prices: it says nothing about the direction. Four surviving shares. Not for trading.",
+    ),
+}

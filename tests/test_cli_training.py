@@ -1,0 +1,78 @@
+"""`train` as a user types it: a recipe by name, a recipe's file, a table of one's own, and what is refused."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lstm_gates.recipes import RECIPES, Recipe
+
+# datasets.tables leaves the .csv that it sniffs to the garbage collector to close.
+UNCLOSED = pytest.mark.filterwarnings("ignore:.*power.csv:pytest.PytestUnraisableExceptionWarning")
+QUICK = ("--set", "units=4", "--set", "epochs=2")
+
+
+def test_a_recipe_by_name_and_by_file(command, tmp_path):
+    code, printed, _ = command("train", "japanese_vowels", *QUICK, "--set", "schedule=constant", "--out", "run")
+    assert code == 0
+    assert "test_accuracy" in printed
+    assert "model.keras" in printed
+    made = Recipe.from_file(tmp_path / "run" / "recipe.json")
+    assert made == RECIPES["japanese_vowels"].replaced({"units": 4, "epochs": 2, "schedule": "constant"})
+    # A run that is whole is read, not trained again.
+    before = (tmp_path / "run" / "model.keras").read_bytes()
+    assert command("train", "run/recipe.json", "--out", "run", "--resume")[0] == 0
+    assert (tmp_path / "run" / "model.keras").read_bytes() == before
+    code, _, errors = command("train", "run/recipe.json", "--set", "units=5", "--out", "run", "--resume")
+    assert (code, "units 4; received 5" in errors) == (1, True)
+
+
+@UNCLOSED
+def test_a_table_of_ones_own(command, tmp_path):
+    times = np.arange(300)
+    hours = np.datetime64("2026-01-01") + times.astype("timedelta64[h]")
+    load = 500 + 100 * np.sin(2 * np.pi * times / 24)
+    rows = [f"{hour},{value:.3f}" for hour, value in zip(hours, load, strict=True)]
+    (tmp_path / "power.csv").write_text("\n".join(["hour,load", *rows]))
+    options = ("--target", "load", "--window", 24, "--horizon", 6, *QUICK)
+    code, printed, errors = command("train", "power.csv", *options)
+    assert code == 0, errors
+    assert "test_mae" in printed
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("train-")
+    model = keras.models.load_model(folder / "model.keras")
+    assert model.output_shape == (None, 6)
+    # The scaler is in the model: it reads and forecasts in the table's own units.
+    assert 350 < float(np.mean(model(load[None, :24, None]))) < 650
+
+
+@UNCLOSED
+def test_mistakes(command, tmp_path):
+    (tmp_path / "power.csv").write_text("hour,load\n1,2\n2,3\n")
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("earlier work")
+    (tmp_path / "recipe.json").write_text(json.dumps({"dataset": "japanese_vowels", "unit": 3}))
+    mistakes = [
+        (("vowels",), "expected one of the recipes ['"),
+        (("japanese_vowels", "--set", "units"), "expected --set KEY=VALUE; received 'units'"),
+        (("japanese_vowels", "--set", "unit=3"), "received 'unit'"),
+        (("japanese_vowels", "--set", "units=many"), "expected units of a recipe to be an int > 0; received 'many'"),
+        (("japanese_vowels", "--resume"), "expected --out, the folder of the run to resume; received none"),
+        (("japanese_vowels", "--out", "taken"), "expected a new or empty folder; taken is taken"),
+        (("japanese_vowels", "--out", "taken", "--resume"), "expected a new or empty run folder; taken holds 1"),
+        (("power.csv",), "expected a target, the column of power.csv to forecast"),
+        (("power.csv", "--target", "loads"), "to have the column 'loads'; received ['hour', 'load']"),
+        (("none.csv", "--target", "load"), "found none at none.csv"),
+        (("bad.json",), "expected bad.json to be a recipe in JSON"),
+        (("none.json",), "none.json"),
+        (("recipe.json",), "received 'unit'"),
+    ]
+    for arguments, text in mistakes:
+        code, _, errors = command("train", *arguments)
+        assert code == 1, arguments
+        assert errors.startswith("error: "), (arguments, errors)
+        assert len(errors.strip().splitlines()) == 1, (arguments, errors)
+        assert text in errors, (arguments, errors)
+    assert (tmp_path / "taken" / "mine.txt").read_text() == "earlier work"

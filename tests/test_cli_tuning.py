@@ -1,0 +1,33 @@
+"""`tune` as a user types it: from a built-in recipe to one that `train` takes, and what is refused."""
+
+import json
+
+from keras_lstm_gates.recipes import RECIPES, Recipe
+
+QUICK = ("--trials", "2", "--workers", "0", "--set", "epochs=1", "--set", "layers=1", "--set", "recurrent_dropout=0.0")
+
+
+def test_from_a_recipe_by_name_to_one_that_trains(command, tmp_path):
+    code, printed, _ = command("tune", "japanese_vowels", *QUICK, "--set", "units=[4, 5]", "--out", "search")
+    assert code == 0
+    assert "best.json" in printed
+    best = Recipe.from_file(tmp_path / "search" / "best.json")
+    assert best.units in (4, 5)
+    # What the space leaves alone is the built-in recipe's, not a bare recipe's.
+    assert best.pooling == RECIPES["japanese_vowels"].pooling == "mean"
+    trials = json.loads((tmp_path / "search" / "search.json").read_text())["trials"]
+    assert [trial["status"] for trial in trials] == ["completed", "completed"]
+    code, _, _ = command("train", "search/best.json", "--out", "run")
+    assert code == 0
+
+
+def test_mistakes_are_one_line(command):
+    for arguments, text in (
+        (["tune", "japanese_vowel"], "expected one of the recipes"),
+        (["tune", "power.csv"], "expected a target, the column of power.csv to forecast"),
+        (["tune", "japanese_vowels", "--set", "units=9:3"], "expected a range low < high for units; received 9:3"),
+    ):
+        code, _, errors = command(*arguments)
+        assert code == 1
+        assert text in errors
+        assert len(errors.strip().splitlines()) == 1

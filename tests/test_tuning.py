@@ -1,0 +1,217 @@
+"""Searches: each tuner, kills and resumption, and one clear line for each mistake."""
+
+import dataclasses
+import errno
+import json
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import time
+from collections import Counter
+
+import keras
+import numpy as np
+import pytest
+from tuned_models import FIT, Counted, line
+
+from keras_lstm_gates import datasets, tuning
+from keras_lstm_gates.models import SequenceClassifier
+from keras_lstm_gates.recipes import Recipe
+from keras_lstm_gates.tuning import figures, hparams
+from keras_lstm_gates.tuning.trials import record_file, write_record
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("tuner", "options"),
+    [("random", {}), ("bayesian", {"initial_points": 2}), ("hyperband", {"epochs": 2}), ("grid", {})],
+)
+def test_each_tuner_searches_and_goes_on_from_its_folder(tmp_path, tuner, options):
+    model = Counted(tmp_path / "notes")
+    options = {"tuner": tuner, "fit": FIT, **options}
+    first = tuning.search(model, tmp_path / "search", trials=2, **options)
+    longer = tuning.search(model, tmp_path / "search", trials=3, **options)
+    assert [trial["status"] for trial in longer.trials] == ["completed"] * 3
+    assert longer.trials[:2] == first.trials
+    assert (tmp_path / "notes").read_text().count("begin") == 3
+    assert longer.best["score"] == min(trial["score"] for trial in longer.trials)
+    written = json.loads((tmp_path / "search" / "search.json").read_text())
+    assert written["trials"] == longer.trials
+    assert len((tmp_path / "search" / "trials.csv").read_text().splitlines()) == 4
+
+
+def _search(folder, notes, address):
+    tuning.search(Counted(notes, seconds=0.5, killed_by=(2,)), folder, trials=5, workers=2, threads=1, fit=FIT)
+
+
+def test_a_killed_worker_and_killing_all_lose_nothing_and_run_nothing_twice(tmp_path):
+    notes = tmp_path / "notes"
+    chief = multiprocessing.get_context("spawn").Process(target=_search, args=(tmp_path / "search", notes, None))
+    chief.start()
+    # The second training kills its own worker, which is started again; then the chief is killed, its workers with it.
+    while not notes.exists() or notes.read_text().count("end") < 2:
+        assert chief.is_alive()
+        time.sleep(0.05)
+    os.kill(chief.pid, signal.SIGKILL)
+    chief.join()
+    time.sleep(1.0)
+    found = tuning.search(Counted(notes), tmp_path / "search", trials=5, workers=2, threads=1, fit=FIT)
+    uninterrupted = tuning.search(line, tmp_path / "alone", trials=5, fit=FIT)
+    assert [trial["values"] for trial in found.trials] == [trial["values"] for trial in uninterrupted.trials]
+    assert [trial["status"] for trial in found.trials] == ["completed"] * 5
+    assert {trial["score"] for trial in found.trials} == {trial["score"] for trial in uninterrupted.trials}
+    ended = Counter(re.findall("end (.*)", notes.read_text()))
+    assert len(ended) == 5
+    assert set(ended.values()) == {1}
+
+
+def diverging(hp):
+    model = line(hp)
+    if hp.get("momentum") == 0.9:
+        model.compile(loss=lambda y, p: p * float("nan"))
+    elif hp.get("momentum") == 0.5:
+        raise MemoryError("too much")
+    return model
+
+
+def test_a_failing_trial_says_why_and_the_search_goes_on(tmp_path):
+    found = tuning.search(diverging, tmp_path / "search", tuner="random", trials=6, fit=FIT)
+    reasons = {trial["values"]["momentum"]: trial.get("reason") for trial in found.trials}
+    assert reasons == {
+        0.0: None,
+        0.5: "MemoryError: too much",
+        0.9: "FloatingPointError: loss became nan in epoch 1",
+    }
+
+
+def test_a_model_over_budget_is_reported_and_not_trained(tmp_path):
+    model = Counted(tmp_path / "notes")
+    with pytest.raises(ValueError, match=r"received none of 2; trial 1: over budget, parameters 2 > 1"):
+        tuning.search(model, tmp_path / "search", trials=2, budget={"parameters": 1}, fit=FIT)
+    assert not (tmp_path / "notes").exists()
+    assert [trial["figures"] for trial in tuning.read(tmp_path / "search").trials] == [{"parameters": 2}] * 2
+
+
+def other(hp):
+    hp.Choice("momentum", [0.0, 0.1])
+    return line(hp)
+
+
+def test_a_changed_search_is_refused_with_the_difference(tmp_path):
+    tuning.search(line, tmp_path / "search", trials=1, fit=FIT)
+    with pytest.raises(ValueError, match=r'space momentum \{"values": \[0.0, 0.1\]\} where it was .*\[0.0, 0.5, 0.9\]'):
+        tuning.search(other, tmp_path / "search", trials=1, fit=FIT)
+    with pytest.raises(ValueError, match=r"seed 3 where it was 0"):
+        tuning.search(line, tmp_path / "search", trials=1, fit=FIT, seed=3)
+
+
+def test_mistakes_give_one_clear_line(tmp_path, monkeypatch):
+    def refused(kind, match, **options):
+        with pytest.raises(kind, match=match):
+            tuning.search(line, tmp_path / "search", **{"trials": 1, "fit": FIT} | options)
+
+    refused(ValueError, r"expected tuner to be one of .*; received 'annealing'", tuner="annealing")
+    refused(ValueError, "expected trials to be an int > 0; received 0", trials=0)
+    refused(ValueError, "expected epochs, those of a full training", tuner="hyperband")
+    refused(ValueError, "expected a budget of .*; received 'flops'", budget={"flops": 1})
+    refused(ValueError, "expected the chief as HOST:PORT.*; received 'here'", role="chief", chief="here")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused(OSError, f"an address the chief can listen at; received {address}", role="chief", chief=address)
+    monkeypatch.setattr("keras_lstm_gates.tuning.processes.CHIEF_SECONDS", 0.1)
+    refused(ConnectionError, f"no chief answers at {address}", role="worker", chief=address)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="file/search"):
+        tuning.search(line, tmp_path / "file" / "search", trials=1, fit=FIT)
+    monkeypatch.setattr("tempfile.TemporaryFile", _read_only)
+    refused(OSError, "Read-only file system: .*search")
+
+
+def _read_only(dir):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
+
+
+def test_an_objective_that_no_training_gives_ends_the_search(tmp_path):
+    with pytest.raises(
+        Exception, match=r"expected a training that gives the objective 'val_los'; received .*'val_loss'"
+    ):
+        tuning.search(line, tmp_path / "search", trials=1, fit=FIT, objective="val_los")
+
+
+def _classifier(recipe, data):
+    """What stands in for `training.build`."""
+    model = SequenceClassifier(**data.arguments, units=recipe.units, seed=recipe.seed)
+    model.compile(keras.optimizers.AdamW(recipe.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_a_recipe_is_searched_without_its_test_data(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_lstm_gates.training.build", _classifier, raising=False)
+    asked = []
+    load = datasets.load
+    monkeypatch.setattr(datasets, "load", lambda recipe, test=True: asked.append(test) or load(recipe, test=test))
+    recipe = Recipe(dataset="japanese_vowels", epochs=1)
+    space = {key: getattr(recipe, key, 0.0) for key in tuning.spaces.SPACE} | {"units": [2, 3]}
+    model = tuning.GatedLSTMHyperModel(recipe, space | {"gate_l1.f": 0.0, "layers": [1]})
+    found = tuning.search(model, tmp_path / "search", tuner="grid", fit={})
+    assert [trial["values"] for trial in found.trials] == [{"units": 2, "layers": 1}, {"units": 3, "layers": 1}]
+    assert asked == [False]
+    best = Recipe.from_file(tuning.results.write_best(found, model))
+    assert best == dataclasses.replace(recipe, units=found.best["values"]["units"])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("units=256:16", "expected a range low < high for units; received 256:16"),
+        ("learning_rate=0:1:log", "expected a range on a log scale to begin above 0 for learning_rate; received 0:1"),
+        ("dropout=0.1:1.5", r"expected dropout of a recipe to be a number in \[0, 1\); received 1.5"),
+        ("unit=3", "expected keys of .*; received 'unit'"),
+        ("units", r"expected --set key=value, key=low:high\[:log\] or key=\[a, b\]; received 'units'"),
+        ("units=[]", r"expected one or more choices for units; received \[\]"),
+    ],
+)
+def test_an_impossible_space_is_refused(text, error):
+    with pytest.raises(ValueError, match=error):
+        tuning.GatedLSTMHyperModel(Recipe(dataset="japanese_vowels"), dict([tuning.spaces.parse(text)]))
+
+
+def test_figures_and_tensorboard_of_a_search_that_one_hyperparameter_decides(tmp_path):
+    folder = tmp_path / "search"
+    values = np.random.default_rng(0).uniform(size=(30, 2))
+    space = {"decides": {"sampling": "log"}, "idle": {}}
+    trials = [
+        {
+            "trial": f"{place:02d}",
+            "status": "completed",
+            "values": {"decides": float(10**a), "idle": float(b)},
+            "score": float(a),
+            "ended_after": float(place),
+        }
+        for place, (a, b) in enumerate(values)
+    ]
+    settings = {"objective": {"name": "val_loss", "direction": "min"}, "space": space}
+    found = tuning.Search(folder, settings, trials, trials[0], 30.0)
+    for trial in trials:
+        record = {"history": [{"epoch": 0, "val_loss": trial["score"]}], "metrics": {}}
+        write_record(record_file(folder, trial["trial"]), record)
+    by_name, r2 = figures.importance(found)
+    (decides, _), (idle, deviation) = by_name["decides"], by_name["idle"]
+    assert r2 > 0.9
+    assert decides > 1
+    assert abs(idle) < max(3 * deviation, 0.05)
+    figures.write(found)
+    hparams.write(found)
+    assert {"best_so_far.png", "parallel_coordinates.png", "importance.png"} <= {p.name for p in folder.iterdir()}
+    assert len(list((folder / "tensorboard").glob("*/events*"))) == 30
+    assert figures.importance(found._replace(trials=trials[:9])) is None
+
+
+def test_a_trial_that_kills_its_process_twice_is_marked_and_the_search_goes_on(tmp_path):
+    model = Counted(tmp_path / "notes", killed_by=(1, 2))
+    found = tuning.search(model, tmp_path / "search", trials=2, workers=1, threads=1, fit=FIT)
+    failed, completed = found.trials
+    assert (failed["status"], completed["status"]) == ("failed", "completed")
+    assert failed["reason"] == "its worker process ended 2 times, at last with signal SIGKILL (out of memory?)"

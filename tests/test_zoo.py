@@ -1,0 +1,95 @@
+"""The zoo: every shipped file has its hash, a card's figure is measured again, and damage is refused by name."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from keras_lstm_gates import zoo
+from keras_lstm_gates.zoo import registry
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A preset whose files are a copy that a test may damage."""
+    shutil.copytree(registry.home("italy_power_demand"), tmp_path / "italy_power_demand")
+    entry = dataclasses.replace(registry.PRESETS["italy_power_demand"], folder=tmp_path)
+    monkeypatch.setitem(registry.PRESETS, "italy_power_demand", entry)
+    return tmp_path / "italy_power_demand"
+
+
+def test_every_preset_loads_with_its_gates_and_its_card_is_whole():
+    assert set(zoo.list()) == set(registry.PRESETS)
+    for name in zoo.list():
+        card = zoo.card(name)
+        model = zoo.load(name)
+        assert {output.rpartition("/")[2] for output in model.output} >= set("ifgoch")
+        assert zoo.load(name, gates=False).count_params() == card["parameters"]
+        assert len(card["quality"]["seeds"]) >= 5
+        assert len(card["baselines"]) >= 2
+        assert card["quality"]["mean"] == pytest.approx(np.mean(list(card["quality"]["seeds"].values())))
+
+
+def test_all_files_together_are_small():
+    files = [path for path in registry.shipped_folder().rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 20 * 1024**2
+
+
+def test_a_cards_figure_is_measured_again(copied):
+    found = zoo.evaluate("italy_power_demand")
+    assert found.holds
+    assert found.measured == pytest.approx(zoo.card("italy_power_demand")["quality"]["shipped"], abs=0.005)
+
+
+@pytest.mark.parametrize("damage", ["changed", "truncated", "missing", "added"])
+def test_damage_is_refused_by_name(copied, damage):
+    path = copied / "model.keras"
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "added":
+        (copied / "extra.bin").write_bytes(b"x")
+    else:
+        path.write_bytes(content[:-1] + b"?" if damage == "changed" else content[:1000])
+    error, text = {
+        "missing": (FileNotFoundError, r"expected the file .*model.keras of the preset 'italy_power_demand'"),
+        "added": (ValueError, r"expected only the files of .*SHA256SUMS; received 'extra.bin' besides"),
+    }.get(damage, (ValueError, r"model.keras must have the sha256 \w{64}; received \w{64}"))
+    with pytest.raises(error, match=text):
+        zoo.load("italy_power_demand")
+
+
+def test_a_card_that_does_not_hold_is_told(copied):
+    from keras_lstm_gates.zoo.loading import SUMS, sums
+
+    card = json.loads((copied / "card.json").read_text())
+    card["quality"]["shipped"] = 0.5
+    (copied / "card.json").write_text(json.dumps(card))
+    (copied / SUMS).write_text("".join(f"{digest}  {path}\n" for path, digest in sums(copied).items()))
+    assert not zoo.evaluate("italy_power_demand").holds
+
+
+def test_command_line(command):
+    for arguments, text in ((["zoo"], "italy_power_demand"), (["zoo", "show", "italy_power_demand"], "Limits")):
+        code, printed, _ = command(*arguments)
+        assert code == 0
+        assert text in printed
+    code, _, errors = command("zoo", "show", "nothing")
+    assert code == 1
+    assert "expected one of the presets" in errors
+
+
+def test_a_preset_of_another_package_is_found(monkeypatch):
+    class Entry:
+        name, value = "theirs", "package.zoo:THEIRS"
+
+        def load(self):
+            return registry.PRESETS["italy_power_demand"]
+
+    monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: [Entry()])
+    assert "theirs" in zoo.presets()
+    Entry.load = lambda self: 3
+    with pytest.raises(ValueError, match=r"expected package.zoo:THEIRS to be a Preset; received a int"):
+        zoo.presets()
