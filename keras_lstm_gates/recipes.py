@@ -277,6 +277,28 @@ RECIPES = {
         epochs=30,
         learning_rate=1e-3,
     ),
+    "turkish_web_treebank": Recipe(
+        dataset="turkish_web_treebank",
+        task="labelling",
+        units=64,
+        bidirectional=True,
+        embedding=32,
+        dropout=0.5,
+        validation=0.1,
+        patience=3,
+        epochs=12,
+        batch_size=16,
+    ),
+    "shakespeare_plays": Recipe(
+        dataset="shakespeare_plays",
+        task="language",
+        window=128,
+        units=192,
+        embedding=32,
+        validation=0.05,
+        epochs=3,
+        learning_rate=1e-2,
+    ),
 }
 """The built-in recipes by name."""
 
