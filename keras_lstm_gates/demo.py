@@ -37,7 +37,8 @@ def demo(folder, seed=0, console=None):
     recipe = dataclasses.replace(RECIPE, seed=seed)
 
     console.rule("1  Train: which of nine speakers says these two vowels?")
-    run = training.fit(recipe, folder, callbacks=[EpochProgress(console)])
+    with EpochProgress(console) as progress:
+        run = training.fit(recipe, folder, callbacks=[progress])
     console.print(
         f"test accuracy [bold]{run.metrics['test_accuracy']:.3f}[/], {run.metrics['parameters']:,} parameters, "
         f"trained in {run.metrics['seconds']:.0f} s"

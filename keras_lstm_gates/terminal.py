@@ -24,7 +24,7 @@ def counted(console, description, total):
 
 
 class EpochProgress(keras.callbacks.Callback):
-    """One bar over the epochs of a training, with the figures of the last one."""
+    """One bar over the epochs of a training, with the figures of the last one; a `with` ends it, after errors too."""
 
     def __init__(self, console):
         super().__init__()
@@ -39,6 +39,12 @@ class EpochProgress(keras.callbacks.Callback):
         self._progress.update(self._task, completed=epoch + 1, description=f"epochs  {figures}")
 
     def on_train_end(self, logs=None):
+        self._progress.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
         self._progress.stop()
 
 
@@ -61,8 +67,11 @@ def files_table(folder):
     meanings = {
         "recipe.json": "all that decides the model",
         "environment.json": "versions and machine",
-        "history.json": "loss and accuracy of each epoch",
-        "metrics.json": "test accuracy, parameters, seconds",
+        "history.json": "loss and metrics of each epoch",
+        "learning_curves.png": "the same, drawn",
+        "gate_statistics.json": "what each unit's gates do",
+        "gate_saturation.png": "how often each gate is shut or open",
+        "metrics.json": "test metrics, parameters, seconds",
         "model.keras": "the model: keras.models.load_model",
         "gates.zarr": "every gate: keras_lstm_gates.tracing.load",
         "gates.png": "the picture",

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lstm_gates import training
+from keras_lstm_gates import datasets, expose, training
 from keras_lstm_gates.training import Recipe
 
 QUICK = Recipe(dataset="japanese_vowels", units=4, epochs=2, noise=0.1, dropout=0.1, seed=5)
@@ -24,7 +24,10 @@ def run(tmp_path_factory):
 def test_run_folder(run):
     assert sorted(path.name for path in run.folder.iterdir()) == [
         "environment.json",
+        "gate_saturation.png",
+        "gate_statistics.json",
         "history.json",
+        "learning_curves.png",
         "metrics.json",
         "model.keras",
         "recipe.json",
@@ -33,6 +36,13 @@ def test_run_folder(run):
     assert json.loads((run.folder / "environment.json").read_text())["keras"] == keras.__version__
     assert len(json.loads((run.folder / "history.json").read_text())["loss"]) == 2
     assert json.loads((run.folder / "metrics.json").read_text()) == run.metrics
+    inputs = next(iter(datasets.load(QUICK).test))[0].numpy()
+    f = expose(run.model)(inputs)["lstm/f"].numpy()[np.any(inputs != 0, axis=-1)]
+    found = json.loads((run.folder / "gate_statistics.json").read_text())["lstm"]
+    assert found["steps"] == len(f)
+    np.testing.assert_allclose(found["f"]["mean"], f.mean(axis=0), atol=1e-5)
+    for name in ("gate_saturation", "learning_curves"):
+        assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     # 4 units of 4 gates of (12 + 4 + 1) weights, and 9 classes of (4 + 1).
     assert run.metrics["parameters"] == 4 * 4 * 17 + 9 * 5 == run.model.count_params()
 
@@ -53,7 +63,7 @@ def test_the_saved_model_predicts_the_same(run):
 
 def test_an_earlier_run_is_not_overwritten(run):
     before = (run.folder / "model.keras").read_bytes()
-    with pytest.raises(FileExistsError, match=r"expected a new or empty run folder; .*first holds 5 entries"):
+    with pytest.raises(FileExistsError, match=r"expected a new or empty run folder; .*first holds 8 entries"):
         training.fit(QUICK, run.folder)
     assert (run.folder / "model.keras").read_bytes() == before
 

@@ -42,7 +42,16 @@ def train(
     else:
         folder = new_folder(Path("runs"), "train") if out is None else empty_folder(out)
     console = Console()
-    run = training.fit(chosen, folder, resume=resume, callbacks=[EpochProgress(console)])
+    try:
+        with EpochProgress(console) as progress:
+            run = training.fit(chosen, folder, resume=resume, callbacks=[progress])
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped; this goes on:\n  keras-lstm-gates train {folder}/recipe.json --out {folder} --resume",
+            soft_wrap=True,
+            highlight=False,
+        )
+        raise typer.Exit(130) from None
     for name, value in run.metrics.items():
         console.print(f"{name}: {value:.5g}" if isinstance(value, float) else f"{name}: {value:,}")
     console.print(files_table(folder))

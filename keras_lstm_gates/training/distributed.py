@@ -74,8 +74,12 @@ def fit(model, strategy, data, *, initial_epoch, epochs, callbacks):
 def _agree(model, strategy, epoch):
     weights = functools.reduce(lambda crc, weight: zlib.crc32(np.array(weight).tobytes(), crc), model.weights, 0)
     mine = tf.constant([epoch, weights], "int64")
-    totals = strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", mine))
-    if not np.array_equal(strategy.experimental_local_results(totals)[0], mine * strategy.num_replicas_in_sync):
+
+    @tf.function
+    def summed():
+        return strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", mine))
+
+    if not np.array_equal(strategy.experimental_local_results(summed())[0], mine * strategy.num_replicas_in_sync):
         raise ValueError(
             "expected every worker with the same recipe, the same data and a run folder that all of them see; received "
             f"models or epochs that differ; this worker is at epoch {epoch}"

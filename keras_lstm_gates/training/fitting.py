@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from keras_lstm_gates import datasets, models
 from keras_lstm_gates.files import replaced_when_whole
-from keras_lstm_gates.training import distributed
+from keras_lstm_gates.training import distributed, findings
 from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.evaluating import evaluate
 from keras_lstm_gates.training.finiteness import first_not_finite
@@ -90,7 +90,8 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     Returns:
         `Run(model, metrics, folder)`; metrics hold each of `evaluate` on the test part as `test_<name>`, `parameters`
         and `seconds` (of the training). The folder holds recipe.json, environment.json, history.json, metrics.json,
-        model.keras and, until these are there, checkpoint.npz.
+        model.keras, gate_statistics.json (of up to 64 validation or else test sequences),
+        gate_saturation.png, learning_curves.png and, until these are there, checkpoint.npz.
 
     Raises:
         FileExistsError: the folder holds something, and `resume` is False.
@@ -134,6 +135,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
         write_json(folder / "history.json", checkpoints.history)
         with replaced_when_whole(folder / "model.keras") as temporary:
             model.save(temporary)
+        findings.write(folder, model, checkpoints.history, data.test if data.validation is None else data.validation)
         write_json(folder / "metrics.json", metrics)
         (folder / "checkpoint.npz").unlink(missing_ok=True)
     return Run(model, metrics, folder)
@@ -181,16 +183,8 @@ def write_json(path, content):
 def _claim(folder, recipe, resume):
     """Make the folder this recipe's, or find that it is."""
     if resume and folder.is_dir():
-        for name in (
-            "recipe.json",
-            "environment.json",
-            "checkpoint.npz",
-            "history.json",
-            "model.keras",
-            "metrics.json",
-        ):
-            for left in folder.glob(f".{name}.*"):  # by a run that was killed while it wrote
-                shutil.rmtree(left)
+        for left in folder.glob(".*.*.*/"):  # by a run that was killed while it wrote: .model.keras.k3x9
+            shutil.rmtree(left)
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if there and not (resume and "recipe.json" in there):
         raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(there)} entries")

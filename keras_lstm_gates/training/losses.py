@@ -14,6 +14,7 @@ class SummedCrossEntropy(keras.losses.Loss):
         sample_weight: (batch, time), 0 for a masked step.
 
     Example:
+        >>> import numpy as np
         >>> loss = SummedCrossEntropy()(np.array([[0, 1]]), np.array([[[0.5, 0.5], [0.5, 0.5]]]))
         >>> round(float(loss), 3)  # 2 ln 2
         1.386
@@ -44,6 +45,7 @@ class Pinball(keras.losses.Loss):
     Source: Koenker & Bassett 1978, Regression quantiles.
 
     Example:
+        >>> import numpy as np
         >>> float(Pinball([0.9])(np.array([[2.0]]), np.array([[[1.0]]]))).__round__(4)
         0.9
     """

@@ -1,0 +1,44 @@
+"""What an installed package holds, from the wheel that setup.cfg makes."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "runs", "build", "tests", "benchmarks")
+    shutil.copytree(ROOT, folder / "source", ignore=ignored)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
+    subprocess.run([*pip, folder / "source"], check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def _files(*parts):
+    folder = ROOT.joinpath(*parts)
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_wheel_holds_the_package_and_the_zoo(wheel):
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    package = {f"keras_lstm_gates/{path}" for path in _files("keras_lstm_gates") if "__pycache__" not in path}
+    zoo = {f"keras_lstm_gates/saved_models/{path}" for path in _files("saved_models")}
+    assert len(zoo) > 20
+    assert held == package | zoo
+
+
+def test_an_unpacked_wheel_finds_its_zoo(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    script = "from keras_lstm_gates import zoo; print(zoo.registry.shipped_folder(), *zoo.list())"
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True)
+    folder, *names = found.stdout.split()
+    assert Path(folder) == tmp_path / "keras_lstm_gates" / "saved_models"
+    assert set(names) == {path.parent.name for path in (ROOT / "saved_models").glob("*/SHA256SUMS")}
