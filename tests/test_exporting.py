@@ -84,6 +84,15 @@ def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     assert (tmp_path / "model.tflite").read_text() == "an earlier run's file"
 
 
+def test_outputs_in_large_units_are_compared_by_their_size(tmp_path):
+    sequence = keras.Input((None, 2))
+    scaled = keras.layers.Rescaling(3e6)(keras.layers.LSTM(4)(sequence))
+    data = np.random.default_rng(0).normal(size=(3, 7, 2))
+    written = exporting.export(keras.Model(sequence, scaled), tmp_path, data, formats=("tflite",))
+    (difference,) = written.differences["tflite"]["predict"].values()
+    assert 1e-4 < difference < 30
+
+
 def test_unknown_format(tmp_path):
     model, data = small_model()
     with pytest.raises(ValueError, match=r"expected formats of \['saved_model', 'tflite'\]; received 'onnx'"):
