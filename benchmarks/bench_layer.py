@@ -189,6 +189,11 @@ def fit_run(name, case, epoch_batches=10):
     shapes = tuple(tf.TensorSpec([case.batch, case.steps, n]) for n in (case.features, 1))
     data = tf.data.Dataset.from_generator(lambda: iter(arrays), output_signature=shapes)
     data = data.apply(tf.data.experimental.assert_cardinality(len(arrays)))
+    # tf.data's autotuner wakes up 10, 20, 40 ... ms after one another, and the end of an epoch may wait for it: epochs
+    # would take 1.27, 2.55 or 5.11 s, whatever the layer.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = data.with_options(options)
     return lambda: model.fit(data, epochs=1, verbose=0)
 
 

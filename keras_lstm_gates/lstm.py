@@ -190,7 +190,7 @@ class GatedLSTM(keras.layers.RNN):
 
     def _gates(self, sequences, h0, c0, mask, training, last_only):
         cell = self.cell
-        z = cell.input_product(sequences, training)
+        z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
         dropped = None
         if training and cell.recurrent_dropout:
             dropped = ops.stack(cell.get_recurrent_dropout_mask(h0))

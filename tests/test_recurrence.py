@@ -25,7 +25,7 @@ def reference(x, h0, c0, W, R, b, mask=None, dropout=None, **activations):
 
 def recurrence_of(x, h0, c0, W, R, b=None, **options):
     """The recurrence from the input; the layer multiplies x by W by itself."""
-    z = ops.matmul(x, W)
+    z = ops.matmul(ops.transpose(x, (1, 0, 2)), W)
     return recurrence(z if b is None else z + b, h0, c0, R, **options)
 
 
@@ -382,7 +382,7 @@ def test_many_lengths_share_one_compilation():
         module._forward_loop = original
         module._chains.clear()
         module._chains.update(kept)
-    assert compiled == [(2, module.CHUNK, 8)], "the loop is traced, and so compiled, once"
+    assert compiled == [(module.CHUNK, 2, 8)], "the loop is traced, and so compiled, once"
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ def test_many_lengths_share_one_compilation():
 @pytest.mark.parametrize(
     ("position", "shape", "text"),
     [
-        (0, (3, 16), r"Expected z of shape \(batch, time, 4 \* units\). Received: z.shape=\(3, 16\)"),
+        (0, (3, 16), r"Expected z of shape \(time, batch, 4 \* units\). Received: z.shape=\(3, 16\)"),
         (0, (3, 5, 15), r"Expected z of shape \(3, 5, 16\). Received: z.shape=\(3, 5, 15\)"),
         (1, (2, 4), r"Expected h0 of shape \(3, 4\). Received: h0.shape=\(2, 4\)"),
         (2, (3, 5), r"Expected c0 of shape \(3, 4\). Received: c0.shape=\(3, 5\)"),
@@ -401,7 +401,7 @@ def test_many_lengths_share_one_compilation():
 @pytest.mark.parametrize("path", PATHS)
 def test_malformed_shapes(position, shape, text, path):
     (x, h0, c0, W, R, b), _, _ = case()
-    arguments = [x @ W + b, h0, c0, R]
+    arguments = [np.swapaxes(x @ W + b, 0, 1), h0, c0, R]
     arguments[position] = np.zeros(shape)
     with pytest.raises(ValueError, match=text):
         recurrence(*arguments, path=path)
