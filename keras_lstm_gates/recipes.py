@@ -292,12 +292,13 @@ RECIPES = {
     "shakespeare_plays": Recipe(
         dataset="shakespeare_plays",
         task="language",
-        window=128,
+        window=256,
         units=192,
         embedding=32,
         validation=0.05,
-        epochs=3,
-        learning_rate=1e-2,
+        epochs=6,
+        batch_size=16,
+        learning_rate=6e-3,
     ),
 }
 """The built-in recipes by name."""
