@@ -49,7 +49,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         monitors = {
             "GateMonitor, 64 sequences": GateMonitor(x[:64], folder),
-            "GradientMonitor, 8 sequences": GradientMonitor(x[:8], folder),
+            "GradientMonitor, 4 sequences": GradientMonitor(x[:4], folder),
         }
         epochs()
         alone, looks, beside = [], {name: [] for name in monitors}, {name: [] for name in monitors}

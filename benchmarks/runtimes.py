@@ -37,9 +37,10 @@ RUNTIMES = {
 
 
 def models():
-    """{name: (make the model, its data (1, time, features) or (1, time))}; add presets here."""
+    """{name: (make the model, its data (1, time, features) or (1, time))}: every preset of the zoo, and opened ones."""
     import keras
 
+    from keras_lstm_gates import datasets, zoo
     from keras_lstm_gates.models import SequenceClassifier
 
     rng = np.random.default_rng(0)
@@ -63,11 +64,19 @@ def models():
         layers = keras.layers
         return keras.Sequential([keras.Input((TIME, 4)), layers.LSTM(16, return_sequences=True), layers.Dense(5)])
 
+    def tested(name):
+        inputs = next(iter(datasets.load(zoo.preset(name).recipe).test.unbatch()))[0].numpy()
+        return np.resize(inputs, (1, TIME, *inputs.shape[1:]))
+
     return {
-        "classifier (ours)": (lambda: SequenceClassifier(12, 9, units=64, seed=0), values(12)),
-        "stacked forecaster (Keras)": (forecaster, values(2)),
-        "bidirectional classifier of tokens (Keras)": (tokens, rng.integers(0, 20, (1, TIME)).astype("int32")),
-        "labeller (Keras)": (labeller, values(4)),
+        **{f"{name} (zoo)": (partial(zoo.load, name, gates=False), partial(tested, name)) for name in zoo.list()},
+        "classifier (ours)": (lambda: SequenceClassifier(12, 9, units=64, seed=0), lambda: values(12)),
+        "stacked forecaster (Keras)": (forecaster, lambda: values(2)),
+        "bidirectional classifier of tokens (Keras)": (
+            tokens,
+            lambda: rng.integers(0, 20, (1, TIME)).astype("int32"),
+        ),
+        "labeller (Keras)": (labeller, lambda: values(4)),
     }
 
 
@@ -140,8 +149,8 @@ def export(name, folder):
 
     from keras_lstm_gates import exporting, expose
 
-    make, data = models()[name]
-    folder = Path(folder)
+    make, sequences = models()[name]
+    folder, data = Path(folder), sequences()
     keras.utils.set_random_seed(0)
     model = make()
     exporting.export(model, folder, data, time=TIME)

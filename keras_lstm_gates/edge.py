@@ -54,11 +54,11 @@ class Runner:
         }
 
     def predict(self, x):
-        """The model's own outputs by name for one sequence (time, features) or a batch of them."""
+        """The model's own outputs by name for one sequence, (time, features) or tokens (time,), or a batch of them."""
         return self.run("predict", x)
 
     def gates(self, x):
-        """The model's own outputs and every gate by name for one sequence (time, features) or a batch of them."""
+        """The model's own outputs and every gate by name, for what `predict` takes."""
         return self.run("gates", x)
 
     def run(self, signature, x):
@@ -66,38 +66,61 @@ class Runner:
 
         Args:
             signature: str, one of `signatures`.
-            x: float, (time, features), or (samples, time, features): the samples then run one after the other.
-                Finite.
+            x: float, (time, features), or (samples, time, features); of a model of tokens int, (time,), or (samples,
+                time). The samples run one after the other. Finite.
 
         Returns:
             {output name: array}, with a sample axis in front where x has one.
 
         Raises:
-            ValueError: an unknown signature, another rank or feature size, or a value that is not finite.
+            ValueError: an unknown signature, another rank or feature size, a value that is not finite, or a token
+                that the model does not know.
         """
         if signature not in self._runners:
             raise ValueError(f"expected one of the signatures {sorted(self._runners)}; received {signature!r}")
-        x = np.asarray(x)
-        if x.dtype.kind not in "fiu":
-            raise ValueError(f"expected numbers; received an array of dtype {x.dtype}")
-        ((name, shape),) = self.signatures[signature]["inputs"].items()
-        if x.ndim not in (2, 3) or not _fits(x.shape[-2:], shape[1:]):
-            raise ValueError(
-                f"expected {name} of shape (time, features) or (samples, time, features) with "
-                f"{_axes(shape[1:])}; received shape {x.shape}"
-            )
-        if not np.isfinite(x).all():
-            place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
-            raise ValueError(f"expected finite numbers; received {x[place]} at index {place}")
-        x = x.astype(np.float32)
-        if x.ndim == 2:
+        ((name, detail),) = self._runners[signature].get_input_details().items()
+        x = _checked(np.asarray(x), name, detail)
+        if x.ndim == len(detail["shape"]) - 1:
             return {key: value[0] for key, value in self._call(signature, name, x[None]).items()}
         outputs = [self._call(signature, name, sample[None]) for sample in x]
         return {key: np.concatenate([output[key] for output in outputs]) for key in outputs[0]}
 
     def _call(self, signature, name, x):
-        outputs = self._runners[signature](**{name: x})
+        try:
+            outputs = self._runners[signature](**{name: x})
+        except RuntimeError as error:
+            if "gather index out of bounds" not in str(error):
+                raise
+            raise _unknown_tokens(x) from None
         return {key: np.array(value) for key, value in outputs.items()}
+
+
+def _checked(x, name, detail):
+    """x as the interpreter takes it, with or without a batch axis."""
+    shape = tuple(int(size) for size in detail["shape_signature"])[1:]
+    tokens = np.issubdtype(detail["dtype"], np.integer)
+    if tokens and x.dtype.kind not in "iu":
+        raise ValueError(f"expected token numbers, an array of ints; received dtype {x.dtype}")
+    if x.dtype.kind not in "fiu":
+        raise ValueError(f"expected numbers; received an array of dtype {x.dtype}")
+    rank = len(shape)
+    if x.ndim not in (rank, rank + 1) or not _fits(x.shape[-rank:], shape):
+        axes = ", ".join(("time", "features")[:rank])
+        raise ValueError(
+            f"expected {name} of shape ({axes}{',' * (rank == 1)}) or (samples, {axes}) with {_axes(shape)}; "
+            f"received shape {x.shape}"
+        )
+    if not np.isfinite(x).all():
+        place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
+        raise ValueError(f"expected finite numbers; received {x[place]} at index {place}")
+    # Gathering counts negative numbers from the end.
+    if tokens and x.min() < 0:
+        raise _unknown_tokens(x)
+    return x.astype(detail["dtype"])
+
+
+def _unknown_tokens(x):
+    return ValueError(f"expected tokens that the model knows; received {x.min()} to {x.max()}")
 
 
 def _shapes(details):
@@ -110,5 +133,5 @@ def _fits(shape, expected):
 
 def _axes(shape):
     return ", ".join(
-        f"{'any' if size == -1 else size} {axis}" for size, axis in zip(shape, ("time steps", "features"), strict=True)
+        f"{'any' if size == -1 else size} {axis}" for size, axis in zip(shape, ("time steps", "features"), strict=False)
     )

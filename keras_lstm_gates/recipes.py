@@ -277,6 +277,29 @@ RECIPES = {
         epochs=30,
         learning_rate=1e-3,
     ),
+    "turkish_web_treebank": Recipe(
+        dataset="turkish_web_treebank",
+        task="labelling",
+        units=64,
+        bidirectional=True,
+        embedding=32,
+        dropout=0.5,
+        validation=0.1,
+        patience=3,
+        epochs=12,
+        batch_size=16,
+    ),
+    "shakespeare_plays": Recipe(
+        dataset="shakespeare_plays",
+        task="language",
+        window=256,
+        units=192,
+        embedding=32,
+        validation=0.05,
+        epochs=6,
+        batch_size=16,
+        learning_rate=6e-3,
+    ),
 }
 """The built-in recipes by name."""
 

@@ -50,7 +50,8 @@ class EpochProgress(keras.callbacks.Callback):
 
 def differences_table(exported, sequences, allowed):
     """A rich table of the largest difference from the Keras model, a row an output, a column a file."""
-    table = Table(title=f"Largest difference from the Keras model over {sequences} sequences (allowed: {allowed:g})")
+    limit = f"allowed: {allowed:g} of values up to 1"
+    table = Table(title=f"Largest difference from the Keras model over {sequences} sequences ({limit})")
     table.add_column("signature")
     table.add_column("output")
     for name in exported.differences:

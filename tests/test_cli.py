@@ -11,6 +11,7 @@ import pytest
 from small import small_model
 
 from keras_lstm_gates import exporting, tracing
+from keras_lstm_gates.models import CharacterLanguageModel
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,16 @@ def test_export_and_run(command, files, tmp_path):
     model, data = small_model()
     np.testing.assert_allclose(saved["probabilities"], model(data[:1])[0], atol=1e-6)
     assert saved["f"].shape == (6, 4)
+
+
+def test_export_and_run_of_tokens(command, tmp_path):
+    model = CharacterLanguageModel(vocabulary=9, units=4, embedding=5, seed=0)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "tokens.npy", np.arange(8) % 9)
+    assert command("export", "model.keras", "tokens.npy", "--out", "out")[0] == 0
+    assert command("run", "out/model.tflite", "tokens.npy", "--out", "out.npz")[0] == 0
+    expected = model(np.arange(8)[None] % 9)[0]
+    np.testing.assert_allclose(np.load(tmp_path / "out.npz")["probabilities"], expected, atol=1e-6)
 
 
 def test_help_tells_a_stranger_what_each_command_does(command):

@@ -18,6 +18,9 @@ def test_a_recipe_by_name_and_by_file(command, tmp_path):
     assert code == 0
     assert "test_accuracy" in printed
     assert "model.keras" in printed
+    assert (
+        "beside it, test_accuracy of\n  most frequent class: 0.11892" in printed
+    )  # 44 of 370 utterances, of nine speakers
     made = Recipe.from_file(tmp_path / "run" / "recipe.json")
     assert made == RECIPES["japanese_vowels"].replaced({"units": 4, "epochs": 2, "schedule": "constant"})
     # A run that is whole is read, not trained again.
@@ -38,7 +41,7 @@ def test_a_table_of_ones_own(command, tmp_path):
     options = ("--target", "load", "--window", 24, "--horizon", 6, *QUICK)
     code, printed, errors = command("train", "power.csv", *options)
     assert code == 0, errors
-    assert "test_mae" in printed
+    assert "beside it, test_mae of\n  persistence: " in printed
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("train-")
     model = keras.models.load_model(folder / "model.keras")

@@ -4,14 +4,16 @@ import re
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from reference import lstm
 from small import small_model
 
-from keras_lstm_gates import exporting
+from keras_lstm_gates import exporting, expose
 from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.models import CharacterLanguageModel, SequenceLabeller
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_fixed_time(tmp_path):
 def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     model, data = small_model()
     (tmp_path / "model.tflite").write_text("an earlier run's file")
-    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    monkeypatch.setattr("keras_lstm_gates.exporting.writing.TOLERANCE", -1.0)
     with pytest.raises(
         ArithmeticError, match=r"model\.tflite differs from the model: predict/probabilities by .*allowed"
     ):
@@ -82,10 +84,72 @@ def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     assert (tmp_path / "model.tflite").read_text() == "an earlier run's file"
 
 
+def test_outputs_in_large_units_are_compared_by_their_size(tmp_path):
+    sequence = keras.Input((None, 2))
+    scaled = keras.layers.Rescaling(3e6)(keras.layers.LSTM(4)(sequence))
+    data = np.random.default_rng(0).normal(size=(3, 7, 2))
+    written = exporting.export(keras.Model(sequence, scaled), tmp_path, data, formats=("tflite",))
+    (difference,) = written.differences["tflite"]["predict"].values()
+    assert 1e-4 < difference < 30
+
+
 def test_unknown_format(tmp_path):
     model, data = small_model()
     with pytest.raises(ValueError, match=r"expected formats of \['saved_model', 'tflite'\]; received 'onnx'"):
         exporting.export(model, tmp_path, data, formats=("onnx",))
+
+
+def _token_models():
+    """Models of tokens and how many ids they know: ours, and Keras's with an Embedding that declares float tokens."""
+    yield SequenceLabeller(vocabulary=9, classes=3, units=4, embedding=5, bidirectional=True, seed=0), "probabilities"
+    yield CharacterLanguageModel(vocabulary=9, units=4, embedding=5, layers=2, seed=0), "probabilities"
+    yield (
+        keras.Sequential(
+            [
+                keras.Input((None,)),
+                keras.layers.Embedding(9, 5, mask_zero=True),
+                keras.layers.LSTM(4, name="lstm"),
+                keras.layers.Dense(2, name="score"),
+            ]
+        ),
+        "score",
+    )
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_models_of_tokens(tmp_path, number):
+    model, output = list(_token_models())[number]
+    tokens = np.random.default_rng(2).integers(1, 9, (4, 7))
+    tokens[1, 4:] = 0
+    written = exporting.export(model, tmp_path, tokens)
+    runner = Runner(written.files["tflite"])
+    assert runner.signatures["gates"]["inputs"] == {"tokens": (1, -1)}
+    for length in (7, 3):
+        received = runner.gates(tokens[:, :length])
+        opened = expose(model)(tokens[:, :length])
+        single = "f" in received
+        for name in received:
+            wanted = opened[name if not single or name == output else f"lstm/{name}"]
+            np.testing.assert_allclose(received[name], wanted, atol=2e-6, err_msg=name)
+    np.testing.assert_array_equal(runner.predict(tokens[2])[output], runner.predict(tokens)[output][2])
+    with pytest.raises(ValueError, match="expected token numbers, an array of ints; received dtype float64"):
+        runner.predict(tokens / 2)
+    for unknown in (9, -1):
+        with pytest.raises(ValueError, match=rf"expected tokens that the model knows; received {unknown} to {unknown}"):
+            runner.predict(np.full(5, unknown))
+
+
+def test_data_that_are_no_tokens(tmp_path):
+    model, _ = next(_token_models())
+    with pytest.raises(ValueError, match="expected token numbers, an array of ints; received dtype float32"):
+        exporting.export(model, tmp_path, np.ones((2, 7), "float32"))
+
+
+def test_a_model_of_two_inputs(tmp_path):
+    one, two = keras.Input((5, 3), name="one"), keras.Input((5, 3), name="two")
+    model = keras.Model([one, two], keras.layers.LSTM(4)(one + two))
+    with pytest.raises(ValueError, match=r"expected a model with one input; received 2: \['one', 'two'\]"):
+        exporting.export(model, tmp_path, np.ones((2, 5, 3)))
 
 
 def test_data_of_another_shape(tmp_path):

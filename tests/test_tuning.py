@@ -11,13 +11,12 @@ import socket
 import time
 from collections import Counter
 
-import keras
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from tuned_models import FIT, Counted, line
 
 from keras_lstm_gates import datasets, tuning
-from keras_lstm_gates.models import SequenceClassifier
 from keras_lstm_gates.recipes import Recipe
 from keras_lstm_gates.tuning import figures, hparams
 from keras_lstm_gates.tuning.trials import record_file, write_record
@@ -140,26 +139,23 @@ def test_an_objective_that_no_training_gives_ends_the_search(tmp_path):
         tuning.search(line, tmp_path / "search", trials=1, fit=FIT, objective="val_los")
 
 
-def _classifier(recipe, data):
-    """What stands in for `training.build`."""
-    model = SequenceClassifier(**data.arguments, units=recipe.units, seed=recipe.seed)
-    model.compile(keras.optimizers.AdamW(recipe.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
 def test_a_recipe_is_searched_without_its_test_data(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_lstm_gates.training.build", _classifier, raising=False)
-    asked = []
-    load = datasets.load
-    monkeypatch.setattr(datasets, "load", lambda recipe, test=True: asked.append(test) or load(recipe, test=test))
-    recipe = Recipe(dataset="japanese_vowels", epochs=1)
+    recipe = Recipe(dataset="japanese_vowels", epochs=1, batch_size=27)  # The data of no other test's search.
+    read = []
+    builder = type(tfds.builder(recipe.dataset))
+    as_dataset = builder.as_dataset
+    monkeypatch.setattr(
+        builder, "as_dataset", lambda self, split, **rest: read.append(split) or as_dataset(self, split, **rest)
+    )
     space = {key: getattr(recipe, key, 0.0) for key in tuning.spaces.SPACE} | {"units": [2, 3]}
     model = tuning.GatedLSTMHyperModel(recipe, space | {"gate_l1.f": 0.0, "layers": [1]})
-    found = tuning.search(model, tmp_path / "search", tuner="grid", fit={})
+    found = tuning.search(model, tmp_path / "search", tuner="grid")
     assert [trial["values"] for trial in found.trials] == [{"units": 2, "layers": 1}, {"units": 3, "layers": 1}]
-    assert asked == [False]
     best = Recipe.from_file(tuning.results.write_best(found, model))
     assert best == dataclasses.replace(recipe, units=found.best["values"]["units"])
+    assert read == ["train"]
+    datasets.load(recipe)
+    assert read == ["train", "train", "test"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,14 @@ from keras_lstm_gates.baselines import volatility
 from keras_lstm_gates.baselines.ngrams import NGrams
 from keras_lstm_gates.datasets import words
 
+METRICS = {
+    "classification": "accuracy",
+    "forecasting": "mae",
+    "labelling": "accuracy",
+    "language": "bits_per_character",
+}
+"""What the baselines of each task are measured in: a key of what `training.evaluate` returns."""
+
 DTW_COST = 2e9
 """The largest number of steps compared, beyond which nearest neighbours by DTW are left out."""
 

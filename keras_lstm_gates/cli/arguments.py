@@ -13,7 +13,7 @@ Data = Annotated[
     Path,
     typer.Argument(
         help="Sequences: .npy of shape (time, features) or (samples, time, features), or a .csv with one time step a "
-        "row and one feature a column.",
+        "row and one feature a column; of tokens .npy of ints, (time,) or (samples, time).",
         show_default=False,
     ),
 ]
@@ -70,9 +70,10 @@ def _is_number(text):
     return True
 
 
-def read_sequences(path):
+def read_sequences(path, model):
+    """The sequences of a file, with a sample axis also where it holds one sequence of what the model takes."""
     array = read_array(path)
-    return array[None] if array.ndim == 2 else array
+    return array[None] if array.ndim == len(model.inputs[0].shape) - 1 else array
 
 
 def read_model(path):

@@ -29,8 +29,8 @@ def export(
     from keras_lstm_gates.terminal import differences_table, files_table
 
     console = Console()
-    sequences = read_sequences(data)
     loaded = read_model(model)
+    sequences = read_sequences(data, loaded)
     folder = new_folder(Path("runs"), "export") if out is None else empty_folder(out)
     with console.status("converting, then running each file against the Keras model"):
         exported = exporting.export(loaded, folder, sequences, time=time)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_array, read_model, read_sequences
+from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_model, read_sequences
 
 
 @app.command()
@@ -27,9 +27,8 @@ def trace(
     from keras_lstm_gates.terminal import counted, files_table
 
     console = Console()
-    sequences, loaded = read_array(data), read_model(model)
-    if sequences.ndim == len(loaded.inputs[0].shape) - 1:
-        sequences = sequences[None]
+    loaded = read_model(model)
+    sequences = read_sequences(data, loaded)
     with counted(console, "sequences traced", len(sequences)) as progress:
         tree = tracing.trace(loaded, sequences, progress=progress)
     figure = plots.gates(tree, layer=layer, sample=sample)
@@ -92,12 +91,12 @@ def gradients(
     if not files:
         raise ValueError(f"expected one or more model files, then the sequences; received {data} alone")
     console = Console()
-    sequences = read_sequences(data)[:samples]
     loaded = {}
     for file in files:
         if file.stem in loaded:
             raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
         loaded[file.stem] = read_model(file)
+    sequences = read_sequences(data, loaded[files[0].stem])[:samples]
     with console.status("walking back through time"):
         found = summary(loaded, sequences, layer=layer)
     folder = new_folder(Path("runs"), "gradients") if out is None else empty_folder(out)

@@ -24,7 +24,7 @@ def train(
     """Train a model by a recipe; all that is needed to make it again is left in the run folder."""
     from rich.console import Console
 
-    from keras_lstm_gates import training
+    from keras_lstm_gates import baselines, datasets, training
     from keras_lstm_gates.recipes import named
     from keras_lstm_gates.terminal import EpochProgress, files_table
 
@@ -55,3 +55,7 @@ def train(
     for name, value in run.metrics.items():
         console.print(f"{name}: {value:.5g}" if isinstance(value, float) else f"{name}: {value:,}")
     console.print(files_table(folder))
+    metric = baselines.METRICS[chosen.task]
+    console.print(f"beside it, test_{metric} of")
+    for name, value in baselines.measure(chosen, datasets.load(chosen)).items():
+        console.print(f"  {name}: {value:.5g}", highlight=False)

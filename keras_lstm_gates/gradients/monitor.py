@@ -45,7 +45,7 @@ class GradientMonitor(keras.callbacks.Callback):
         ([0, 1, 2], 13)
     """
 
-    def __init__(self, x, folder, tensorboard=True, probes=32):
+    def __init__(self, x, folder, tensorboard=True, probes=16):
         super().__init__()
         self.x = x
         self.folder = Path(folder)

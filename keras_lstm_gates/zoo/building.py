@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lstm_gates import baselines, datasets, exporting, gate_statistics, plots, tracing, training
+from keras_lstm_gates import baselines, datasets, exporting, gate_statistics, models, plots, tracing, training
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.zoo.cards import page
 from keras_lstm_gates.zoo.loading import SUMS, sums
@@ -46,7 +46,7 @@ def build(name, runs="runs/zoo", tell=print):
         shutil.copy(shipped.folder / "model.keras", temporary / "model.keras")
         some = _some(data.test)
         exported = exporting.export(shipped.model, temporary, some)
-        tree = tracing.trace(shipped.model, some, progress=False)
+        tree = tracing.trace(shipped.model, some, vocabulary=data.names.get("vocabulary"), progress=False)
         figure = plots.gates(tree, title=entry.title)
         figure.savefig(temporary / "gates.png", dpi=90)
         card = {
@@ -75,6 +75,7 @@ def build(name, runs="runs/zoo", tell=print):
             "gates": {path: summary(gate_statistics.of_layer(node)) for path, node in tracing.nodes(tree).items()},
             "differences": exported.differences,
             "environment": training.environment(),
+            "sample": _written(shipped.model, data.names["vocabulary"]) if entry.recipe.task == "language" else None,
             "command": f"keras-lstm-gates zoo build {name}",
         }
         training.write_json(temporary / "card.json", card)
@@ -87,6 +88,12 @@ def build(name, runs="runs/zoo", tell=print):
 def _some(test):
     """The first test sequences, padded to one length."""
     return np.asarray(next(iter(test.unbatch().take(TRACED).padded_batch(TRACED)))[0])
+
+
+def _written(model, entries):
+    """A text that a language model writes from a new line on."""
+    numbers = models.generate(model, [entries.index("\n")], 400, temperature=0.7, seed=0)
+    return "".join(entries[number] for number in numbers)
 
 
 def summary(numbers):

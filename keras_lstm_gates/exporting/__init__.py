@@ -1,0 +1,5 @@
+"""SavedModel and TFLite files with the gates in their signatures, each compared with the model before it is kept."""
+
+from keras_lstm_gates.exporting.writing import TOLERANCE, Exported, export
+
+__all__ = ["TOLERANCE", "Exported", "export"]
