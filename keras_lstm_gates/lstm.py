@@ -59,8 +59,10 @@ class GatedLSTM(keras.layers.RNN):
         ValueError: "mask must have the shape (batch, time) = (2, 10) of the sequences; received (2, 9)".
         ValueError: "keras.layers.Bidirectional cannot carry the dict of return_gates=True; ...".
 
-    Cost: all paths of `keras_lstm_gates.recurrence` store c and the gates of every step for the gradient, as any LSTM
-    must; returning them adds one pass over memory.
+    Cost: with training=True, as `fit` calls it, all paths of `keras_lstm_gates.recurrence` store h, c and the gates of
+    every step for the gradient; returning them adds one pass over memory. With training=False the compiled paths store
+    only what is returned, and a gradient, with return_gates=False, runs the forward loop again: pass training=True in
+    a training loop of your own.
 
     Example:
         >>> import numpy as np
