@@ -129,8 +129,8 @@ def keras_runs(name, case):
     signature = [tf.TensorSpec([case.batch, case.steps, n]) for n in (case.features, case.units)]
     compiled = {"jit_compile": True} if name == JIT else {"input_signature": signature}
 
-    def call(x):
-        return layer(x) if mask is None else layer(x, mask=mask)
+    def call(x, training=False):
+        return layer(x, training=training) if mask is None else layer(x, mask=mask, training=training)
 
     @tf.function(autograph=False, **compiled)
     def forward(x, weight):
@@ -140,7 +140,7 @@ def keras_runs(name, case):
         @tf.function(autograph=False, **compiled)
         def step(x, weight):
             with tf.GradientTape() as tape:
-                output, gates = output_and_gates(name, call(x), case.units)
+                output, gates = output_and_gates(name, call(x, training=True), case.units)
                 loss = tf.reduce_sum(output * weight)
                 if gates_too:
                     loss += sum(tf.reduce_sum(gate * weight) for gate in gates)

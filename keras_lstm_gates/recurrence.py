@@ -67,6 +67,7 @@ def recurrence(
     outputs=Gates._fields,
     hidden=None,
     path=None,
+    training=False,
 ):
     """The recurrence, given z = x W + b.
 
@@ -82,6 +83,8 @@ def recurrence(
         outputs: names of the fields wanted; the others are None. Fewer cost less.
         hidden: None, or a function without arguments that gives h (batch, time, units) by a kernel that hides its
             gates; the "cudnn" path calls it.
+        training: keep all that a gradient needs. Without it the compiled paths keep no more than `outputs`, and a
+            gradient, where one is asked for all the same, runs the forward loop again.
         path: "auto" or one of `PATHS`; None for the one that `use_path` set, which is "auto" outside of it.
 
     Returns:
@@ -152,7 +155,16 @@ def recurrence(
     from keras_lstm_gates.recurrence_tensorflow import chain
 
     values = chain(
-        z, h0, c0, recurrent_kernel, mask, recurrent_dropout_mask, wanted, last_only, chunked=path == "chunked"
+        z,
+        h0,
+        c0,
+        recurrent_kernel,
+        mask,
+        recurrent_dropout_mask,
+        wanted,
+        last_only,
+        chunked=path == "chunked",
+        training=bool(training),
     )
     return Gates(**(dict.fromkeys(Gates._fields) | dict(zip(wanted, values))))
 

@@ -26,16 +26,19 @@ SECOND_ORDER = (
     "written out for the first order only."
 )
 
+# What the forward loop can store of all steps, and the gradient needs: the gates as one array, c and h.
+HISTORIES = ("a", "c", "h")
+
 _chains = {}
 
 
-def chain(z, h0, c0, R, mask, dropout, wanted, last_only, chunked):
+def chain(z, h0, c0, R, mask, dropout, wanted, last_only, chunked, training=True):
     """The `wanted` outputs in order, or the last c and h, from arguments that `recurrence` has checked."""
     # One function for each batch and units: within one only the number of steps may vary, and be relaxed to unknown
     # by `reduce_retracing`. A batch relaxed to unknown would be split where it should not.
-    key = (wanted, last_only, chunked, *h0.shape)
+    key = (wanted, last_only, chunked, training, *h0.shape)
     if key not in _chains:
-        _chains[key] = _make_chain(wanted, last_only, CHUNK if chunked else None)
+        _chains[key] = _make_chain(wanted, last_only, CHUNK if chunked else None, training)
     # A Keras variable counts as a tensor, but TensorFlow's functions do not know it: read it here.
     mask = None if mask is None else tf.transpose(mask)
     return _chains[key](*map(tf.convert_to_tensor, (z, h0, c0, R)), mask, dropout)
@@ -58,7 +61,9 @@ def scan(step, state, z, mask):
     return last, [array.stack() for array in arrays]
 
 
-def _make_chain(wanted, last_only, chunk):
+def _make_chain(wanted, last_only, chunk, training):
+    needed = {"a" if name in "ifgo" else name for name in wanted} if not last_only else set()
+    stored = tuple(name for name in HISTORIES if training or name in needed)
     compiled_forward, compiled_backward = (
         tf.function(function, autograph=False, jit_compile=True) for function in (_forward_loop, _backward_loop)
     )
@@ -66,19 +71,21 @@ def _make_chain(wanted, last_only, chunk):
     # steps varies no program, which would be compiled for each number.
     batch_major = tf.function(_batch_major, autograph=False, jit_compile=True) if chunk is None else _batch_major
 
-    def forward_part(z, first, h0, c0, R, mask, dropout):
-        """a (time, rows, 4U), c and h (time, rows, U), last c and last h of the rows of z that begin at `first`."""
+    def forward_part(z, first, h0, c0, R, mask, dropout, stored):
+        """The `stored` histories by name, last c and last h of the rows of z that begin at `first`."""
         held = [] if mask is None else [tf.zeros([tf.shape(h0)[0], z.shape[2]], z.dtype)]
         if chunk is None:
-            return compiled_forward(z, first, h0, c0, held, R, mask, dropout, None)[:5]
+            return compiled_forward(z, first, h0, c0, held, R, mask, dropout, None, stored)[:3]
         time, rows = tf.shape(z)[0], tf.shape(h0)[0]
         count = -(-time // chunk)
         z, mask = _pad_time(z[:, first : first + rows], count * chunk), _pad_time(mask, count * chunk)
-        shapes = [[chunk, h0.shape[0], width] for width in (z.shape[2], h0.shape[1], h0.shape[1])]
-        histories = [tf.TensorArray(z.dtype, count, element_shape=shape) for shape in shapes]
+        widths = {"a": z.shape[2], "c": h0.shape[1], "h": h0.shape[1]}
+        histories = {
+            name: tf.TensorArray(z.dtype, count, element_shape=[chunk, h0.shape[0], widths[name]]) for name in stored
+        }
 
         def body(k, c, h, held, histories):
-            *of_chunk, c, h, held = compiled_forward(
+            of_chunk, c, h, held = compiled_forward(
                 _chunk(z, k, chunk, h0.shape[0]),
                 0,
                 h,
@@ -88,11 +95,12 @@ def _make_chain(wanted, last_only, chunk):
                 _chunk(mask, k, chunk),
                 dropout,
                 tf.minimum(chunk, time - k * chunk),
+                stored,
             )
-            return k + 1, c, h, held, [chunks.write(k, value) for chunks, value in zip(histories, of_chunk)]
+            return k + 1, c, h, held, {name: chunks.write(k, of_chunk[name]) for name, chunks in histories.items()}
 
         _, c, h, _, histories = tf.while_loop(lambda k, *_: k < count, body, (0, c0, h0, held, histories))
-        return *[_join_chunks(chunks) for chunks in histories], c, h
+        return {name: _join_chunks(chunks) for name, chunks in histories.items()}, c, h
 
     def backward_part(a, c, c0, R, mask, dropout, d_outputs, dc, dh, time):
         """dz (time, rows, 4U), dc0 and dh0 of one part, given the cotangents of its outputs and of its last state."""
@@ -126,30 +134,32 @@ def _make_chain(wanted, last_only, chunk):
         _, dc, dh, _, history = tf.while_loop(lambda k, *_: k >= 0, body, (count - 1, dc, dh, held, history))
         return _join_chunks(history), dc, dh
 
-    def forward(z, h0, c0, R, mask, dropout):
-        """The wanted values, and what the gradient needs: a, c and h of each part."""
-        results = [
-            forward_part(z, rows.start, h0[rows], c0[rows], R, *_masks_of(rows, mask, dropout)) for rows in _parts(h0)
+    def forward(z, h0, c0, R, mask, dropout, stored):
+        """The wanted values, and the `stored` histories of each part."""
+        parts = [
+            forward_part(z, rows.start, h0[rows], c0[rows], R, *_masks_of(rows, mask, dropout), stored)
+            for rows in _parts(h0)
         ]
-        a, c, h, c_last, h_last = zip(*results)
+        histories, c_last, h_last = zip(*parts)
         if last_only:
-            return [tf.concat(c_last, 0), tf.concat(h_last, 0)], a, c, h
-        values = []
+            return [tf.concat(c_last, 0), tf.concat(h_last, 0)], histories
+        values, units = [], h0.shape[1]
         for name in wanted:
-            parts, units = {"c": c, "h": h}.get(name, a), h0.shape[1]
             begin = units * "ifgo".index(name) if name in "ifgo" else 0
-            values.append(batch_major([part[: tf.shape(z)[0]] for part in parts], begin, begin + units))
-        return values, a, c, h
+            of_parts = [history[name if name in stored else "a"][: tf.shape(z)[0]] for history in histories]
+            values.append(batch_major(of_parts, begin, begin + units))
+        return values, histories
 
-    def backward(time, h0, c0, R, mask, dropout, a, c, h, d_outputs, d_last):
+    def backward(time, h0, c0, R, mask, dropout, histories, d_outputs, d_last):
         """dz, dh0, dc0 and dR, given the cotangents by name of the outputs, or of the last state."""
         dc, dh = d_last.get("c", tf.zeros_like(c0)), d_last.get("h", tf.zeros_like(h0))
         pieces, dR = [], []
         for p, rows in enumerate(_parts(h0)):
             own_mask, own_dropout = _masks_of(rows, mask, dropout)
             d_own = {name: value[rows] for name, value in d_outputs.items()}
-            piece = backward_part(a[p], c[p], c0[rows], R, own_mask, own_dropout, d_own, dc[rows], dh[rows], time)
-            h_before = tf.concat([h0[rows][None], h[p][:-1]], 0)
+            a, c, h = (histories[p][name] for name in HISTORIES)
+            piece = backward_part(a, c, c0[rows], R, own_mask, own_dropout, d_own, dc[rows], dh[rows], time)
+            h_before = tf.concat([h0[rows][None], h[:-1]], 0)
             pieces.append(piece)
             dR.append(_recurrent_kernel_gradient(h_before, piece[0], own_dropout))
         dz, dc0, dh0 = zip(*pieces)
@@ -167,17 +177,19 @@ def _make_chain(wanted, last_only, chunk):
         @tf.custom_gradient
         def differentiable(z, h0, c0, R):
             state = [_hide(value) for value in (h0, c0, R)]
-            values, *stored = forward(_hide(z), *state, mask, dropout)
+            inputs = _hide(z), *state, mask, dropout
+            values, histories = forward(*inputs, stored)
 
             def gradient(*d_values):
+                complete = histories if stored == HISTORIES else forward(*inputs, HISTORIES)[1]
                 known_zero = [_known_zero(d) for d in d_values]
 
                 @tf.custom_gradient
-                def first_order_only(*inputs):
-                    d_used = {name: _hide(d) for name, d, known in zip(wanted, inputs[4:], known_zero) if not known}
+                def first_order_only(*values):
+                    d_used = {name: _hide(d) for name, d, known in zip(wanted, values[4:], known_zero) if not known}
                     d_outputs, d_last = ({}, d_used) if last_only else (d_used, {})
-                    slopes = backward(time, *state, mask, dropout, *stored, d_outputs, d_last)
-                    return slopes, lambda *d_slopes: _refuse(inputs, d_slopes)
+                    slopes = backward(time, *state, mask, dropout, complete, d_outputs, d_last)
+                    return slopes, lambda *d_slopes: _refuse(values, d_slopes)
 
                 return first_order_only(of_z, h0, c0, R, *d_values)
 
@@ -219,19 +231,19 @@ def _refuse(inputs, d_results):
     return [tf.zeros_like(value) + tf.cast(refusal, value.dtype) for value in inputs]
 
 
-def _forward_loop(z, first, h, c, held, R, mask, dropout, steps):
+def _forward_loop(z, first, h, c, held, R, mask, dropout, steps, stored):
     """The forward recurrence of those rows of z (time, batch, 4U) that begin at `first`, up to `steps` (None: all).
 
     (Reading the rows step by step spares a copy of them.)
 
-    Returns the gates a (time, rows, 4U), c and h (time, rows, U) of all steps, and the last c, h and gates.
+    Returns the `stored` ones of a (time, rows, 4U), c and h (time, rows, U) by name, and the last c, h and gates.
     """
     time, rows, columns = tf.shape(z)[0], h.shape[0] or tf.shape(h)[0], z.shape[2]
     steps = time if steps is None else steps
-    of_c = tf.zeros([time, *_sizes(c)], c.dtype)
-    history = (_time_array(tf.zeros([time, rows, columns], z.dtype)), _time_array(of_c), _time_array(of_c))
+    widths = {"a": columns, "c": h.shape[1], "h": h.shape[1]}
+    histories = {name: _time_array(tf.zeros([time, rows, widths[name]], z.dtype)) for name in stored}
 
-    def body(t, c, h, held, a_history, c_history, h_history):
+    def body(t, c, h, held, histories):
         z_t = tf.slice(z, [t, first, 0], [1, rows, columns])[0]
         a = _activate(z_t + _times_recurrent_kernel(h, R, dropout))
         i, f, g, o = tf.split(a, 4, axis=1)
@@ -242,13 +254,14 @@ def _forward_loop(z, first, h, c, held, R, mask, dropout, steps):
             a = tf.where(real, a, held[0])
             c_new, h_new = tf.where(real, c_new, c), tf.where(real, h_new, h)
             held = [a]
-        histories = a_history.write(t, a), c_history.write(t, c_new), h_history.write(t, h_new)
-        return t + 1, c_new, h_new, held, *histories
+        now = {"a": a, "c": c_new, "h": h_new}
+        histories = {name: history.write(t, now[name]) for name, history in histories.items()}
+        return t + 1, c_new, h_new, held, histories
 
-    _, c, h, held, *history = tf.while_loop(
-        lambda t, *_: t < steps, body, (0, c, h, held, *history), maximum_iterations=time
+    _, c, h, held, histories = tf.while_loop(
+        lambda t, *_: t < steps, body, (0, c, h, held, histories), maximum_iterations=time
     )
-    return *[v.stack() for v in history], c, h, held
+    return {name: history.stack() for name, history in histories.items()}, c, h, held
 
 
 def _backward_loop(a, c, c_before, R, mask, dropout, d_outputs, dc, dh, d_held, steps):
