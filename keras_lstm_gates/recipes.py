@@ -292,13 +292,13 @@ RECIPES = {
     "shakespeare_plays": Recipe(
         dataset="shakespeare_plays",
         task="language",
-        window=256,
+        window=128,
         units=192,
         embedding=32,
         validation=0.05,
-        epochs=6,
+        epochs=3,
         batch_size=16,
-        learning_rate=6e-3,
+        learning_rate=1e-2,
     ),
 }
 """The built-in recipes by name."""

