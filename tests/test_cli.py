@@ -11,6 +11,7 @@ import pytest
 from small import small_model
 
 from keras_lstm_gates import exporting, tracing
+from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.models import CharacterLanguageModel
 
 
@@ -68,6 +69,18 @@ def test_export_and_run(command, files, tmp_path):
     model, data = small_model()
     np.testing.assert_allclose(saved["probabilities"], model(data[:1])[0], atol=1e-6)
     assert saved["f"].shape == (6, 4)
+
+
+def test_run_as_a_stream(command, files, tmp_path):
+    code, printed, _ = command(
+        "run", files / "model.tflite", files / "one.csv", "--stream", "--interval", 0, "--out", "steps.npz"
+    )
+    assert code == 0
+    assert "step 6 of 6" in printed
+    assert printed.count("█") >= 6 * 4
+    saved, whole = np.load(tmp_path / "steps.npz"), Runner(files / "model.tflite").gates(small_model()[1][0])
+    np.testing.assert_allclose(saved["h"], whole["h"], atol=1e-6)
+    np.testing.assert_allclose(saved["probabilities"][-1], whole["probabilities"], atol=1e-6)
 
 
 def test_export_and_run_of_tokens(command, tmp_path):

@@ -9,9 +9,9 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"gates", "edge", "files", "initializers", "microcontroller_sources", "recipes", "weights"},
-    {"microcontroller", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
-    {"recurrence"},
+    {"apart", "gates", "edge", "files", "initializers", "live", "recipes", "weights"},
+    {"microcontroller_sources", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
+    {"microcontroller", "recurrence"},
     {"lstm"},
     {"bidirectional", "exposing"},
     {"layers", "models"},
