@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_lstm_gates.exporting.stepping import NoStepError, step_of
 from keras_lstm_gates.exposing import open_graph
@@ -114,7 +115,14 @@ def _gate_places(opened):
 def _probe(model, data):
     """A few sequences of the data, short where the model lets them be."""
     batch, time = model.inputs[0].shape[:2]
-    return np.resize(data, (batch or 2, *data.shape[1:]))[:, : None if time else PROBE_STEPS]
+    sequences = np.resize(data, (batch or 2, *data.shape[1:]))
+    few = sequences[:, :PROBE_STEPS]
+    try:
+        # A forecaster may read more steps at once than these.
+        fits = time is None and len(model(few, training=False)) == len(few)
+    except (ValueError, tf.errors.OpError):
+        fits = False
+    return few if fits else sequences
 
 
 def _takes_tokens(model):
