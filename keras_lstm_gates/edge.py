@@ -108,7 +108,11 @@ class Runner:
         """The interpreter's own outputs, copied, for {input name: array of the very shape and dtype}."""
         try:
             with self._lock:
-                return {key: np.array(value) for key, value in self._runners[signature](**inputs).items()}
+                outputs = {key: np.array(value) for key, value in self._runners[signature](**inputs).items()}
+                if signature != "step":
+                    # A fused LSTM would begin the next sequence where this one ended.
+                    self._interpreter.reset_all_variables()
+                return outputs
         except RuntimeError as error:
             if "gather index out of bounds" not in str(error):
                 raise

@@ -139,9 +139,28 @@ def test_outputs_in_large_units_are_compared_by_their_size(tmp_path):
     assert 1e-4 < difference < 30
 
 
+def test_the_fused_operator(tmp_path, rng):
+    """Two LSTMs, each one operator, and each sequence from a new state; what it cannot hold is told."""
+    lstm = keras.layers.LSTM
+    model = keras.Sequential([keras.Input((None, 3)), lstm(5, return_sequences=True), lstm(4)])
+    data = rng.normal(size=(3, 9, 3)).astype("float32")
+    written = exporting.export(model, tmp_path, data, formats=("tflite_fused",), signatures=("predict",))
+    (received,) = Runner(written.files["tflite_fused"]).predict(data).values()
+    np.testing.assert_allclose(received, model(data), atol=1e-6)
+    told = json.loads((tmp_path / "manifest.json").read_text())["formats"]["tflite_fused"]["signatures"]["predict"]
+    assert told["lstm"] == "fused"
+    assert told["operators"]["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
+    masked, data = small_model()
+    with pytest.raises(ValueError, match="'tflite_fused' cannot hold the layer 'lstm': it has a mask"):
+        exporting.export(masked, tmp_path / "out", data, formats=("tflite_fused",), signatures=("predict",))
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_format(tmp_path):
     model, data = small_model()
-    with pytest.raises(ValueError, match=r"expected formats of \['saved_model', 'tflite', 'micro'\]; received 'onnx'"):
+    with pytest.raises(
+        ValueError, match=r"expected formats of \['saved_model', 'tflite', 'tflite_fused', 'micro'\]; received 'onnx'"
+    ):
         exporting.export(model, tmp_path, data, formats=("onnx",))
 
 

@@ -57,6 +57,7 @@ class Format(NamedTuple):
 FORMATS = {
     "saved_model": Format("saved_model", write_saved_model, open_saved_model, False),
     "tflite": Format("model.tflite", write_tflite, open_tflite, True),
+    "tflite_fused": Format("model_fused.tflite", write_tflite, open_tflite, True),
 }
 
 

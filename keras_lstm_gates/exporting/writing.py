@@ -7,6 +7,7 @@ from typing import NamedTuple
 from keras_lstm_gates.exporting import comparing, micro
 from keras_lstm_gates.exporting.describing import manifest, readme
 from keras_lstm_gates.exporting.formats import FORMATS
+from keras_lstm_gates.exporting.fused import fused_predict
 from keras_lstm_gates.exporting.signatures import asked
 from keras_lstm_gates.files import filled_when_whole
 
@@ -47,8 +48,11 @@ def export(model, folder, data, formats=("saved_model", "tflite"), signatures=No
             or none.
         data: float (samples, time, features), or int (samples, time), sequences to compare the files with the model
             on.
-        formats: of "saved_model", "tflite" and "micro", the C++ sources of `step` for a microcontroller
-            (`keras_lstm_gates.microcontroller`; needs `pip install 'keras_lstm_gates[micro]'`).
+        formats: of "saved_model", "tflite", "tflite_fused" and "micro". "tflite_fused" is `predict` alone, by TFLite's
+            fused LSTM operator: for LSTMs without a mask; the interpreter runs it, LiteRT's CompiledModel and LiteRT.js
+            do not; its state lives on between calls until `reset_all_variables()`. "micro" is the C++ sources of
+            `step` for a microcontroller (`keras_lstm_gates.microcontroller`; needs `pip install
+            'keras_lstm_gates[micro]'`).
         signatures: of "predict", "gates" and "step", or None for all that the model can have.
         batch: int > 0, of the TFLite file.
         time: int > 0, the TFLite file's number of time steps, or None for any.
@@ -72,6 +76,8 @@ def export(model, folder, data, formats=("saved_model", "tflite"), signatures=No
     if micro.FOLDER in formats and "step" not in wanted.signatures:
         why = wanted.missing.get("step", "signatures leaves it out")
         raise ValueError(f"the format 'micro' is the signature 'step' alone: {why}")
+    if "tflite_fused" in formats and "predict" not in wanted.signatures:
+        raise ValueError("the format 'tflite_fused' is the signature 'predict' alone: signatures leaves it out")
     expected = comparing.expected(wanted)
     written = {}
     with filled_when_whole(folder) as temporary:
@@ -79,7 +85,10 @@ def export(model, folder, data, formats=("saved_model", "tflite"), signatures=No
             if name == micro.FOLDER:
                 written[name] = micro.written(wanted, temporary, expected)
             else:
-                written[name] = _written(FORMATS[name], temporary, wanted, expected, batch, time)
+                held = wanted.signatures
+                if name == "tflite_fused":
+                    held = {"predict": fused_predict(held["predict"])}
+                written[name] = _written(FORMATS[name], temporary, held, wanted.data, expected, batch, time)
         told = manifest(model, wanted, written)
         (temporary / "manifest.json").write_text(json.dumps(told, indent=1) + "\n")
         (temporary / "README.md").write_text(readme(told))
@@ -90,15 +99,15 @@ def export(model, folder, data, formats=("saved_model", "tflite"), signatures=No
     )
 
 
-def _written(format_, folder, wanted, expected, batch, time):
+def _written(format_, folder, signatures, data, expected, batch, time):
     """Write one format below `folder`, run it, compare and time it: what `manifest` is told of it."""
     path = folder / format_.file_name
     batch, time = (batch, time) if format_.fixed_batch else (None, None)
-    format_.write(wanted.signatures, path, batch, time)
+    format_.write(signatures, path, batch, time)
     call = format_.open(path)
     received, latency = {}, {}
-    for name, signature in wanted.signatures.items():
-        received[name] = comparing.run(call, name, signature, wanted.data, batch)
-        latency[name] = comparing.latency_ms(call, name, signature, wanted.data, batch)
-    differences = comparing.differences(format_.file_name, received, expected)
+    for name, signature in signatures.items():
+        received[name] = comparing.run(call, name, signature, data, batch)
+        latency[name] = comparing.latency_ms(call, name, signature, data, batch)
+    differences = comparing.differences(format_.file_name, received, {name: expected[name] for name in received})
     return {"path": path, "batch": batch, "time": time, "differences": differences, "latency_ms": latency}
