@@ -25,6 +25,25 @@ def exported(tmp_path_factory):
     return exporting.export(model, folder, data), model, data
 
 
+def test_folder(exported):
+    folder = exported[0].files["tflite"].parent
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "manifest.json",
+        "model.tflite",
+        "saved_model",
+    ]
+
+
+def test_the_microcontroller_sources_answer_as_the_model(tmp_path):
+    pytest.importorskip("tflite_micro")
+    model = SequenceLabeller(features=3, classes=2, units=4, seed=0)
+    data = np.random.default_rng(0).normal(size=(2, 6, 3))
+    written = exporting.export(model, tmp_path, data, formats=("micro",))
+    assert 0 < max(written.differences["micro"]["step"].values()) < 1e-6
+    assert {"main.cc", "model_data.cc", "step.tflite"} <= {path.name for path in written.files["micro"].iterdir()}
+
+
 def test_gates_of_the_tflite_file_obey_the_equations(exported):
     written, model, data = exported
     received = Runner(written.files["tflite"]).gates(data)

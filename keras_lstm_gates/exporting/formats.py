@@ -1,6 +1,8 @@
 """The formats a model is exported in: how each is written, and run again to be compared."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -8,7 +10,6 @@ import tensorflow as tf
 
 from keras_lstm_gates import apart
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.recurrence import use_path
 
 
@@ -19,7 +20,8 @@ def write_saved_model(signatures, path, batch, time):
 
 def write_tflite(signatures, path, batch, time):
     """Builtin operators only; a fixed batch, without which the converter asks for operators that no device has."""
-    with replaced_when_whole(path.parent / "for_tflite") as saved_model:
+    with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=path.parent) as workplace:
+        saved_model = Path(workplace) / "saved_model"
         _archive(signatures, saved_model, batch, time)
         apart.call(
             "keras_lstm_gates.exporting.converting:convert",
