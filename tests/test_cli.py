@@ -118,7 +118,10 @@ def test_mistakes(command, files, tmp_path):
         (("run", tflite, "rank.npy"), "received shape (3,)"),
         (("run", tflite, "nan.npy"), "expected finite numbers; received nan at index (0, 0)"),
         (("run", tflite, "wide.npy"), "3 features; received shape (4, 5)"),
-        (("run", tflite, data, "--signature", "steps"), "one of the signatures ['gates', 'predict']; received 'steps'"),
+        (
+            ("run", tflite, data, "--signature", "steps"),
+            "one of the signatures ['gates', 'predict', 'step']; received 'steps'",
+        ),
         (("run", tflite, data, "--out", "a.txt"), "expected --out with the ending .npz; received a.txt"),
         (("run", tflite, data, "--out", "/proc/a.npz"), "/proc/a.npz"),
         (("run", "none.tflite", data), "no such file: none.tflite"),
