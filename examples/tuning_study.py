@@ -30,11 +30,11 @@ from keras_lstm_gates.recipes import RECIPES, Recipe
 
 TUNERS = ("random", "bayesian", "hyperband")
 PROCESSES = len(TUNERS)
-SEEDS = (1, 2, 3, 4, 5)
+SEEDS = (1, 2, 3)
 # How much noise on the normalized inputs may be worth a trial, and the figures on the test data, the first drawn.
 DATA = {
-    "japanese_vowels": (1.0, ("test_accuracy", "test_cross_entropy")),
     "greensboro_weather": (0.5, ("test_mae", "test_rmse")),
+    "japanese_vowels": (1.0, ("test_accuracy", "test_cross_entropy")),
 }
 SEARCHED = {"units": {"low": 16, "high": 64, "scale": "log"}} | {
     key: tuning.spaces.SPACE[key] for key in ("learning_rate", "dropout", "forget_bias", "weight_decay")
