@@ -63,6 +63,9 @@ class Resumable:
     def set_state(self, state):
         super().set_state(state)
         self.ended_after = dict(state["ended_after"])
+        # KerasTuner saves the end of a trial before it takes it from its worker, who would be given it for ever.
+        ongoing = self.ongoing_trials.items()
+        self.ongoing_trials = {worker: trial for worker, trial in ongoing if trial.trial_id not in self.ended_after}
 
     def save(self):
         if self.state_file is None:
