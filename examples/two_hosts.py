@@ -42,7 +42,7 @@ def main():
     fit = {"x": windows[:, :24, None], "y": windows[:, 24:], "epochs": 5, "validation_split": 0.2}
     console = Console()
     found = tuning.search(build, given.folder, trials=given.trials, fit=fit, console=console)
-    console.print(tuning.results.table(found))
+    console.print(tuning.TrialTable(found))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import json
 import multiprocessing
 import os
@@ -10,15 +11,19 @@ import signal
 import socket
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from keras_tuner import Objective
+from rich.console import Console
 from tuned_models import FIT, Counted, line
 
 from keras_lstm_gates import datasets, tuning
 from keras_lstm_gates.recipes import Recipe
 from keras_lstm_gates.tuning import figures, hparams
+from keras_lstm_gates.tuning.oracles import make_oracle
 from keras_lstm_gates.tuning.trials import record_file, write_record
 
 
@@ -49,13 +54,15 @@ def test_a_killed_worker_and_killing_all_lose_nothing_and_run_nothing_twice(tmp_
     notes = tmp_path / "notes"
     chief = multiprocessing.get_context("spawn").Process(target=_search, args=(tmp_path / "search", notes, None))
     chief.start()
-    # The second training kills its own worker, which is started again; then the chief is killed, its workers with it.
+    # The second training kills its own worker, which is started again; then the chief and all its processes are killed.
     while not notes.exists() or notes.read_text().count("end") < 2:
         assert chief.is_alive()
         time.sleep(0.05)
-    os.kill(chief.pid, signal.SIGKILL)
+    children = Path(f"/proc/{chief.pid}/task/{chief.pid}/children").read_text().split()
+    assert len(children) >= 2
+    for pid in (chief.pid, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
     chief.join()
-    time.sleep(1.0)
     found = tuning.search(Counted(notes), tmp_path / "search", trials=5, workers=2, threads=1, fit=FIT)
     uninterrupted = tuning.search(line, tmp_path / "alone", trials=5, fit=FIT)
     assert [trial["values"] for trial in found.trials] == [trial["values"] for trial in uninterrupted.trials]
@@ -64,6 +71,26 @@ def test_a_killed_worker_and_killing_all_lose_nothing_and_run_nothing_twice(tmp_
     ended = Counter(re.findall("end (.*)", notes.read_text()))
     assert len(ended) == 5
     assert set(ended.values()) == {1}
+
+
+def test_a_trial_that_ended_just_before_a_kill_is_not_given_to_its_worker_again(tmp_path):
+    def oracle():
+        made = make_oracle("random", Objective("loss", "min"), trials=3, minutes=None, seed=0)
+        made.hyperparameters.Float("rate", 0.0, 1.0)
+        made.verbose = 0
+        made.start(tmp_path / "state.json")
+        return made
+
+    killed = oracle()
+    killed._set_project_dir(tmp_path, "trials")
+    trial = killed.create_trial("tuner0")
+    killed.update_trial(trial.trial_id, {"loss": 1.0})
+    trial.status = "COMPLETED"
+    killed.end_trial(trial)
+    again = oracle()
+    again._set_project_dir(tmp_path, "trials")
+    assert list(again.ended_after) == [trial.trial_id]
+    assert again.create_trial("tuner0").trial_id != trial.trial_id
 
 
 def diverging(hp):
@@ -75,7 +102,7 @@ def diverging(hp):
     return model
 
 
-def test_a_failing_trial_says_why_and_the_search_goes_on(tmp_path):
+def test_a_failing_trial_says_why_and_the_search_goes_on(tmp_path, capfd):
     found = tuning.search(diverging, tmp_path / "search", tuner="random", trials=6, fit=FIT)
     reasons = {trial["values"]["momentum"]: trial.get("reason") for trial in found.trials}
     assert reasons == {
@@ -83,6 +110,11 @@ def test_a_failing_trial_says_why_and_the_search_goes_on(tmp_path):
         0.5: "MemoryError: too much",
         0.9: "FloatingPointError: loss became nan in epoch 1",
     }
+    assert "Traceback" not in capfd.readouterr().err
+    oracle = json.loads((tmp_path / "search" / "oracle.json").read_text())
+    assert Counter(trial["status"] for trial in oracle["trials"]) == Counter(
+        "COMPLETED" if trial["status"] == "completed" else "FAILED" for trial in found.trials
+    )
 
 
 def test_a_model_over_budget_is_reported_and_not_trained(tmp_path):
@@ -91,6 +123,24 @@ def test_a_model_over_budget_is_reported_and_not_trained(tmp_path):
         tuning.search(model, tmp_path / "search", trials=2, budget={"parameters": 1}, fit=FIT)
     assert not (tmp_path / "notes").exists()
     assert [trial["figures"] for trial in tuning.read(tmp_path / "search").trials] == [{"parameters": 2}] * 2
+
+
+def test_a_search_under_budgets_of_the_tflite_file_chooses_what_fits_and_measures_it(tmp_path):
+    recipe = Recipe(dataset="japanese_vowels", epochs=1)
+    space = {key: getattr(recipe, key, 0.0) for key in tuning.spaces.SPACE} | {"units": [4, 64]}
+    model = tuning.GatedLSTMHyperModel(recipe, space)
+    options = {"tuner": "grid", "sample": model.sample()}
+    found = tuning.search(model, tmp_path / "size", budget={"tflite_bytes": 60_000, "latency_ms": 1e6}, **options)
+    small, large = found.trials
+    assert (small["status"], large["status"], found.best) == ("completed", "over budget", small)
+    # What the recurrent kernel, the kernel, the biases and the dense layer take as float32 is the most of a file.
+    assert small["figures"]["tflite_bytes"] > 4 * small["figures"]["parameters"]
+    assert large["figures"]["tflite_bytes"] > 4 * large["figures"]["parameters"] > 60_000
+    assert re.fullmatch(r"tflite_bytes [\d,]+ > 60,000", large["reason"])
+    assert small["figures"]["latency_ms"] > 0
+    assert "score" not in large
+    with pytest.raises(ValueError, match=r"received none of 2; trial 0001: over budget, latency_ms \S+ > 1e-06"):
+        tuning.search(model, tmp_path / "latency", budget={"latency_ms": 1e-6}, **options)
 
 
 def other(hp):
@@ -211,3 +261,33 @@ def test_a_trial_that_kills_its_process_twice_is_marked_and_the_search_goes_on(t
     failed, completed = found.trials
     assert (failed["status"], completed["status"]) == ("failed", "completed")
     assert failed["reason"] == "its worker process ended 2 times, at last with signal SIGKILL (out of memory?)"
+
+
+@pytest.mark.parametrize("width", [100, 80, 48, 30])
+def test_the_table_shows_what_varies_as_far_as_the_terminal_has_room(width):
+    rates = {"learning_rate": 0.00123456, "units": 64, "layers": 1, "recurrent_dropout": 0.25, "schedule": "constant"}
+    trials = [
+        {"trial": f"{n:04d}", "status": "completed", "values": rates | {"units": 64 + n}, "score": 0.123456 + n}
+        | {"figures": {"parameters": 123_456, "tflite_bytes": 98_765}, "seconds": 12.3456}
+        for n in range(3)
+    ]
+    trials[0]["values"] = {name: 0.5 if name == "learning_rate" else value for name, value in rates.items()}
+    trials[2]["values"]["recurrent_dropout"], trials[2]["values"]["schedule"] = 0.125, "cosine"
+    del trials[2]["score"]
+    trials[2] |= {"status": "over budget", "reason": "tflite_bytes 98,765 > 60,000"}
+    settings = {"objective": {"name": "val_loss", "direction": "min"}, "budget": {"tflite_bytes": 60_000}, "space": {}}
+    found = tuning.Search(None, settings, trials, trials[0], 37.0)
+    console = Console(width=width, file=io.StringIO())
+    console.print(tuning.TrialTable(found, "runs/search"))
+    printed = console.file.getvalue()
+    assert max(map(len, printed.splitlines())) <= width
+    assert "…" not in printed
+    assert "layers" not in printed
+    assert re.search(r"\n +1 +1.123 ", printed)
+    assert re.search(r"\n +2 +over budget ", printed)
+    assert "trial 2 over budget: tflite_bytes 98,765 > 60,000" in " ".join(printed.split())
+    shown, _, rest = printed.partition("completed")
+    assert ("98,765" in shown, "0.00123" in shown) == (True, width > 30)
+    for name in ("schedule", "parameters", "seconds"):
+        assert (name in shown) != (name in rest)
+    assert ("12.3" in shown) == (width >= 80)

@@ -41,7 +41,7 @@ def tune(
     from rich.console import Console
 
     from keras_lstm_gates.recipes import named
-    from keras_lstm_gates.tuning import GatedLSTMHyperModel, figures, hparams, results, search, spaces
+    from keras_lstm_gates.tuning import GatedLSTMHyperModel, TrialTable, figures, hparams, results, search, spaces
 
     if role is not None and out is None:
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
@@ -77,5 +77,5 @@ def tune(
         best = results.write_best(found, model)
         figures.write(found)
         hparams.write(found)
-        console.print(results.table(found, str(folder)))
+        console.print(TrialTable(found, str(folder)))
         console.print(f"the best recipe: {best}", soft_wrap=True)

@@ -1,19 +1,12 @@
-"""What a search found: trials as plain data, the live table, search.json and trials.csv."""
+"""What a search found: trials as plain data, search.json and trials.csv."""
 
-import contextlib
 import csv
 import json
-import time
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.live import Live
-from rich.table import Table
-
 from keras_lstm_gates.files import replaced_when_whole
-from keras_lstm_gates.tuning.trials import COMPLETED, FAILED, RUNNING, read_record, record_file
-
-_BETWEEN_UPDATES = 0.5
+from keras_lstm_gates.tuning.trials import COMPLETED, RUNNING, read_record, record_file
 
 
 class Search(NamedTuple):
@@ -127,83 +120,3 @@ def write_best(search, hypermodel):
         recipe = hypermodel.recipe_with(search.best["values"])
         temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
     return path
-
-
-def table(search, title="", rows=20):
-    """A rich table of the last trials and the best."""
-    objective = search.settings["objective"]["name"]
-    made = Table(title=title, caption=_caption(search))
-    names = hyperparameters(search)
-    # What does not vary is no column.
-    names = [name for name in names if len({str(trial["values"].get(name)) for trial in search.trials}) > 1]
-    for column in ("trial", "status", objective, *names, "parameters", "seconds"):
-        made.add_column(column, justify="left" if column in ("trial", "status") else "right", overflow="fold")
-    shown = search.trials[-rows:]
-    if search.best is not None and search.best not in shown:
-        shown = [search.best, *shown]
-    for trial in shown:
-        status = trial["status"] + (f": {trial['reason']}" if "reason" in trial else "")
-        made.add_row(
-            trial["trial"],
-            status,
-            _text(trial.get("score")),
-            *(_text(trial["values"].get(name)) for name in names),
-            _text(trial["figures"].get("parameters")),
-            _text(trial.get("seconds")),
-            style="bold green" if trial is search.best else "red" if trial["status"] == FAILED else None,
-        )
-    return made
-
-
-def _caption(search):
-    counts = {}
-    for trial in search.trials:
-        counts[trial["status"]] = counts.get(trial["status"], 0) + 1
-    text = ", ".join(f"{count} {status}" for status, count in counts.items())
-    if search.best is not None:
-        text += f"; best {search.settings['objective']['name']} {_text(search.best['score'])}"
-        text += f" in trial {search.best['trial']}"
-    return f"{text}; {search.seconds:.0f} s"
-
-
-def _text(value):
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-class Board:
-    """The live table of a search, and search.json kept up with it."""
-
-    def __init__(self, folder, objective, console, trials):
-        self._folder, self._console, self._trials = Path(folder), console, trials
-        self._live = None
-        self._drawn = 0.0
-        self._seen = None
-
-    @contextlib.contextmanager
-    def live(self, oracle, settings):
-        self._oracle = oracle
-        try:
-            if self._console is None:
-                yield
-            else:
-                with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
-                    yield
-        finally:
-            self._live = None
-            # Also on Ctrl-C: what was finished is there to read.
-            oracle.save()
-            write(read(self._folder))
-
-    def update(self):
-        """Draw the trials again, at most twice a second."""
-        now = time.monotonic()
-        if self._live is None or now - self._drawn < _BETWEEN_UPDATES:
-            return
-        self._drawn = now
-        search = read(self._folder)
-        of = "" if self._trials is None else f" of {self._trials}"
-        self._live.update(table(search, f"{len(search.trials)}{of} trials, {self._folder}"), refresh=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras_tuner
 
 from keras_lstm_gates.files import replaced_when_whole
-from keras_lstm_gates.tuning import processes, results
+from keras_lstm_gates.tuning import processes, results, tables
 from keras_lstm_gates.tuning.oracles import make_oracle
 from keras_lstm_gates.tuning.trials import TrialTuner
 
@@ -130,7 +130,7 @@ def search(
     if address is not None:
         processes.check_free(address)
     _check_folder(folder)
-    board = results.Board(folder, objective, console, trials)
+    board = tables.Board(folder, objective, console, trials)
     with processes.environment(address, "chief"):
         made = make_tuner(job, on_change=board.update)
         oracle = made.oracle

@@ -53,6 +53,10 @@ class TrialTuner(keras_tuner.Tuner):
             self._on_change()
 
     def on_trial_end(self, trial):
+        record = read_record(record_file(self.directory, trial.trial_id))
+        if record["status"] != COMPLETED and not self._waits_for_all:
+            # KerasTuner's own way, an exception, prints its traceback over the table.
+            trial.status, trial.message = "FAILED", record["reason"]
         self.oracle.end_trial(trial)
         if self._on_change is not None:
             self._on_change()
@@ -76,9 +80,7 @@ class TrialTuner(keras_tuner.Tuner):
         # Else it was finished, and the chief or this worker was killed before it was told.
         if record["status"] == COMPLETED:
             return record["metrics"]
-        if self._waits_for_all:
-            return {self.oracle.objective.name: worst(self.oracle.objective)}
-        raise keras_tuner.errors.FailedTrialError(record["reason"])
+        return {self.oracle.objective.name: worst(self.oracle.objective)}
 
     def _run(self, record, hp, args, fit_arguments):
         """Fill the record: status and, by status, metrics, history, figures, reason."""
