@@ -10,8 +10,8 @@ import keras_lstm_gates
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
     {"gates", "edge", "files", "initializers", "microcontroller_sources", "recipes", "weights"},
-    {"microcontroller", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
-    {"recurrence"},
+    {"microcontroller", "tflite_graphs", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
+    {"quantizing", "recurrence"},
     {"lstm"},
     {"bidirectional", "exposing"},
     {"layers", "models"},

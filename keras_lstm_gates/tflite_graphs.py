@@ -1,0 +1,129 @@
+"""The graphs within a .tflite file: what is in them, and changes that ai-edge-quantizer leaves to others.
+
+NumPy and the LiteRT interpreter's tools only.
+"""
+
+import copy
+
+import numpy as np
+
+SMALL_TABLE = 1024
+"""Numbers; a smaller table than this stays as it is."""
+
+
+def read(content):
+    """The file as Python objects, with tensors, operators and buffers as lists."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+
+
+def operators(model, subgraph):
+    """[(name, operator)] of a graph in the order in which they run."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return [(flatbuffer_utils.opcode_to_name(model, one.opcodeIndex), one) for one in subgraph.operators]
+
+
+def signatures_with(names, content):
+    """The signatures whose graph has an operator of these names."""
+    model = read(content)
+    return {
+        signature.signatureKey.decode()
+        for signature in model.signatureDefs
+        if names & {name for name, _ in operators(model, model.subgraphs[signature.subgraphIndex])}
+    }
+
+
+def rewired(content):
+    """The file with every int8 operator reading int8.
+
+    ai-edge-quantizer 0.10.0 gives the last operator of a graph the float copy of what is also an output of the graph
+    (`operators[-1]` in its dequant_insert.py, where -1 stands for the graph itself), and the file does not run.
+    """
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    model, changed = read(content), False
+    for subgraph in model.subgraphs:
+        source = {one.outputs[0]: one.inputs[0] for name, one in operators(model, subgraph) if name == "DEQUANTIZE"}
+        for name, one in operators(model, subgraph):
+            written = [subgraph.tensors[place].type for place in one.outputs]
+            if name in ("QUANTIZE", "DEQUANTIZE") or TensorType.INT8 not in written:
+                continue
+            wanted = [source.get(place, place) for place in one.inputs]
+            changed |= wanted != list(one.inputs)
+            one.inputs = wanted
+    return _written(model) if changed else bytes(content)
+
+
+def smaller_tables(content, kind):
+    """The file with float32 tables that are gathered from, such as an embedding's, in FLOAT16 or INT8.
+
+    ai-edge-quantizer leaves them in float32. The rows that are gathered become float32 again. INT8 has one scale for
+    the table, its largest number / 127, and keeps zeros.
+    """
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    model, done = read(content), {}
+    for subgraph in model.subgraphs:
+        for name, one in operators(model, subgraph):
+            if name != "GATHER":
+                continue
+            table, rows = (subgraph.tensors[place] for place in (one.inputs[0], one.outputs[0]))
+            data = model.buffers[table.buffer].data
+            if table.type != TensorType.FLOAT32 or data is None or len(data) < 4 * SMALL_TABLE:
+                continue
+            if table.buffer not in done:
+                done[table.buffer] = _smaller(np.frombuffer(bytes(data), "float32"), kind)
+            stored, scale = done[table.buffer]
+            _gather_smaller(model, subgraph, one, table, rows, getattr(TensorType, kind), scale)
+    for place, (stored, _) in done.items():
+        model.buffers[place].data = np.frombuffer(stored.tobytes(), "uint8")
+    return _written(model) if done else bytes(content)
+
+
+def _smaller(values, kind):
+    if kind == "FLOAT16":
+        return values.astype("float16"), None
+    scale = float(np.abs(values).max()) / 127 or 1.0
+    return np.round(values / scale).astype("int8"), scale
+
+
+def _gather_smaller(model, subgraph, gather, table, rows, kind, scale):
+    """Let a gather read another kind of number, and an operator after it make float32 of what it gives."""
+    from ai_edge_litert.schema_py_generated import OperatorT, QuantizationParametersT
+
+    gathered = copy.deepcopy(rows)
+    gathered.name = rows.name + b"_gathered"
+    for tensor in (table, gathered):
+        tensor.type = kind
+        if scale is not None:
+            tensor.quantization = QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
+    subgraph.tensors.append(gathered)
+    widen = OperatorT()
+    widen.opcodeIndex = _dequantize(model)
+    widen.inputs, widen.outputs = [len(subgraph.tensors) - 1], [gather.outputs[0]]
+    gather.outputs = widen.inputs.copy()
+    subgraph.operators.insert(subgraph.operators.index(gather) + 1, widen)
+
+
+def _dequantize(model):
+    """The place of DEQUANTIZE among the file's operator codes, where it is put if it is new."""
+    from ai_edge_litert.schema_py_generated import BuiltinOperator, OperatorCodeT
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    for place in range(len(model.operatorCodes)):
+        if flatbuffer_utils.opcode_to_name(model, place) == "DEQUANTIZE":
+            return place
+    code = OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = BuiltinOperator.DEQUANTIZE
+    code.version = 3
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def _written(model):
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -1,0 +1,152 @@
+"""Smaller files: run by two interpreters beside the float32 file and the equations."""
+
+import warnings
+
+import ai_edge_litert.interpreter
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference import lstm
+
+from keras_lstm_gates import exporting, gates, quantizing
+from keras_lstm_gates.models import SequenceClassifier, SequenceLabeller
+
+UNITS = 256
+ALLOWED = {"float16": 0.002, "dynamic_int8": 0.03, "int8": 0.06}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return np.random.default_rng(1).normal(size=(6, 9, 3)).astype("float32")
+
+
+def stock_lstm():
+    return keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(UNITS), keras.layers.Dense(2, name="scores")])
+
+
+@pytest.fixture(scope="module", params=["SequenceClassifier", "keras.layers.LSTM"])
+def sequences(request, data, tmp_path_factory):
+    """A float32 file with whole sequences."""
+    keras.utils.set_random_seed(1)
+    ours = request.param == "SequenceClassifier"
+    model = SequenceClassifier(features=3, classes=2, units=UNITS, seed=1) if ours else stock_lstm()
+    return exporting.export(model, tmp_path_factory.mktemp("file"), data, formats=("tflite",)).files["tflite"]
+
+
+@pytest.fixture(scope="module")
+def weights():
+    rng = np.random.default_rng(3)
+    shapes = (3, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,)
+    return [0.1 * rng.normal(size=shape).astype("float32") for shape in shapes]
+
+
+@pytest.fixture(scope="module")
+def step(weights, tmp_path_factory):
+    """A float32 file of one step."""
+    module, folder = tf.Module(), str(tmp_path_factory.mktemp("step"))
+    module.kept = [tf.Variable(weight) for weight in weights]
+    shapes = {"x": 3, "state_h": UNITS, "state_c": UNITS}
+
+    @tf.function(input_signature=[tf.TensorSpec((1, size), tf.float32, name) for name, size in shapes.items()])
+    def step(x, state_h, state_c):
+        kernel, recurrent, bias = module.kept
+        now = gates.step(x @ kernel + state_h @ recurrent + bias, state_c)
+        return {name: tf.identity(value) for name, value in now._asdict().items()}
+
+    tf.saved_model.save(module, folder, signatures={"step": step})
+    return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["step"]).convert()
+
+
+@pytest.mark.parametrize(("precision", "times"), [("float16", 1.8), ("dynamic_int8", 3), ("int8", 3)])
+def test_whole_sequences(sequences, data, precision, times):
+    content = sequences.read_bytes()
+    made = quantizing.quantize(content, precision, data)
+    assert len(content) > times * len(made.content)
+    how = "dynamic_int8" if precision == "int8" else precision
+    assert {made.precisions["predict"], made.precisions["gates"]} == {how}
+    # Each output of each signature is told, as another interpreter finds it.
+    before, after = (by_interpreter(tf.lite.Interpreter, one, data, "gates") for one in (content, made.content))
+    assert {"i", "f", "g", "o", "c", "h"} < set(before) == set(made.differences["gates"])
+    for name, difference in made.differences["gates"].items():
+        assert 0 < difference < ALLOWED[precision]
+        assert np.max(np.abs(after[name] - before[name])) == pytest.approx(difference, abs=0.1 * ALLOWED[precision])
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic_int8", "int8"])
+def test_step_obeys_the_equations(step, weights, data, precision):
+    made = quantizing.quantize(step, precision, data)
+    assert made.precisions == {"step": precision}
+    assert len(step) > (1.8 if precision == "float16" else 3) * len(made.content)
+    expected = lstm(data, *weights)
+    received = quantizing.outputs(made.content, data)["step"]
+    for name in "ifgoch":
+        difference = np.max(np.abs(received[name] - expected[name]))
+        assert difference < ALLOWED[precision]
+        assert made.differences["step"][name] == pytest.approx(difference, abs=1e-5)
+
+
+def test_int8_takes_and_gives_floats_and_multiplies_whole_numbers(step, data):
+    made = quantizing.quantize(step, "int8", data)
+    interpreter = ai_edge_litert.interpreter.Interpreter(model_content=made.content)
+    runner = interpreter.get_signature_runner("step")
+    for details in (runner.get_input_details(), runner.get_output_details()):
+        assert {detail["dtype"] for detail in details.values()} == {np.float32}
+    operators = interpreter._get_ops_details()
+    types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
+    products = [one for one in operators if one["op_name"] in ("FULLY_CONNECTED", "BATCH_MATMUL", "LOGISTIC", "ADD")]
+    assert len(products) >= 7
+    assert {types[place] for one in products for place in one["outputs"]} == {np.int8}
+
+
+def test_tables_of_tokens_become_small_too(tmp_path):
+    tokens = np.random.default_rng(2).integers(1, 3000, size=(2, 5))
+    model = SequenceLabeller(3000, 4, units=8, seed=1)
+    path = exporting.export(model, tmp_path, tokens, formats=("tflite",)).files["tflite"]
+    for precision, times in (("float16", 1.7), ("dynamic_int8", 3)):
+        made = quantizing.quantize(path.read_bytes(), precision, tokens)
+        assert path.stat().st_size > times * len(made.content)
+        assert max(made.differences["gates"].values()) < ALLOWED[precision]
+
+
+def test_float32_stays(step, data):
+    made = quantizing.quantize(step, "float32", data)
+    assert made.content == step
+    assert made.precisions == {"step": "float32"}
+    assert set(made.differences["step"].values()) == {0.0}
+
+
+def test_a_crash_of_the_quantizer_is_one_error(step, data, monkeypatch):
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    work = "import pathlib; pathlib.Path({0}, 'stage').write_text(\"calibrating the signature 'step'\"); "
+    monkeypatch.setattr(quantizing, "_CODE", work + crash)
+    with pytest.raises(RuntimeError, match=r"int8 failed while calibrating the signature 'step': .* ended by SIGSEGV"):
+        quantizing.quantize(step, "int8", data)
+
+
+def test_data_that_the_file_does_not_take_are_one_error(step):
+    with pytest.raises(
+        RuntimeError, match="int8 failed while calibrating the signature 'step': ValueError: Cannot set"
+    ):
+        quantizing.quantize(step, "int8", np.zeros((1, 2, 5)))
+
+
+@pytest.mark.parametrize(
+    ("precision", "shape", "text"),
+    [
+        ("int4", (1, 2, 3), r"expected one of the precisions \['float32', 'float16', .*; received 'int4'"),
+        ("int8", (0, 2, 3), r"expected one or more sequences, \(samples, time, ...\); received shape \(0, 2, 3\)"),
+    ],
+)
+def test_bad_arguments(step, precision, shape, text):
+    with pytest.raises(ValueError, match=text):
+        quantizing.quantize(step, precision, np.zeros(shape))
+
+
+def by_interpreter(kind, content, data, signature):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated", UserWarning)
+        interpreter = kind(model_content=content)
+    runner = interpreter.get_signature_runner(signature)
+    parts = [{name: value.copy() for name, value in runner(sequence=one[None]).items()} for one in data]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
