@@ -129,8 +129,8 @@ def keras_runs(name, case):
     signature = [tf.TensorSpec([case.batch, case.steps, n]) for n in (case.features, case.units)]
     compiled = {"jit_compile": True} if name == JIT else {"input_signature": signature}
 
-    def call(x):
-        return layer(x) if mask is None else layer(x, mask=mask)
+    def call(x, training=False):
+        return layer(x, training=training) if mask is None else layer(x, mask=mask, training=training)
 
     @tf.function(autograph=False, **compiled)
     def forward(x, weight):
@@ -140,7 +140,7 @@ def keras_runs(name, case):
         @tf.function(autograph=False, **compiled)
         def step(x, weight):
             with tf.GradientTape() as tape:
-                output, gates = output_and_gates(name, call(x), case.units)
+                output, gates = output_and_gates(name, call(x, training=True), case.units)
                 loss = tf.reduce_sum(output * weight)
                 if gates_too:
                     loss += sum(tf.reduce_sum(gate * weight) for gate in gates)
@@ -189,6 +189,11 @@ def fit_run(name, case, epoch_batches=10):
     shapes = tuple(tf.TensorSpec([case.batch, case.steps, n]) for n in (case.features, 1))
     data = tf.data.Dataset.from_generator(lambda: iter(arrays), output_signature=shapes)
     data = data.apply(tf.data.experimental.assert_cardinality(len(arrays)))
+    # tf.data's autotuner wakes up 10, 20, 40 ... ms after one another, and the end of an epoch may wait for it: epochs
+    # would take 1.27, 2.55 or 5.11 s, whatever the layer.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = data.with_options(options)
     return lambda: model.fit(data, epochs=1, verbose=0)
 
 

@@ -1,4 +1,4 @@
-"""What the four studies share: a training that resumes where it was stopped, and the look of their figures."""
+"""What the studies share: a training that resumes where it was stopped, and the look of their figures."""
 
 import argparse
 import json
@@ -31,12 +31,12 @@ def recurrent(kind, length, units):
     return keras.layers.LSTM(units, name="memory", **start), False
 
 
-def arguments(name, description):
+def arguments(name, description, minutes="stop each training after this long; 0: only draw"):
     """The command line of a study: --quick, --out and --minutes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small form of a few seconds, to see that all runs")
     parser.add_argument("--out", type=Path, help=f"folder for results; resumes what it holds (runs/{name})")
-    parser.add_argument("--minutes", type=float, help="stop each training after this long; 0: only draw")
+    parser.add_argument("--minutes", type=float, help=minutes)
     given = parser.parse_args()
     given.out = given.out or Path("runs") / (f"{name}-quick" if given.quick else name)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -89,12 +89,10 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         return now.h, [now.h, now.c]
 
     def input_product(self, x, training=False):
-        """x W + b under this batch's input dropout; x (batch, features) or (batch, time, features)."""
+        """x W + b under this batch's input dropout; x (batch, features) or (time, batch, features)."""
         masks = None
         if training and self.dropout:
-            masks = self.get_dropout_mask(x if len(x.shape) == 2 else x[:, 0])
-            if len(x.shape) == 3:
-                masks = keras.tree.map_structure(lambda mask: ops.expand_dims(mask, 1), masks)
+            masks = self.get_dropout_mask(x if len(x.shape) == 2 else x[0])
         z = _product(x, masks, self.kernel)
         return z if self.bias is None else z + self.bias
 

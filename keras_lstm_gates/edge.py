@@ -6,6 +6,7 @@ This file uses nothing else of its package: copy it to a device as it is, beside
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ class Runner:
 
     Args:
         path: str or `Path`, a .tflite file that `keras_lstm_gates.exporting` wrote.
-        threads: int > 0, of the interpreter.
+        threads: int > 0, of the interpreter. A `Runner` and its streams may be used from several threads; their calls
+            then wait for each other.
         trial: bool. The interpreter trusts what it reads: a damaged file can end the process. So the file is first
             run in a process of its own, which takes about as long as to start Python with NumPy. False leaves that
             out, for a file whose origin you know.
@@ -53,6 +55,7 @@ class Runner:
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
         except ValueError as error:
             raise ValueError(f"{self.path} is not a whole TFLite file: {error}") from None
+        self._lock = threading.Lock()
         self._runners = {
             name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
         }
@@ -73,11 +76,15 @@ class Runner:
         """The model's own outputs and every gate by name, for what `predict` takes."""
         return self.run("gates", x)
 
+    def stream(self):
+        """A new sequence that comes step by step: a `Stream` from states of zeros."""
+        return Stream(self)
+
     def run(self, signature, x):
-        """Call a signature.
+        """Call a signature of whole sequences.
 
         Args:
-            signature: str, one of `signatures`.
+            signature: str, one of `signatures`, not `step`.
             x: float, (time, features), or (samples, time, features); of a model of tokens int, (time,), or (samples,
                 time). The samples run one after the other. Finite.
 
@@ -88,39 +95,128 @@ class Runner:
             ValueError: an unknown signature, another rank or feature size, a value that is not finite, or a token
                 that the model does not know.
         """
+        details = self.input_details(signature)
+        if len(details) > 1:
+            raise ValueError(f"{signature!r} takes one step and the states; expected stream(), then push(x)")
+        ((name, detail),) = details.items()
+        x = _checked(np.asarray(x), name, ("time", "features"), detail)
+        samples = x if x.ndim == len(detail["shape"]) else x[None]
+        batch = int(detail["shape"][0])
+        parts = []
+        for start in range(0, len(samples), batch):
+            # The last batch is filled up with its last sample.
+            rows = np.minimum(np.arange(start, start + batch), len(samples) - 1)
+            parts.append(self.call(signature, {name: samples[rows]}))
+        outputs = {key: np.concatenate([part[key] for part in parts])[: len(samples)] for key in parts[0]}
+        return outputs if samples is x else {key: value[0] for key, value in outputs.items()}
+
+    def input_details(self, signature):
+        """{input name: the interpreter's details} of a signature, or a `ValueError` that names those there are."""
         if signature not in self._runners:
             raise ValueError(f"expected one of the signatures {sorted(self._runners)}; received {signature!r}")
-        ((name, detail),) = self._runners[signature].get_input_details().items()
-        x = _checked(np.asarray(x), name, detail)
-        if x.ndim == len(detail["shape"]) - 1:
-            return {key: value[0] for key, value in self._call(signature, name, x[None]).items()}
-        outputs = [self._call(signature, name, sample[None]) for sample in x]
-        return {key: np.concatenate([output[key] for output in outputs]) for key in outputs[0]}
+        return self._runners[signature].get_input_details()
 
-    def _call(self, signature, name, x):
+    def call(self, signature, inputs):
+        """The interpreter's own outputs, copied, for {input name: array of the very shape and dtype}."""
         try:
-            outputs = self._runners[signature](**{name: x})
+            with self._lock:
+                outputs = {key: np.array(value) for key, value in self._runners[signature](**inputs).items()}
+                if signature != "step":
+                    # A fused LSTM would begin the next sequence where this one ended.
+                    self._interpreter.reset_all_variables()
+                return outputs
         except RuntimeError as error:
             if "gather index out of bounds" not in str(error):
                 raise
+            (x,) = (value for value in inputs.values() if value.dtype.kind == "i")
             raise _unknown_tokens(x) from None
-        return {key: np.array(value) for key, value in outputs.items()}
 
 
-def _checked(x, name, detail):
+class Stream:
+    """One sequence, given step by step to an exported file's signature `step`; the states are kept here.
+
+    Any number of streams can share one `Runner` and do not see each other.
+
+    Args:
+        runner: `Runner`.
+
+    Attributes:
+        states: {name: array (batch, units)}: state_h and state_c, of several LSTMs "<layer>/state_h" …. Give them to
+            another stream of the same file to go on from there.
+
+    Raises:
+        ValueError: "model.tflite has no signature 'step': it has ['gates', 'predict']".
+    """
+
+    def __init__(self, runner):
+        if "step" not in runner.signatures:
+            raise ValueError(f"{runner.path} has no signature 'step': it has {sorted(runner.signatures)}")
+        self._runner = runner
+        self._details = runner.input_details("step")
+        self.reset()
+
+    def reset(self):
+        """Begin a new sequence: all states are zeros."""
+        self._states = {
+            name: np.zeros(detail["shape"], detail["dtype"]) for name, detail in self._details.items() if name != "x"
+        }
+
+    @property
+    def states(self):
+        return {name: value.copy() for name, value in self._states.items()}
+
+    @states.setter
+    def states(self, states):
+        expected = {name: tuple(int(size) for size in self._details[name]["shape"]) for name in self._states}
+        received = {name: np.shape(value) for name, value in states.items()}
+        if received != expected:
+            raise ValueError(f"expected states of shapes {expected}; received {received}")
+        for name, value in states.items():
+            if not np.isfinite(value).all():
+                raise ValueError(f"expected finite states; received nan or inf in {name!r}")
+        self._states = {name: np.array(value, "float32") for name, value in states.items()}
+
+    def push(self, x):
+        """One step.
+
+        Args:
+            x: float (features,), or a token, a whole number; of a file with a larger batch with its axis in front.
+
+        Returns:
+            {output name: array}: the model's outputs and the gates of this step, with a batch axis where x has one.
+
+        Raises:
+            ValueError: another shape, a value that is not finite, or a token that the model does not know. The states
+                stay as they were.
+        """
+        detail = self._details["x"]
+        x = _checked(np.asarray(x), "x", ("features",), detail)
+        alone = x.ndim < len(detail["shape"])
+        outputs = self._runner.call("step", {"x": x[None] if alone else x, **self._states})
+        self._states = {state: outputs[follower(state)] for state in self._states}
+        return {name: value[0] for name, value in outputs.items()} if alone else outputs
+
+
+def follower(state):
+    """The output that is a state's next value: "lstm/state_h" is followed by "lstm/h"."""
+    path, slash, name = state.rpartition("/")
+    return path + slash + name.removeprefix("state_")
+
+
+def _checked(x, name, axes, detail):
     """x as the interpreter takes it, with or without a batch axis."""
     shape = tuple(int(size) for size in detail["shape_signature"])[1:]
-    tokens = np.issubdtype(detail["dtype"], np.integer)
+    axes, rank = axes[: len(shape)], len(shape)
+    tokens = detail["dtype"] in (np.int32, np.int64)
     if tokens and x.dtype.kind not in "iu":
         raise ValueError(f"expected token numbers, an array of ints; received dtype {x.dtype}")
     if x.dtype.kind not in "fiu":
         raise ValueError(f"expected numbers; received an array of dtype {x.dtype}")
-    rank = len(shape)
-    if x.ndim not in (rank, rank + 1) or not _fits(x.shape[-rank:], shape):
-        axes = ", ".join(("time", "features")[:rank])
+    if x.ndim not in (rank, rank + 1) or x.size == 0 or not _fits(x.shape[x.ndim - rank :], shape):
+        sizes = " and ".join(f"{'any number of' if size == -1 else size} {axis}" for size, axis in zip(shape, axes))
         raise ValueError(
-            f"expected {name} of shape ({axes}{',' * (rank == 1)}) or (samples, {axes}) with {_axes(shape)}; "
-            f"received shape {x.shape}"
+            f"expected {name} of shape ({', '.join(axes)}{',' * (rank == 1)}) or ({', '.join(('samples', *axes))}"
+            f"{',' * (rank == 0)}){' with ' * (rank > 0)}{sizes}; received shape {x.shape}"
         )
     if not np.isfinite(x).all():
         place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
@@ -141,12 +237,6 @@ def _shapes(details):
 
 def _fits(shape, expected):
     return all(size == wanted or (wanted == -1 and size > 0) for size, wanted in zip(shape, expected, strict=True))
-
-
-def _axes(shape):
-    return ", ".join(
-        f"{'any' if size == -1 else size} {axis}" for size, axis in zip(shape, ("time steps", "features"), strict=False)
-    )
 
 
 def _try_out(path):

@@ -35,7 +35,8 @@ def expose(model, layers=None):
         model: built `keras.Model`, Functional or Sequential, with LSTMs in it: `keras.layers.LSTM`, `GatedLSTM`,
             `RNN(LSTMCell)`, `RNN(StackedRNNCells([LSTMCell, ...]))`, alone or within `Bidirectional`,
             `TimeDistributed` and nested models.
-        layers: names of the model's layers to open, or None for all that hold an LSTM.
+        layers: names of the model's layers to open, or None for all that hold an LSTM. In a stack of cells those
+            that are no LSTM's run along without gates.
 
     Returns:
         A `keras.Model` on the same inputs, with the same variables. Its output is a dict: the model's own outputs
@@ -140,29 +141,28 @@ class _Walk:
         output = self._zeroed(layer, tensors["output"], kwargs)
         return (output, tensors["state_h"], tensors["state_c"]) if layer.return_state else output
 
-    def _stacked(self, layer, path, sequences, initial_state=None, **kwargs):
-        cells = layer.cell.cells
-        if layer.go_backwards:
-            raise ValueError(
-                f"cannot open the layer {layer.name!r}: a stack of cells that reads backwards. "
-                "Stack LSTM layers instead"
-            )
-        mask, states = self._mask(layer, sequences, kwargs), []
+    def _stacked(self, layer, path, sequences, initial_state=None, **given):
+        kwargs = given
+        cells, mask = layer.cell.cells, self._mask(layer, sequences, given)
+        backwards, states = layer.go_backwards, []
         for number, cell in enumerate(cells):
             last = number == len(cells) - 1
-            twin = self._once(
-                cell,
-                lambda cell=cell, number=number, last=last: _twin(
-                    layer, cell, f"{layer.name}_{number}", return_sequences=layer.return_sequences or not last
-                ),
-            )
+            sequence = layer.return_sequences or not last
+            # The first cell turns time round; those above it read what it says in the order it says it.
+            turned = backwards and number == 0
+            twin = self._once(cell, lambda: _of_stack(layer, cell, number, sequence, turned))  # noqa: B023
             state = None if initial_state is None else initial_state[number]
-            tensors = twin(sequences, initial_state=state, **kwargs)
-            self._note(f"{path}/{number}", tensors, mask, False)
-            sequences = tensors["output"]
-            if layer.return_state:
-                states.append([tensors["state_h"], tensors["state_c"]])
-        output = self._zeroed(layer, sequences, kwargs)
+            said = twin(sequences, initial_state=state, **kwargs)
+            if isinstance(twin, GatedLSTM):
+                self._note(f"{path}/{number}", said, mask, backwards)
+                said = (said["output"], said.get("state_h"), said.get("state_c"))
+            elif not layer.return_state:
+                said = (said,)
+            sequences, *state = said
+            states.append(state if len(state) > 1 else state[0] if state else None)
+            if turned:
+                kwargs = {**kwargs, "mask": ops.flip(mask, axis=1)}
+        output = self._zeroed(layer, sequences, given)
         return (output, *states) if layer.return_state else output
 
     def _bidirectional(self, layer, path, sequences, initial_state=None, **kwargs):
@@ -234,7 +234,7 @@ class _Walk:
         return zero(output, **{name: mask for name, mask in kwargs.items() if name == "mask"})
 
 
-def _twin(layer, cell, name, return_sequences=None):
+def _twin(layer, cell, name, return_sequences=None, go_backwards=None):
     """A `GatedLSTM` that returns its gates and has the very variables of `cell`."""
     if type(layer) not in _RECURRENT or type(cell) not in _CELLS:
         custom = layer if type(layer) not in _RECURRENT else cell
@@ -250,7 +250,7 @@ def _twin(layer, cell, name, return_sequences=None):
         return_gates=True,
         return_sequences=layer.return_sequences if return_sequences is None else return_sequences,
         return_state=layer.return_state,
-        go_backwards=layer.go_backwards,
+        go_backwards=layer.go_backwards if go_backwards is None else go_backwards,
         stateful=layer.stateful,
         unroll=layer.unroll,
         dtype=layer.dtype_policy,
@@ -261,6 +261,23 @@ def _twin(layer, cell, name, return_sequences=None):
     twin.cell.kernel, twin.cell.recurrent_kernel, twin.cell.bias = cell.kernel, cell.recurrent_kernel, cell.bias
     twin.cell.built = True
     return twin
+
+
+def _of_stack(layer, cell, number, return_sequences, go_backwards):
+    """The twin of one cell of a stack; a cell that is no LSTM's runs alone, without gates."""
+    name = f"{layer.name}_{number}"
+    if _holds_lstm(cell):
+        return _twin(layer, cell, name, return_sequences=return_sequences, go_backwards=go_backwards)
+    return keras.layers.RNN(
+        cell,
+        return_sequences=return_sequences,
+        return_state=layer.return_state,
+        go_backwards=go_backwards,
+        stateful=layer.stateful,
+        unroll=layer.unroll,
+        dtype=layer.dtype_policy,
+        name=name,
+    )
 
 
 def _exposed_with_masks(model):

@@ -29,21 +29,67 @@ def replaced_when_whole(path):
         ('1 2 3', 1)
     """
     path = Path(path)
-    workplace = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    with _workplace(path.parent, path) as workplace:
         new = workplace / path.name
         yield new
         if path.is_dir():
             # A folder cannot be replaced in one step: the old one steps aside first.
             os.replace(path, workplace / "old")
         os.replace(new, path)
+
+
+@contextlib.contextmanager
+def filled_when_whole(folder):
+    """Yield a temporary folder within `folder`; on success each thing in it takes its name there.
+
+    What `folder` holds under other names stays. When the body raises, nothing new remains and what stood there before
+    stands unchanged.
+
+    Args:
+        folder: str or `Path`. It is made where there is none.
+
+    Raises:
+        OSError: the system's, with `folder` as its file name: a full disk, a read-only folder.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with filled_when_whole(folder) as temporary:
+        ...     for name in ("one.txt", "two.txt"):
+        ...         _ = (temporary / name).write_text(name)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['one.txt', 'two.txt']
+    """
+    folder = Path(folder)
+    made = not folder.exists()
+    try:
+        with _workplace(folder, folder) as workplace:
+            new = workplace / "new"
+            new.mkdir()
+            yield new
+            for path in sorted(new.iterdir()):
+                with replaced_when_whole(folder / path.name) as temporary:
+                    os.replace(path, temporary)
+    finally:
+        # Only an empty folder can be removed so.
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _workplace(parent, named):
+    """A hidden folder in `parent` for a while; errors of the system are told of the path `named`."""
+    workplace = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        workplace = Path(tempfile.mkdtemp(prefix=f".{named.name}.", dir=parent))
+        yield workplace
     except OSError as error:
         if error.errno is None:
             raise
         # Name what could not be written instead of its temporary place.
-        raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
+        raise type(error)(error.errno, os.strerror(error.errno), str(named)) from error
     finally:
         if workplace is not None:
             shutil.rmtree(workplace, ignore_errors=True)

@@ -59,8 +59,10 @@ class GatedLSTM(keras.layers.RNN):
         ValueError: "mask must have the shape (batch, time) = (2, 10) of the sequences; received (2, 9)".
         ValueError: "keras.layers.Bidirectional cannot carry the dict of return_gates=True; ...".
 
-    Cost: all paths of `keras_lstm_gates.recurrence` store c and the gates of every step for the gradient, as any LSTM
-    must; returning them adds one pass over memory.
+    Cost: with training=True, as `fit` calls it, all paths of `keras_lstm_gates.recurrence` store h, c and the gates of
+    every step for the gradient; returning them adds one pass over memory. With training=False the compiled paths store
+    only what is returned, and a gradient, with return_gates=False, runs the forward loop again: pass training=True in
+    a training loop of your own.
 
     Example:
         >>> import numpy as np
@@ -166,7 +168,7 @@ class GatedLSTM(keras.layers.RNN):
             mask = None if mask is None else ops.flip(mask, axis=1)
         last_only = not (self.return_sequences or self.return_gates or self.gate_regularizer)
         gates = self._gates(sequences, h0, c0, mask, training, last_only)
-        state_h, state_c = (gates.h, gates.c) if last_only else (gates.h[:, -1], gates.c[:, -1])
+        state_h, state_c = (gates.h, gates.c) if last_only else (_last(gates.h), _last(gates.c))
         if self.stateful:
             for variable, value in zip(self.states, (state_h, state_c)):
                 variable.assign(ops.cast(value, variable.dtype))
@@ -190,10 +192,11 @@ class GatedLSTM(keras.layers.RNN):
 
     def _gates(self, sequences, h0, c0, mask, training, last_only):
         cell = self.cell
-        z = cell.input_product(sequences, training)
+        z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
         dropped = None
         if training and cell.recurrent_dropout:
             dropped = ops.stack(cell.get_recurrent_dropout_mask(h0))
+        outputs = {"h", *(["c"] if self.return_state or self.stateful else []), *self.gate_regularizer}
         gates = recurrence(
             z,
             h0,
@@ -205,7 +208,8 @@ class GatedLSTM(keras.layers.RNN):
             recurrent_dropout_mask=dropped,
             unroll=self.unroll,
             last_only=last_only,
-            outputs=Gates._fields if self.return_gates else {"c", "h", *self.gate_regularizer},
+            outputs=Gates._fields if self.return_gates else outputs,
+            training=training,
             hidden=(lambda: self._hidden_by_keras(sequences, h0, c0, training)) if self._keras_is_fused() else None,
         )
         cell.reset_dropout_mask()
@@ -354,6 +358,10 @@ def _fits(shape, wanted):
     return len(shape) == len(wanted) and all(
         size is None or want is None or size == want for size, want in zip(shape, wanted, strict=True)
     )
+
+
+def _last(values):
+    return None if values is None else values[:, -1]
 
 
 def _only(values, steps):

@@ -3,6 +3,7 @@
 NumPy, the LiteRT interpreter and `tflite-micro` only: importing this file loads neither Keras nor TensorFlow.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_lstm_gates.edge import follower
 from keras_lstm_gates.microcontroller_sources import sources
 
 ARENA_UNIT = 256
@@ -133,12 +135,6 @@ def write(content, folder, sequence):
     return trial
 
 
-def follower(state):
-    """The output that is a state's next value: "lstm/state_h" is followed by "lstm/h"."""
-    path, slash, name = state.rpartition("/")
-    return path + slash + name.removeprefix("state_")
-
-
 def _try_out(folder):
     folder = Path(folder)
     content = (folder / "step.tflite").read_bytes()
@@ -146,14 +142,17 @@ def _try_out(folder):
     outputs = MicroRunner(content).run(sequence)
 
     def runs(arena):
-        try:
-            MicroRunner(content, arena).push(sequence[0])
-        except RuntimeError:
-            return False
-        return True
+        # Where the arena is too small, TFLM refuses some files and crashes with others.
+        process = os.fork()
+        if process == 0:
+            try:
+                MicroRunner(content, arena).push(sequence[0])
+            except RuntimeError:
+                os._exit(1)
+            os._exit(0)
+        return os.waitpid(process, 0)[1] == 0
 
-    # Below about 500 bytes TFLM does not refuse but crashes.
-    low, high = 3, 4
+    low, high = 0, 4
     while not runs(high * ARENA_UNIT):
         low, high = high, 2 * high
     while high - low > 1:

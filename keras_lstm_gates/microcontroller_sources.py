@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 
+from keras_lstm_gates.edge import follower
+
 _SPELLED_OTHERWISE = {"BATCH_MATMUL": "BatchMatMul", "SPACE_TO_BATCH_ND": "SpaceToBatchNd", "RELU_N1_TO_1": "ReluN1To1"}
 
 
@@ -38,7 +40,7 @@ def sources(content, inputs, outputs, arena, sequence, results):
             outputs=_enum("Output", {names[name]: place for name, place in outputs.items()}),
             count=len(operators),
             adds="\n".join(f"  resolver.Add{name}();" for name in operators),
-            states="\n".join(f"    {{kInput{names[name]}, kOutput{names[_follower(name)]}, 0}}," for name in states),
+            states="\n".join(f"    {{kInput{names[name]}, kOutput{names[follower(name)]}, 0}}," for name in states),
             state_count=len(states),
             largest=max(_width(content, inputs, name) for name in states),
             told=names[told],
@@ -64,11 +66,6 @@ def _width(content, inputs, name):
 
     graph = schema.Model.GetRootAsModel(content, 0).Subgraphs(0)
     return int(np.prod(graph.Tensors(graph.Inputs(inputs[name])).ShapeAsNumpy()))
-
-
-def _follower(state):
-    path, slash, name = state.rpartition("/")
-    return path + slash + name.removeprefix("state_")
 
 
 def _constant(name):

@@ -139,7 +139,7 @@ def Forecaster(  # noqa: N802
         x = x + linear(recent)
     if quantiles:
         x = keras.layers.Reshape((horizon, width), name="by_quantile")(x)
-        x = ops.concatenate([x[..., :1], x[..., :1] + ops.cumsum(ops.softplus(x[..., 1:]), axis=-1)], axis=-1)
+        x = ops.cumsum(ops.concatenate([x[..., :1], ops.softplus(x[..., 1:])], axis=-1), axis=-1)
     x = keras.layers.Rescaling(float(np.sqrt(target_variance)), offset=float(target_mean), name="forecast")(x)
     return keras.Model(sequence, x, name=name)
 

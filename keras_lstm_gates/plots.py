@@ -253,8 +253,10 @@ def _input_panel(axes, tree, sample, times):
         return
     if texts is not None:
         axes.set(ylim=(0, 1), xlim=(times[0] - 0.5, times[-1] + 0.5), yticks=[], ylabel="")
-        for step in times:
-            axes.text(step, 0.5, texts[step].replace("\n", "↵"), family="monospace", ha="center", parse_math=False)
+        shown = [texts[step].replace("\n", "↵") for step in times]
+        upright = {"rotation": 90, "va": "center"} if max(map(len, shown)) > 2 else {}
+        for step, text in zip(times, shown, strict=True):
+            axes.text(step, 0.5, text, family="monospace", ha="center", parse_math=False, clip_on=True, **upright)
         axes.set_title("$\\bf{x}$  input: tokens", fontsize=10, loc="left")
         return
     values = values[:, None] if values.ndim == 1 else values

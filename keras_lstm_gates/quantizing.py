@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_lstm_gates.microcontroller import follower
+from keras_lstm_gates.edge import follower
 from keras_lstm_gates.tflite_graphs import read, rewired, signatures_with, smaller_tables
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")

@@ -67,10 +67,14 @@ def recurrence(
     outputs=Gates._fields,
     hidden=None,
     path=None,
+    training=False,
 ):
-    """The recurrence, given z = x W + b (batch, time, 4 * units).
+    """The recurrence, given z = x W + b.
 
     Args:
+        z: float, (time, batch, 4 * units): time first, as the loop reads it, so that nothing is transposed but x.
+        h0, c0: (batch, units).
+        recurrent_kernel: (units, 4 * units).
         mask: bool (batch, time) or None, any pattern. True = a real step.
         recurrent_dropout_mask: None or (4, batch, units): one factor per gate, multiplied onto h_{t-1} before the
             product with that gate's block of R, the same at all steps. No gradient flows to it.
@@ -79,6 +83,8 @@ def recurrence(
         outputs: names of the fields wanted; the others are None. Fewer cost less.
         hidden: None, or a function without arguments that gives h (batch, time, units) by a kernel that hides its
             gates; the "cudnn" path calls it.
+        training: keep all that a gradient needs. Without it the compiled paths keep no more than `outputs`, and a
+            gradient, where one is asked for all the same, runs the forward loop again.
         path: "auto" or one of `PATHS`; None for the one that `use_path` set, which is "auto" outside of it.
 
     Returns:
@@ -106,10 +112,10 @@ def recurrence(
     """
     z, h0, c0, recurrent_kernel = (ops.convert_to_tensor(v) for v in (z, h0, c0, recurrent_kernel))
     if len(z.shape) != 3:
-        raise ValueError(f"Expected z of shape (batch, time, 4 * units). Received: z.shape={tuple(z.shape)}")
-    batch, time = z.shape[:2]
+        raise ValueError(f"Expected z of shape (time, batch, 4 * units). Received: z.shape={tuple(z.shape)}")
+    time, batch = z.shape[:2]
     units = h0.shape[-1]
-    _expect("z", z, (batch, time, 4 * units))
+    _expect("z", z, (time, batch, 4 * units))
     _expect("h0", h0, (batch, units))
     _expect("c0", c0, (batch, units))
     _expect("recurrent_kernel", recurrent_kernel, (units, 4 * units))
@@ -128,7 +134,7 @@ def recurrence(
     if last_only:
         outputs = ("c", "h")
     if path == "cudnn":
-        gates = gates_from_hidden(z, hidden(), h0, c0, recurrent_kernel)
+        gates = gates_from_hidden(ops.transpose(z, (1, 0, 2)), hidden(), h0, c0, recurrent_kernel)
         gates = [values[:, -1] for values in gates] if last_only else gates
         return Gates(*(values if name in outputs else None for name, values in zip(Gates._fields, gates)))
     if path == "portable":
@@ -149,7 +155,16 @@ def recurrence(
     from keras_lstm_gates.recurrence_tensorflow import chain
 
     values = chain(
-        z, h0, c0, recurrent_kernel, mask, recurrent_dropout_mask, wanted, last_only, chunked=path == "chunked"
+        z,
+        h0,
+        c0,
+        recurrent_kernel,
+        mask,
+        recurrent_dropout_mask,
+        wanted,
+        last_only,
+        chunked=path == "chunked",
+        training=bool(training),
     )
     return Gates(**(dict.fromkeys(Gates._fields) | dict(zip(wanted, values))))
 
@@ -278,11 +293,11 @@ def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unr
     nothing = ops.zeros_like(h0)
     state = Gates(nothing, nothing, nothing, nothing, c0, h0)
     if unroll:
-        if z.shape[1] is None:
+        if z.shape[0] is None:
             raise ValueError(f"unroll=True expected a known number of steps. Received: z.shape={tuple(z.shape)}")
         history = []
-        for t in range(z.shape[1]):
-            state = advance(state, z[:, t], None if mask is None else mask[:, t, None])
+        for t in range(z.shape[0]):
+            state = advance(state, z[t], None if mask is None else mask[:, t, None])
             history.append(state)
         return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
 
@@ -293,8 +308,7 @@ def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unr
 
 
 def _scan(advance, state, z, mask):
-    """The last state and the history (time, batch, units) of `advance` over axis 1 of z and mask."""
-    z = ops.transpose(z, (1, 0, 2))
+    """The last state and the history (time, batch, units) of `advance` over the steps."""
     mask = None if mask is None else ops.transpose(mask)[:, :, None]
     if keras.backend.backend() != "tensorflow":
 

@@ -56,10 +56,15 @@ def differences_table(exported, sequences, allowed):
     table.add_column("output")
     for name in exported.differences:
         table.add_column(exported.files[name].name, justify="right")
-    for signature, outputs in next(iter(exported.differences.values())).items():
-        for output in outputs:
-            row = [f"{exported.differences[name][signature][output]:.1e}" for name in exported.differences]
-            table.add_row(signature, output, *row)
+    rows = dict.fromkeys(
+        (signature, output)
+        for of_format in exported.differences.values()
+        for signature, outputs in of_format.items()
+        for output in outputs
+    )
+    for signature, output in rows:
+        found = [of_format.get(signature, {}).get(output) for of_format in exported.differences.values()]
+        table.add_row(signature, output, *("" if one is None else f"{one:.1e}" for one in found))
     return table
 
 
@@ -79,6 +84,8 @@ def files_table(folder):
         "utterance.npy": "the utterance of the picture",
         "saved_model": "for servers: tf.saved_model.load",
         "model.tflite": "for devices: keras_lstm_gates.edge.Runner",
+        "manifest.json": "signatures, shapes, operators, errors, sha256",
+        "README.md": "for whoever receives the folder",
     }
     table = Table(title=str(folder))
     table.add_column("file")

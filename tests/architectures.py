@@ -233,6 +233,24 @@ def stacked_cells():
     return keras.Model(inputs, decoder(repeated, initial_state=states)), data, fed
 
 
+def mixed_cells_backwards():
+    """RNN over an LSTM cell, a GRU cell and a cell of ours, read from the end under a mask, its states returned."""
+    inputs = keras.Input((6, 3))
+    masked = layers.Masking()(inputs)
+    cells = [layers.LSTMCell(4), layers.GRUCell(3), GatedLSTMCell(2)]
+    deep = layers.RNN(cells, return_sequences=True, return_state=True, go_backwards=True, name="deep")
+    output, first, middle, last = deep(masked)
+    below = layers.RNN(cells[:2], return_sequences=True, go_backwards=True)(masked)
+    data = _series(3, 6, 3)
+    data[1, 3:] = 0
+    real = np.any(data != 0, axis=-1)
+    fed = {
+        "deep/0": Fed(cells[0], masked, real, backwards=True),
+        "deep/2": Fed(cells[2], keras.ops.flip(below, axis=1), real, backwards=True),
+    }
+    return keras.Model(inputs, [output, *first, middle, *last]), data, fed
+
+
 def hierarchy_over_time():
     """TimeDistributed(LSTM) over words, TimeDistributed(model) over sentences, an LSTM over what they say."""
     inputs = keras.Input((None, 5, 3))
@@ -287,6 +305,7 @@ ALL = [
     nested_models,
     rnn_over_cells,
     stacked_cells,
+    mixed_cells_backwards,
     hierarchy_over_time,
     own_layer_and_branches,
 ]

@@ -11,6 +11,7 @@ import pytest
 from small import small_model
 
 from keras_lstm_gates import exporting, tracing
+from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.models import CharacterLanguageModel
 
 
@@ -70,6 +71,18 @@ def test_export_and_run(command, files, tmp_path):
     assert saved["f"].shape == (6, 4)
 
 
+def test_run_as_a_stream(command, files, tmp_path):
+    code, printed, _ = command(
+        "run", files / "model.tflite", files / "one.csv", "--stream", "--interval", 0, "--out", "steps.npz"
+    )
+    assert code == 0
+    assert "step 6 of 6" in printed
+    assert printed.count("█") >= 6 * 4
+    saved, whole = np.load(tmp_path / "steps.npz"), Runner(files / "model.tflite").gates(small_model()[1][0])
+    np.testing.assert_allclose(saved["h"], whole["h"], atol=1e-6)
+    np.testing.assert_allclose(saved["probabilities"][-1], whole["probabilities"], atol=1e-6)
+
+
 def test_export_and_run_of_tokens(command, tmp_path):
     model = CharacterLanguageModel(vocabulary=9, units=4, embedding=5, seed=0)
     model.save(tmp_path / "model.keras")
@@ -105,7 +118,10 @@ def test_mistakes(command, files, tmp_path):
         (("run", tflite, "rank.npy"), "received shape (3,)"),
         (("run", tflite, "nan.npy"), "expected finite numbers; received nan at index (0, 0)"),
         (("run", tflite, "wide.npy"), "3 features; received shape (4, 5)"),
-        (("run", tflite, data, "--signature", "steps"), "one of the signatures ['gates', 'predict']; received 'steps'"),
+        (
+            ("run", tflite, data, "--signature", "steps"),
+            "one of the signatures ['gates', 'predict', 'step']; received 'steps'",
+        ),
         (("run", tflite, data, "--out", "a.txt"), "expected --out with the ending .npz; received a.txt"),
         (("run", tflite, data, "--out", "/proc/a.npz"), "/proc/a.npz"),
         (("run", "none.tflite", data), "no such file: none.tflite"),

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -63,7 +64,10 @@ def test_signatures_are_told(exported):
 @pytest.mark.parametrize(
     ("x", "text"),
     [
-        (np.zeros(3), r"expected sequence of shape \(time, features\) .* with any time steps, 3 features; .* \(3,\)"),
+        (
+            np.zeros(3),
+            r"expected sequence of shape \(time, features\) .* with any number of time and 3 features; .* \(3,\)",
+        ),
         (np.zeros((4, 2)), r"3 features; received shape \(4, 2\)"),
         (np.zeros((0, 3)), r"received shape \(0, 3\)"),
         (np.full((4, 3), np.nan), r"expected finite numbers; received nan at index \(0, 0\)"),
@@ -75,8 +79,63 @@ def test_bad_input(exported, x, text):
         Runner(exported[0]).predict(x)
 
 
+def test_streams_share_a_file_and_not_their_states(exported):
+    path, _, data = exported
+    runner = Runner(path, threads=2)
+    expected = runner.gates(data)
+
+    streams = [runner.stream() for _ in data]
+    in_turn = np.stack([[stream.push(x)["h"] for stream, x in zip(streams, step)] for step in data.swapaxes(0, 1)])
+    np.testing.assert_allclose(in_turn.swapaxes(0, 1), expected["h"], atol=1e-6)
+
+    def streamed(sequence):
+        stream = runner.stream()
+        return [stream.push(x)["c"] for x in sequence]
+
+    with ThreadPoolExecutor(4) as pool:
+        np.testing.assert_allclose(list(pool.map(streamed, [*data] * 4)), [*expected["c"]] * 4, atol=1e-6)
+
+
+def test_a_stream_goes_on_from_states(exported):
+    path, _, data = exported
+    first, second = Runner(path).stream(), Runner(path).stream()
+    for x in data[0, :3]:
+        first.push(x)
+    second.states = first.states
+    kept = first.states
+    np.testing.assert_array_equal(first.push(data[0, 3])["h"], second.push(data[0, 3])["h"])
+    assert not np.array_equal(first.states["state_h"], kept["state_h"])
+    second.reset()
+    assert not second.states["state_c"].any()
+    with pytest.raises(ValueError, match=r"expected states of shapes \{.*\(1, 4\)\}; received \{'state_h': \(1, 5\)\}"):
+        second.states = {"state_h": np.zeros((1, 5))}
+    with pytest.raises(ValueError, match="expected finite states; received nan or inf in 'state_c'"):
+        second.states = {**kept, "state_c": np.full((1, 4), np.nan)}
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (np.zeros(2), r"expected x of shape \(features,\) or \(samples, features\) with 3 features; .* \(2,\)"),
+        ([0.0, np.inf, 0.0], r"expected finite numbers; received inf at index \(1,\)"),
+    ],
+)
+def test_a_bad_step_leaves_the_states(exported, x, text):
+    stream = Runner(exported[0]).stream()
+    stream.push([1.0, 2.0, 3.0])
+    before = stream.states
+    with pytest.raises(ValueError, match=text):
+        stream.push(x)
+    for name, values in stream.states.items():
+        np.testing.assert_array_equal(values, before[name])
+    with pytest.raises(ValueError, match=r"'step' takes one step and the states; expected stream\(\), then push\(x\)"):
+        Runner(exported[0]).run("step", [0.0, 0.0, 0.0])
+
+
 def test_unknown_signature(exported):
-    with pytest.raises(ValueError, match=r"expected one of the signatures \['gates', 'predict'\]; received 'steps'"):
+    with pytest.raises(
+        ValueError, match=r"expected one of the signatures \['gates', 'predict', 'step'\]; received 'steps'"
+    ):
         Runner(exported[0]).run("steps", exported[2])
 
 

@@ -1,5 +1,7 @@
 """The exported files against the model, the equations, and a process without this package."""
 
+import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import tensorflow as tf
 from reference import lstm
 from small import small_model
 
-from keras_lstm_gates import exporting, expose
+from keras_lstm_gates import apart, exporting, expose
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.models import CharacterLanguageModel, SequenceLabeller
 
@@ -21,6 +23,25 @@ def exported(tmp_path_factory):
     model, data = small_model()
     folder = tmp_path_factory.mktemp("exported")
     return exporting.export(model, folder, data), model, data
+
+
+def test_folder(exported):
+    folder = exported[0].files["tflite"].parent
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "manifest.json",
+        "model.tflite",
+        "saved_model",
+    ]
+
+
+def test_the_microcontroller_sources_answer_as_the_model(tmp_path):
+    pytest.importorskip("tflite_micro")
+    model = SequenceLabeller(features=3, classes=2, units=4, seed=0)
+    data = np.random.default_rng(0).normal(size=(2, 6, 3))
+    written = exporting.export(model, tmp_path, data, formats=("micro",))
+    assert 0 < max(written.differences["micro"]["step"].values()) < 1e-6
+    assert {"main.cc", "model_data.cc", "step.tflite"} <= {path.name for path in written.files["micro"].iterdir()}
 
 
 def test_gates_of_the_tflite_file_obey_the_equations(exported):
@@ -34,8 +55,12 @@ def test_gates_of_the_tflite_file_obey_the_equations(exported):
 
 def test_differences_are_told_for_every_named_output(exported):
     for differences in exported[0].differences.values():
-        assert sorted(differences) == ["gates", "predict"]
-        assert sorted(differences["gates"]) == ["c", "f", "g", "h", "i", "o", "probabilities"]
+        assert sorted(differences) == ["gates", "predict", "step"]
+        assert (
+            sorted(differences["gates"])
+            == sorted(differences["step"])
+            == ["c", "f", "g", "h", "i", "o", "probabilities"]
+        )
         assert 0 <= max(max(outputs.values()) for outputs in differences.values()) < 1e-5
 
 
@@ -66,16 +91,56 @@ def test_saved_model_answers_by_name_without_this_package(exported, tmp_path):
     assert out["f"].shape == (5, 4, 4)
 
 
-def test_fixed_time(tmp_path):
+def test_fixed_time_and_a_batch(tmp_path):
+    """Five samples in batches of two: the last one is filled up, and cut."""
     model, data = small_model()
-    written = exporting.export(model, tmp_path, data, formats=("tflite",), time=6)
-    assert Runner(written.files["tflite"]).signatures["gates"]["inputs"] == {"sequence": (1, 6, 3)}
+    written = exporting.export(model, tmp_path, data, formats=("tflite",), batch=2, time=6)
+    runner = Runner(written.files["tflite"])
+    assert runner.signatures["gates"]["inputs"] == {"sequence": (2, 6, 3)}
+    np.testing.assert_allclose(runner.predict(data)["probabilities"], model(data), atol=1e-6)
+    np.testing.assert_allclose(runner.predict(data[1])["probabilities"], model(data[1:2])[0], atol=1e-6)
+    assert runner.stream().push(data[:2, 0])["f"].shape == (2, 4)
+
+
+def test_the_manifest_tells_what_the_files_are(exported):
+    written = exported[0]
+    folder = written.files["tflite"].parent
+    told = json.loads((folder / "manifest.json").read_text())
+    assert told["signatures"]["step"]["inputs"]["state_c"] == {
+        "shape": [None, 4],
+        "dtype": "float32",
+        "meaning": "cell state of the step before, zeros at first",
+    }
+    assert told["signatures"]["gates"]["outputs"]["f"]["shape"] == [None, None, 4]
+    assert told["signatures"]["step"]["states"] == {"state_h": "h", "state_c": "c"}
+    for of_format in told["formats"].values():
+        for path, digest in of_format["sha256"].items():
+            assert hashlib.sha256((folder / path).read_bytes()).hexdigest() == digest
+    step = told["formats"]["tflite"]["signatures"]["step"]
+    assert step["lstm"] == "builtin"
+    assert {"FULLY_CONNECTED", "TANH"} <= set(step["operators"])
+    assert not {"WHILE", "CUSTOM"} & {name.split()[0] for name in step["operators"]}
+    assert "WHILE" in told["formats"]["tflite"]["signatures"]["gates"]["operators"]
+    assert step["largest_error"] == written.differences["tflite"]["step"]
+    assert step["latency_ms"] > 0
+    text = (folder / "README.md").read_text()
+    assert "| input | `state_c` | (any, 4) float32 | cell state of the step before, zeros at first |" in text
+    assert "runner.stream()" in text
+
+
+def test_a_converter_that_fails_is_one_error(tmp_path, monkeypatch):
+    model, data = small_model()
+    call = apart.call
+    monkeypatch.setattr(apart, "call", lambda function, **arguments: call("os:abort"))
+    with pytest.raises(apart.CrashError, match="ended its process with SIGABRT"):
+        exporting.export(model, tmp_path / "out", data, formats=("tflite",))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     model, data = small_model()
     (tmp_path / "model.tflite").write_text("an earlier run's file")
-    monkeypatch.setattr("keras_lstm_gates.exporting.writing.TOLERANCE", -1.0)
+    monkeypatch.setattr("keras_lstm_gates.exporting.comparing.TOLERANCE", -1.0)
     with pytest.raises(
         ArithmeticError, match=r"model\.tflite differs from the model: predict/probabilities by .*allowed"
     ):
@@ -93,9 +158,28 @@ def test_outputs_in_large_units_are_compared_by_their_size(tmp_path):
     assert 1e-4 < difference < 30
 
 
+def test_the_fused_operator(tmp_path, rng):
+    """Two LSTMs, each one operator, and each sequence from a new state; what it cannot hold is told."""
+    lstm = keras.layers.LSTM
+    model = keras.Sequential([keras.Input((None, 3)), lstm(5, return_sequences=True), lstm(4)])
+    data = rng.normal(size=(3, 9, 3)).astype("float32")
+    written = exporting.export(model, tmp_path, data, formats=("tflite_fused",), signatures=("predict",))
+    (received,) = Runner(written.files["tflite_fused"]).predict(data).values()
+    np.testing.assert_allclose(received, model(data), atol=1e-6)
+    told = json.loads((tmp_path / "manifest.json").read_text())["formats"]["tflite_fused"]["signatures"]["predict"]
+    assert told["lstm"] == "fused"
+    assert told["operators"]["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 2
+    masked, data = small_model()
+    with pytest.raises(ValueError, match="'tflite_fused' cannot hold the layer 'lstm': it has a mask"):
+        exporting.export(masked, tmp_path / "out", data, formats=("tflite_fused",), signatures=("predict",))
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_format(tmp_path):
     model, data = small_model()
-    with pytest.raises(ValueError, match=r"expected formats of \['saved_model', 'tflite'\]; received 'onnx'"):
+    with pytest.raises(
+        ValueError, match=r"expected formats of \['saved_model', 'tflite', 'tflite_fused', 'micro'\]; received 'onnx'"
+    ):
         exporting.export(model, tmp_path, data, formats=("onnx",))
 
 

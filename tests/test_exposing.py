@@ -167,16 +167,6 @@ def of(layer, **named):
             r"expected layers of \['a'\], which hold an LSTM; received 'd', a Dense",
         ),
         (
-            lambda: of(layers.RNN([layers.LSTMCell(2)], go_backwards=True, name="deep")),
-            None,
-            "'deep': a stack of cells that reads backwards. Stack LSTM layers instead",
-        ),
-        (
-            lambda: of(layers.RNN([layers.LSTMCell(2), layers.GRUCell(2)], name="mixed")),
-            None,
-            "'mixed': expected LSTM.*received the class GRUCell",
-        ),
-        (
             lambda: of(layers.RNN(layers.LSTMCell(2), zero_output_for_mask=True, name="zero")),
             None,
             "'zero': zero_output_for_mask with return_sequences=False",

@@ -17,7 +17,7 @@ def trained(folder, **options):
     model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.LSTM(5, name="lstm")(x)))
     model.compile("adam", "mse")
     data = np.random.default_rng(0).normal(size=(32, 12, 2)).astype("float32")
-    monitor = GradientMonitor(data[:4], folder, **options)
+    monitor = GradientMonitor(data[:4], folder, **{"budget": 1, **options})
     model.fit(data, data[:, 0, :1], epochs=2, verbose=0, callbacks=[monitor])
     return model, data, monitor
 
@@ -66,3 +66,10 @@ def test_bad_input_is_refused_when_training_begins(tmp_path):
             verbose=0,
             callbacks=[GradientMonitor(data[:4] * np.nan, tmp_path, tensorboard=False)],
         )
+
+
+def test_what_the_budget_does_not_allow_is_left_out(tmp_path):
+    _, _, monitor = trained(tmp_path, tensorboard=False, budget=1e-9)
+    assert [point["epoch"] for point in monitor.history] == [0]
+    with pytest.raises(ValueError, match=r"expected a budget in \(0, 1\]; received 2"):
+        GradientMonitor(np.zeros((4, 12, 2)), tmp_path, budget=2)

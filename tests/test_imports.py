@@ -9,9 +9,9 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"gates", "edge", "files", "initializers", "microcontroller_sources", "recipes", "weights"},
-    {"microcontroller", "tflite_graphs", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
-    {"quantizing", "recurrence"},
+    {"apart", "gates", "edge", "files", "initializers", "live", "recipes", "tflite_graphs", "weights"},
+    {"microcontroller_sources", "quantizing", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
+    {"microcontroller", "recurrence"},
     {"lstm"},
     {"bidirectional", "exposing"},
     {"layers", "models"},

@@ -31,7 +31,8 @@ def sequences(request, data, tmp_path_factory):
     keras.utils.set_random_seed(1)
     ours = request.param == "SequenceClassifier"
     model = SequenceClassifier(features=3, classes=2, units=UNITS, seed=1) if ours else stock_lstm()
-    return exporting.export(model, tmp_path_factory.mktemp("file"), data, formats=("tflite",)).files["tflite"]
+    folder, asked = tmp_path_factory.mktemp("file"), ("predict", "gates")
+    return exporting.export(model, folder, data, formats=("tflite",), signatures=asked).files["tflite"]
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +126,7 @@ def test_a_crash_of_the_quantizer_is_one_error(step, data, monkeypatch):
 
 
 def test_data_that_the_file_does_not_take_are_one_error(step):
-    with pytest.raises(
-        RuntimeError, match="int8 failed while calibrating the signature 'step': ValueError: Cannot set"
-    ):
+    with pytest.raises(RuntimeError, match=r"int8 failed while calibrating the signature 'step': .*Error: "):
         quantizing.quantize(step, "int8", np.zeros((1, 2, 5)))
 
 

@@ -25,7 +25,7 @@ def reference(x, h0, c0, W, R, b, mask=None, dropout=None, **activations):
 
 def recurrence_of(x, h0, c0, W, R, b=None, **options):
     """The recurrence from the input; the layer multiplies x by W by itself."""
-    z = ops.matmul(x, W)
+    z = ops.matmul(ops.transpose(x, (1, 0, 2)), W)
     return recurrence(z if b is None else z + b, h0, c0, R, **options)
 
 
@@ -358,31 +358,42 @@ def test_tape_outside_of_the_function(path, persistent):
         assert_close(got, expected, 1e-12)
 
 
-def test_many_lengths_share_one_compilation():
-    compiled = []
-    original = module._forward_loop
+def calls_of_forward_loop(monkeypatch):
+    """The arguments of each tracing, which is each compilation, of the forward loop from here on."""
+    calls, original = [], module._forward_loop
+    monkeypatch.setattr(module, "_forward_loop", lambda *arguments: (calls.append(arguments), original(*arguments))[1])
+    monkeypatch.setattr(module, "_chains", {})
+    return calls
 
-    def counted(*arguments):
-        compiled.append(arguments[0].shape)
-        return original(*arguments)
 
-    module._forward_loop, kept = counted, dict(module._chains)
-    module._chains.clear()
-    try:
-        step = tf.function(
-            lambda x: recurrence_of(x, *state, W, R, b).h,
-            input_signature=[tf.TensorSpec([2, None, 3])],
-            autograph=False,
-        )
-        arrays, _, _ = case(B=2, T=3, D=3, U=2, dtype="float32")
-        state, (W, R, b) = arrays[1:3], arrays[3:]
-        for length in range(1, 80, 13):
-            step(tf.ones([2, length, 3]))
-    finally:
-        module._forward_loop = original
-        module._chains.clear()
-        module._chains.update(kept)
-    assert compiled == [(2, module.CHUNK, 8)], "the loop is traced, and so compiled, once"
+def test_many_lengths_share_one_compilation(monkeypatch):
+    calls = calls_of_forward_loop(monkeypatch)
+    arrays, _, _ = case(B=2, T=3, D=3, U=2, dtype="float32")
+    state, (W, R, b) = arrays[1:3], arrays[3:]
+    step = tf.function(
+        lambda x: recurrence_of(x, *state, W, R, b).h, input_signature=[tf.TensorSpec([2, None, 3])], autograph=False
+    )
+    for length in range(1, 80, 13):
+        step(tf.ones([2, length, 3]))
+    assert [call[0].shape for call in calls] == [(module.CHUNK, 2, 8)], "the loop is traced, and so compiled, once"
+
+
+@pytest.mark.parametrize("path", ["compiled", "chunked"])
+@pytest.mark.parametrize("training", [True, False])
+def test_only_training_stores_what_is_not_returned(monkeypatch, path, training):
+    """Without it the gradient is the same, from a second run of the loop."""
+    calls = calls_of_forward_loop(monkeypatch)
+    arrays, m, _ = case(mask="gaps")
+    tensors = [tf.constant(value) for value in arrays]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(tensors)
+        got = recurrence_of(*tensors, mask=m, outputs={"h"}, path=path, training=training).h
+        assert {call[-1] for call in calls} == {("a", "c", "h") if training else ("h",)}
+        loss = tf.reduce_sum(got**3)
+        expected = tf.reduce_sum(recurrence_of(*tensors, mask=m, path="portable").h ** 3)
+    assert_close(got, reference(*arrays, m).h, 1e-12)
+    for gradient, same in zip(tape.gradient(loss, tensors), tape.gradient(expected, tensors), strict=True):
+        assert_close(gradient, same, 1e-12)
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------
@@ -391,7 +402,7 @@ def test_many_lengths_share_one_compilation():
 @pytest.mark.parametrize(
     ("position", "shape", "text"),
     [
-        (0, (3, 16), r"Expected z of shape \(batch, time, 4 \* units\). Received: z.shape=\(3, 16\)"),
+        (0, (3, 16), r"Expected z of shape \(time, batch, 4 \* units\). Received: z.shape=\(3, 16\)"),
         (0, (3, 5, 15), r"Expected z of shape \(3, 5, 16\). Received: z.shape=\(3, 5, 15\)"),
         (1, (2, 4), r"Expected h0 of shape \(3, 4\). Received: h0.shape=\(2, 4\)"),
         (2, (3, 5), r"Expected c0 of shape \(3, 4\). Received: c0.shape=\(3, 5\)"),
@@ -401,7 +412,7 @@ def test_many_lengths_share_one_compilation():
 @pytest.mark.parametrize("path", PATHS)
 def test_malformed_shapes(position, shape, text, path):
     (x, h0, c0, W, R, b), _, _ = case()
-    arguments = [x @ W + b, h0, c0, R]
+    arguments = [np.swapaxes(x @ W + b, 0, 1), h0, c0, R]
     arguments[position] = np.zeros(shape)
     with pytest.raises(ValueError, match=text):
         recurrence(*arguments, path=path)

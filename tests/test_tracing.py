@@ -223,3 +223,18 @@ def test_another_model_does_not_go_on_with_a_partial_trace(tmp_path, monkeypatch
     model.set_weights([weights + 1 for weights in model.get_weights()])
     with pytest.raises(ValueError, match=r"a trace of weights_sha256=.*; received weights_sha256=.*Delete that folder"):
         tracing.trace(model, data, progress=False, to=tmp_path / "gates.zarr")
+
+
+def test_a_stateful_model_is_traced_as_it_predicts_after_reset_state():
+    sequence = keras.Input(batch_shape=(2, 5, 3))
+    model = keras.Model(sequence, keras.layers.LSTM(4, return_sequences=True, stateful=True, name="lstm")(sequence))
+    data = np.random.default_rng(0).normal(size=(4, 5, 3)).astype("float32")
+    # What the model has read before must not matter; from batch to batch its states go on, as in predict.
+    model.predict(data, batch_size=2, verbose=0)
+    traced = tracing.trace(model, data, batch_size=2, progress=False)["lstm"]
+    model.get_layer("lstm").reset_state()
+    np.testing.assert_allclose(traced["h"], model.predict(data, batch_size=2, verbose=0), atol=1e-6)
+    weights = model.get_layer("lstm").get_weights()
+    first = lstm(data[:2], *weights)
+    second = lstm(data[2:], *weights, h0=first["h"][:, -1], c0=first["c"][:, -1])
+    np.testing.assert_allclose(traced["f"], np.concatenate([first["f"], second["f"]]), atol=1e-6)

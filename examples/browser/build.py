@@ -11,15 +11,15 @@ import functools
 import json
 import shutil
 import subprocess
+import tempfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import keras
 import numpy as np
 import strokes
-import tensorflow as tf
 
-from keras_lstm_gates import gates, trace
+from keras_lstm_gates import export, trace
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.layers import GatedLSTM
 
@@ -156,27 +156,11 @@ def _recorded(model, shape):
 
 
 def _export(model, folder):
-    lstm, dense = model.get_layer("lstm"), model.get_layer("probabilities")
-    module = tf.Module()
-    module.kernel, module.recurrent, module.bias, module.w, module.b = (
-        tf.Variable(weight) for weight in (*lstm.get_weights(), *dense.get_weights())
-    )
-    spec = [
-        tf.TensorSpec((1, size), tf.float32, name)
-        for size, name in ((2, "x"), (lstm.units, "state_h"), (lstm.units, "state_c"))
-    ]
-
-    @tf.function(input_signature=spec)
-    def step(x, state_h, state_c):
-        now = gates.step(x @ module.kernel + state_h @ module.recurrent + module.bias, state_c)
-        outputs = {name: tf.identity(value) for name, value in now._asdict().items()}
-        return {**outputs, "probabilities": tf.nn.softmax(now.h @ module.w + module.b)}
-
-    with replaced_when_whole(folder / "saved_model") as temporary:
-        tf.saved_model.save(module, str(temporary), signatures={"step": step})
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(temporary), signature_keys=["step"])
-        (folder / "step.tflite").write_bytes(converter.convert())
-    shutil.rmtree(folder / "saved_model")
+    """The signature `step` alone, of fixed shapes: LiteRT.js takes no time axis of any length."""
+    some = _padded([strokes.steps(strokes.stroke(shape, np.random.default_rng(0))) for shape in strokes.SHAPES])
+    with tempfile.TemporaryDirectory() as exported:
+        files = export(model, exported, some, formats=("tflite",), signatures=("step",)).files
+        shutil.copy(files["tflite"], folder / "step.tflite")
 
 
 def _padded(directions):

@@ -21,8 +21,12 @@ def export(
     time: Annotated[
         int | None, typer.Option(min=1, help="Time steps of the TFLite file.", show_default="any number")
     ] = None,
+    formats: Annotated[
+        list[str],
+        typer.Option("--format", help="saved_model, tflite or micro (for microcontrollers); may be repeated."),
+    ] = ["saved_model", "tflite"],  # noqa: B006  typer's way
 ):
-    """Write SavedModel and TFLite files with the signatures `predict` and `gates`, each proven against the model."""
+    """Write SavedModel and TFLite files with the signatures `predict`, `gates` and, where the model can, `step`."""
     from rich.console import Console
 
     from keras_lstm_gates import exporting
@@ -33,8 +37,10 @@ def export(
     sequences = read_sequences(data, loaded)
     folder = new_folder(Path("runs"), "export") if out is None else empty_folder(out)
     with console.status("converting, then running each file against the Keras model"):
-        exported = exporting.export(loaded, folder, sequences, time=time)
+        exported = exporting.export(loaded, folder, sequences, formats, time=time)
     console.print(differences_table(exported, len(sequences), exporting.TOLERANCE))
+    for name, why in exported.missing.items():
+        console.print(f"no signature {name}: {why}", soft_wrap=True, highlight=False)
     console.print(files_table(folder))
 
 
@@ -48,6 +54,8 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Save the outputs by name as .npz.", show_default="print only")
     ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Step by step, with every gate drawn live.")] = False,
+    interval: Annotated[float, typer.Option(min=0, help="Of --stream: seconds between two steps.")] = 0.05,
 ):
     """Run an exported .tflite file with the LiteRT interpreter alone, as a device would."""
     from rich.console import Console
@@ -56,15 +64,31 @@ def run(
     from keras_lstm_gates.edge import Runner
     from keras_lstm_gates.files import replaced_when_whole
 
-    outputs = Runner(file).run(signature, read_array(data))
+    console, runner, array = Console(), Runner(file), read_array(data)
+    outputs = _streamed(runner, array, console, interval) if stream else runner.run(signature, array)
     if out is not None:
         if out.suffix != ".npz":
             raise ValueError(f"expected --out with the ending .npz; received {out}")
         with replaced_when_whole(out) as temporary:
             np.savez(temporary, **outputs)
-    table = Table(title=f"{file.name}, signature {signature}")
+    table = Table(title=f"{file.name}, signature {'step' if stream else signature}")
     for column in ("output", "shape", "values"):
         table.add_column(column)
     for name, values in outputs.items():
         table.add_row(name, str(values.shape), np.array2string(values, precision=4, threshold=12, edgeitems=3))
-    Console().print(table)
+    console.print(table)
+
+
+def _streamed(runner, array, console, interval):
+    """{output: array} of one sequence, or of several one after the other, drawn step by step."""
+    from keras_lstm_gates import live
+
+    stream = runner.stream()
+    alone = array.ndim == len(runner.signatures["step"]["inputs"]["x"])
+    sequences = array[None] if alone else array
+    parts = []
+    for number, sequence in enumerate(sequences):
+        stream.reset()
+        title = f"sequence {number + 1} of {len(sequences)}"
+        parts.append(live.show(stream, sequence, console, interval, title))
+    return parts[0] if alone else {name: np.stack([part[name] for part in parts]) for name in parts[0]}

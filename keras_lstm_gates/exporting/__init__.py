@@ -1,5 +1,6 @@
 """SavedModel and TFLite files with the gates in their signatures, each compared with the model before it is kept."""
 
-from keras_lstm_gates.exporting.writing import TOLERANCE, Exported, export
+from keras_lstm_gates.exporting.comparing import TOLERANCE
+from keras_lstm_gates.exporting.writing import Exported, export
 
 __all__ = ["TOLERANCE", "Exported", "export"]

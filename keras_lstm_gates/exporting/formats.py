@@ -1,60 +1,66 @@
 """The formats a model is exported in: how each is written, and run again to be compared."""
 
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
 import keras
-import numpy as np
 import tensorflow as tf
 
+from keras_lstm_gates import apart
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.recurrence import use_path
 
 
 def write_saved_model(signatures, path, batch, time):
-    """Any batch and any number of time steps, whatever `batch` and `time` say."""
-    _archive(signatures, path, None, None)
+    """Without `batch` and `time`, of any."""
+    _archive(signatures, path, batch, time)
 
 
 def write_tflite(signatures, path, batch, time):
     """Builtin operators only; a fixed batch, without which the converter asks for operators that no device has."""
-    with replaced_when_whole(path.parent / "for_tflite") as saved_model:
+    with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=path.parent) as workplace:
+        saved_model = Path(workplace) / "saved_model"
         _archive(signatures, saved_model, batch, time)
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=list(signatures))
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        path.write_bytes(converter.convert())
+        apart.call(
+            "keras_lstm_gates.exporting.converting:convert",
+            saved_model=str(saved_model),
+            file=str(path),
+            signatures=list(signatures),
+        )
 
 
-def run_saved_model(path, data):
-    """{signature: {output: array}} of the file at `path`."""
-    loaded = tf.saved_model.load(str(path))
-    return {
-        name: as_arrays(signature(**{only(signature.structured_input_signature[1]): tf.constant(data)}))
-        for name, signature in loaded.signatures.items()
-        if name != "serving_default"
-    }
+def open_saved_model(path):
+    """A function of a signature's name and {input: array}, of any batch, to {output: array}."""
+    loaded = tf.saved_model.load(str(path)).signatures
+
+    def call(name, inputs):
+        outputs = loaded[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        return {key: value.numpy() for key, value in outputs.items()}
+
+    return call
 
 
-def run_tflite(path, data):
-    """{signature: {output: array}} of the file at `path`."""
-    runner = Runner(path)
-    return {name: runner.run(name, data) for name in runner.signatures}
+def open_tflite(path):
+    """The same, of the file's own batch."""
+    return Runner(path, trial=False).call
 
 
-def as_arrays(outputs):
-    """Tensors by name as NumPy arrays."""
-    return {name: np.asarray(value) for name, value in outputs.items()}
+class Format(NamedTuple):
+    """The name in the folder, how it is written and opened, and whether its batch is fixed."""
 
-
-def only(names):
-    """The one of `names`."""
-    (name,) = names
-    return name
+    file_name: str
+    write: Callable
+    open: Callable
+    fixed_batch: bool
 
 
 FORMATS = {
-    "saved_model": ("saved_model", write_saved_model, run_saved_model),
-    "tflite": ("model.tflite", write_tflite, run_tflite),
+    "saved_model": Format("saved_model", write_saved_model, open_saved_model, False),
+    "tflite": Format("model.tflite", write_tflite, open_tflite, True),
+    "tflite_fused": Format("model_fused.tflite", write_tflite, open_tflite, True),
 }
-"""{format: (name in the folder, how it is written, how it is run)}."""
 
 
 def _archive(signatures, path, batch, time):
@@ -64,8 +70,9 @@ def _archive(signatures, path, batch, time):
         with use_path("portable"):
             for name, signature in signatures.items():
                 archive.track(signature.model)
+                sizes = (batch,) if name == "step" else (batch, time)
                 specs = [
-                    tf.TensorSpec((batch, time, *tensor.shape[2:]), tensor.dtype, name=input_name)
+                    tf.TensorSpec((*sizes, *tensor.shape[len(sizes) :]), tensor.dtype, name=input_name)
                     for input_name, tensor in signature.inputs.items()
                 ]
                 archive.add_endpoint(name, _endpoint(signature.model), input_signature=specs)
@@ -75,8 +82,8 @@ def _archive(signatures, path, batch, time):
 
 
 def _endpoint(model):
-    def call(sequence):
+    def call(*inputs):
         # Outputs that share a tensor (h and a model's own output) would lose a name: give each its own.
-        return {name: tf.identity(value) for name, value in model(sequence, training=False).items()}
+        return {name: tf.identity(value) for name, value in model(list(inputs), training=False).items()}
 
     return call

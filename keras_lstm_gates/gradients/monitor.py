@@ -17,7 +17,8 @@ from keras_lstm_gates.gradients.verdicts import judged
 class GradientMonitor(keras.callbacks.Callback):
     """Measures, before the first and after each epoch, the gradient over the lag on the same few sequences.
 
-    So one sees the network learn when to let the gradient vanish and when to keep it.
+    So one sees the network learn when to let the gradient vanish and when to keep it. Where a measurement would take
+    more than `budget` of the time since the training began, the epoch is left out.
 
     Args:
         x: the model's input for a few sequences, as for `lag_gains`; 4 to 16 are enough.
@@ -25,6 +26,7 @@ class GradientMonitor(keras.callbacks.Callback):
             below folder/gradients.
         tensorboard: bool. False: no TensorBoard files.
         probes: int > 0, random vectors of the estimate.
+        budget: float in (0, 1], the largest share of the training's time; the measurement before it is free.
 
     Attributes:
         history: list of dicts, one a measurement: "epoch" (0 = before training), and "layers", by name a dict of
@@ -32,27 +34,34 @@ class GradientMonitor(keras.callbacks.Callback):
             (see `Verdict`).
         seconds: float, what the measurements after the epochs of the last training took.
 
-    Cost: one pass over x, and time × probes vectors back through the recurrent kernel, an epoch.
+    Raises:
+        ValueError: what `lag_gains` raises, at the beginning of the training; "expected a budget in (0, 1];
+            received 2".
+
+    Cost: one pass over x, and time × probes vectors back through the recurrent kernel, a measurement.
 
     Example:
         >>> import tempfile
         >>> model = keras.Sequential([keras.Input((12, 1)), keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(1)])
         >>> model.compile(loss="mse")
         >>> x = np.zeros((8, 12, 1), "float32")
-        >>> monitor = GradientMonitor(x[:4], tempfile.mkdtemp(), tensorboard=False)
+        >>> monitor = GradientMonitor(x[:4], tempfile.mkdtemp(), tensorboard=False, budget=1)
         >>> _ = model.fit(x, np.zeros(8), epochs=2, verbose=0, callbacks=[monitor])
         >>> [point["epoch"] for point in monitor.history], len(monitor.history[0]["layers"]["lstm"]["gain"])
         ([0, 1, 2], 13)
     """
 
-    def __init__(self, x, folder, tensorboard=True, probes=32):
+    def __init__(self, x, folder, tensorboard=True, probes=16, budget=0.05):
         super().__init__()
+        if not 0 < budget <= 1:
+            raise ValueError(f"expected a budget in (0, 1]; received {budget}")
         self.x = x
         self.folder = Path(folder)
         self.probes = probes
+        self.budget = budget
         self.history = []
         self.seconds = 0.0
-        self._watched = None
+        self._watched = self._cost = self._began = None
         self._tensorboard, self._writer = tensorboard, None
 
     def on_train_begin(self, logs=None):
@@ -60,12 +69,14 @@ class GradientMonitor(keras.callbacks.Callback):
         self._watched = watch(self.model)
         if self._tensorboard:
             self._writer = tf.summary.create_file_writer(str(self.folder / "gradients"))
+        lag_gains(self.model, self.x, self.probes, watched=self._watched)  # compiles
         self._measure(0)
-        self.seconds = 0.0
+        self.seconds, self._began = 0.0, time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Measure after an epoch."""
-        self._measure(epoch + 1)
+        """Measure after an epoch, where the budget allows it."""
+        if self.seconds + self._cost <= self.budget * (time.perf_counter() - self._began):
+            self._measure(epoch + 1)
 
     def on_train_end(self, logs=None):
         """Close the TensorBoard file."""
@@ -94,7 +105,8 @@ class GradientMonitor(keras.callbacks.Callback):
             with self._writer.as_default():
                 tf.summary.experimental.write_raw_pb(record.SerializeToString(), step=epoch)
             self._writer.flush()
-        self.seconds += time.perf_counter() - started
+        self._cost = time.perf_counter() - started
+        self.seconds += self._cost
 
 
 def _curves(gain, vanishes_at):

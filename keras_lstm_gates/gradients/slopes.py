@@ -1,20 +1,33 @@
 """An activation's value and its slope, element by element, in float64."""
 
+import keras
 import numpy as np
 import tensorflow as tf
+
+# A loop over steps calls these at each; NumPy begins ten times as fast as TensorFlow. The slope is of the value.
+_IN_NUMPY = {
+    keras.activations.tanh: (np.tanh, lambda v: 1 - v * v),
+    keras.activations.sigmoid: (lambda z: 0.5 + 0.5 * np.tanh(0.5 * z), lambda v: v * (1 - v)),
+}
 
 
 def value(activation, z):
     """activation(z), float64, z's shape."""
+    if activation in _IN_NUMPY:
+        return _IN_NUMPY[activation][0](z)
     return np.asarray(activation(tf.constant(z, "float64")))
 
 
 def value_and_slope(activation, z):
-    """activation(z) and its derivative by autodiff, each float64 of z's shape (..., unit).
+    """activation(z) and its derivative (by autodiff, but of tanh and sigmoid), each float64 of z's shape (..., unit).
 
     Raises:
         ValueError: "expected an activation that works element by element; received softmax".
     """
+    if activation in _IN_NUMPY:
+        of_z, slope_of = _IN_NUMPY[activation]
+        found = of_z(z)
+        return found, slope_of(found)
     points = tf.constant(z, "float64")
     with tf.GradientTape() as tape:
         tape.watch(points)

@@ -7,7 +7,9 @@ const SIGNED = new Set(["g", "c", "h"]);
 
 async function unpacked(id) {
   const element = byId(id);
-  const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+  const letters = atob(element.textContent), bytes = new Uint8Array(letters.length);
+  // A plain loop: `Uint8Array.from` takes seconds for what a page holds.
+  for (let place = 0; place < letters.length; place++) bytes[place] = letters.charCodeAt(place);
   element.remove();
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Response(stream).arrayBuffer();
@@ -25,29 +27,35 @@ function halves() {
   return table;
 }
 
-// Bytes stand plane by plane: all first bytes of the numbers, then all second ones.
+// Bytes stand plane by plane: all first bytes of the numbers, then all second ones. A block is read a row at a time,
+// when the row is asked for: a sample of a gate.
 function reader(buffer) {
   const bytes = new Uint8Array(buffer), width = content.exact ? 4 : 2, table = content.exact ? null : halves();
-  let start = 0;
-  return (count) => {
-    const joined = new Uint8Array(count * width);
-    for (let plane = 0; plane < width; plane++)
-      for (let place = 0; place < count; place++) joined[place * width + plane] = bytes[start + plane * count + place];
-    start += count * width;
-    return content.exact ? new Float32Array(joined.buffer)
-      : Float32Array.from(new Uint16Array(joined.buffer), (bits) => table[bits]);
+  let next = 0;
+  return (rows, size) => {
+    const start = next, count = rows * size, known = [];
+    next += count * width;
+    return (row) => {
+      if (known[row]) return known[row];
+      const joined = new Uint8Array(size * width);
+      for (let plane = 0; plane < width; plane++)
+        for (let place = 0, from = start + plane * count + row * size; place < size; place++) joined[place * width + plane] = bytes[from + place];
+      if (content.exact) return (known[row] = new Float32Array(joined.buffer));
+      const patterns = new Uint16Array(joined.buffer), numbers = new Float32Array(size);
+      for (let place = 0; place < size; place++) numbers[place] = table[patterns[place]];
+      return (known[row] = numbers);
+    };
   };
 }
 
 function fillLayers(buffer) {
   const read = reader(buffer);
   for (const layer of content.layers) {
-    const count = layer.shape[0] * layer.shape[1] * layer.shape[2];
-    layer.values = {};
-    for (const name of layer.kept) layer.values[name] = read(count);
-    if (!layer.values.h) layer.values.h = layer.values.o.map((o, at) => o * Math.tanh(layer.values.c[at]));
+    const values = (layer.values = {}), [samples, steps, units] = layer.shape, derived = [];
+    for (const name of layer.kept) values[name] = read(samples, steps * units);
+    values.h ??= (sample) => (derived[sample] ??= values.o(sample).map((o, at) => o * Math.tanh(values.c(sample)[at])));
   }
-  if (content.input) content.inputValues = read(content.input[0] * content.input[1] * content.input[2]);
+  if (content.input) content.inputValues = read(content.input[0], content.input[1] * content.input[2]);
 }
 
 const view = { layer: 0, sample: 0, unit: 0, step: 0, gate: "f" };
@@ -56,7 +64,7 @@ const realSteps = () => layerNow().real[view.sample];
 
 function valueAt(name, step, unit = view.unit) {
   const { shape, values } = layerNow();
-  return values[name][(view.sample * shape[1] + step) * shape[2] + unit];
+  return values[name](view.sample)[step * shape[2] + unit];
 }
 
 // The real step that the layer read before this one, or null.
@@ -86,10 +94,12 @@ function tokenAt(step) {
 
 function inputAt(step) {
   if (!content.inputValues || view.sample >= content.input[0] || step >= content.input[1]) return null;
-  const width = content.input[2], start = (view.sample * content.input[1] + step) * width;
-  return content.inputValues.subarray(start, start + width);
+  const width = content.input[2];
+  return content.inputValues(view.sample).subarray(step * width, (step + 1) * width);
 }
 
+// Whether what is read is words, which need a gap between them, and not characters.
+const ofWords = () => Boolean(content.tokens?.[view.sample]?.some((token) => token.length > 2));
 const shown = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/^ $/, "␣");
 // Plotly reads a little HTML in its labels: what the data hold must stay text.
 const plain = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

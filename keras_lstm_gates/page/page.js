@@ -26,13 +26,13 @@ function show(change) {
   const all = change.all || before.layer !== view.layer;
   const sample = all || before.sample !== view.sample, unit = sample || before.unit !== view.unit;
   const gate = sample || before.gate !== view.gate, step = unit || before.step !== view.step;
-  if (all) { fillSamples(); drawCards(); drawTable(); drawSaturation(); }
+  if (all) { fillSamples(); drawCards(); drawTable(); drawPlot("saturation"); }
   byId("layer").value = view.layer; byId("sample").value = view.sample; byId("gate").value = view.gate;
   byId("unit-number").value = view.unit; byId("unit-number").max = layer.shape[2] - 1;
   byId("step-number").value = view.step; byId("step-number").max = layer.shape[1] - 1;
   if (unit || gate) drawText();
-  if (sample || gate) drawMap();
-  if (unit) drawCurves();
+  if (sample || gate) drawPlot("map");
+  if (unit) drawPlot("curves");
   if (step) drawStep();
   markRow();
 }
@@ -58,6 +58,7 @@ function drawStep() {
 
 function drawText() {
   const limit = limitOf(view.gate);
+  byId("text").className = ofWords() ? "words" : "";
   byId("text").replaceChildren(...(content.tokens ? realSteps() : []).filter((step) => tokenAt(step) !== null).map((step) => {
     const token = document.createElement("button"), value = valueAt(view.gate, step), colour = colourOf(view.gate, value, limit);
     token.textContent = shown(tokenAt(step));
@@ -82,7 +83,6 @@ function layout(extra) {
 const OPTIONS = { responsive: true, displayModeBar: false, scrollZoom: false };
 
 function plot(id, traces, extra, clicked) {
-  if (!window.Plotly) return;
   const element = byId(id);
   Plotly.react(element, traces, layout(extra), OPTIONS);
   element.removeAllListeners?.("plotly_click");
@@ -93,8 +93,43 @@ const stepLine = () => [{
   type: "line", xref: "x", yref: "paper", x0: view.step, x1: view.step, y0: 0, y1: 1, line: { color: css("--up"), width: 1.5, dash: "dot" },
 }];
 
+// A plot is drawn when it is near the window, with the library that the first of them loads.
+const PLOTS = { curves: drawCurves, map: drawMap, saturation: drawSaturation };
+const near = new Set(), stale = new Set();
+let library = null;
+
+function drawPlot(id) {
+  stale.add(id);
+  if (near.has(id)) drawStale();
+}
+
+async function drawStale() {
+  library ??= unpacked("library").then((bytes) => {
+    const script = document.createElement("script");
+    script.textContent = new TextDecoder().decode(bytes);
+    document.head.append(script);
+  });
+  if (!window.Plotly) await library;
+  for (const id of [...stale].filter((one) => near.has(one))) { stale.delete(id); PLOTS[id](); }
+}
+
+function watchPlots() {
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) near[entry.isIntersecting ? "add" : "delete"](entry.target.id);
+    if ([...stale].some((id) => near.has(id))) drawStale();
+  }, { rootMargin: "200px" });
+  for (const id of Object.keys(PLOTS)) watcher.observe(byId(id));
+  // On paper everything is in view.
+  addEventListener("beforeprint", () => {
+    watcher.disconnect();
+    for (const id of Object.keys(PLOTS)) near.add(id);
+    drawStale();
+  });
+}
+
 function markStep(id) {
-  if (window.Plotly && byId(id).layout) Plotly.relayout(id, { shapes: stepLine() });
+  if (!near.has(id)) stale.add(id);
+  else if (!stale.has(id)) Plotly.relayout(id, { shapes: stepLine() });
 }
 
 function byMemory() {
@@ -103,7 +138,6 @@ function byMemory() {
 }
 
 function drawMap() {
-  if (!window.Plotly) return;
   const { shape } = layerNow(), real = new Set(realSteps()), units = byMemory(), limit = limitOf(view.gate);
   const times = [...Array(shape[1]).keys()];
   const z = units.map((unit) => times.map((step) => (real.has(step) ? valueAt(view.gate, step, unit) : null)));
@@ -119,7 +153,6 @@ function drawMap() {
 }
 
 function drawCurves() {
-  if (!window.Plotly) return;
   const times = realSteps(), rows = [...GATES], traces = [], axes = {};
   const input = inputAt(0), tokens = content.tokens?.[view.sample];
   const band = 1 / (rows.length + (input ? 1.4 : 0));
@@ -144,7 +177,7 @@ function drawCurves() {
         line: { width: 1.2, color: VIRIDIS[1 + Math.floor((channel * 7) / input.length)] }, hovertemplate: `channel ${channel}: %{y:.4g}<extra></extra>`,
       });
   }
-  const ticks = tokens && times.length <= (narrow() ? 30 : 100) ? { tickvals: times, ticktext: times.map((step) => plain(tokens[step] ?? "")), tickangle: 0 } : {};
+  const ticks = tokens && times.length <= (narrow() ? 30 : 100) ? { tickvals: times, ticktext: times.map((step) => plain(tokens[step] ?? "")), tickangle: ofWords() ? -90 : 0 } : {};
   plot("curves", traces, {
     ...axes, xaxis: { title: { text: tokens ? "what is read" : "step" }, anchor: "y6", range: [times[0] - 0.5, times[times.length - 1] + 0.5], ...ticks }, shapes: stepLine(),
   }, (point) => show({ step: point.x }));
@@ -155,7 +188,6 @@ function limitOfUnit(name) {
 }
 
 function drawSaturation() {
-  if (!window.Plotly) return;
   const units = layerNow().statistics.units, traces = [], axes = {};
   ["f", "i", "o", "g"].forEach((name, place) => {
     const end = place ? place + 1 : "", gap = narrow() ? 0.06 : 0.04, width = (1 - 3 * gap) / 4;
@@ -229,7 +261,7 @@ function markRow() {
 
 function fillSamples() {
   fill(byId("sample"), [...Array(layerNow().shape[0]).keys()].map((sample) => {
-    const text = content.tokens?.[sample]?.slice(0, 14).join("");
+    const text = content.tokens?.[sample]?.slice(0, 14).join(ofWords() ? " " : "");
     return [sample, text ? `${sample}: ${text.replace(/\s/g, " ").slice(0, 22)}…` : `${sample}`];
   }));
 }
@@ -275,7 +307,7 @@ function connect() {
     byId(id).addEventListener("change", (event) => show({ [key]: Math.round(Number(event.target.value)) || 0 }));
   byId("gate").addEventListener("change", (event) => show({ gate: event.target.value }));
   byId("slider").addEventListener("input", (event) => show({ step: realSteps()[Number(event.target.value)] }));
-  byId("sorted").addEventListener("change", drawMap);
+  byId("sorted").addEventListener("change", () => drawPlot("map"));
   byId("next").onclick = () => move(1);
   byId("previous").onclick = () => move(-1);
   byId("first").onclick = () => show({ step: realSteps()[0] });
@@ -297,11 +329,7 @@ async function start() {
   const longest = lives.reduce((best, life, unit) => ((life ?? Infinity) > (lives[best] ?? Infinity) ? unit : best), 0);
   // Over a text the memory says most; over numbers, what keeps it.
   show({ all: true, gate: content.tokens ? "c" : "f", unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0 });
-  // What needs no plots is there already; they follow.
-  const library = document.createElement("script");
-  library.textContent = new TextDecoder().decode(await unpacked("library"));
-  document.head.append(library);
-  show({ all: true });
+  watchPlots();
   document.documentElement.dataset.ready = "yes";
 }
 start();

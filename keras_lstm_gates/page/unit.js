@@ -59,8 +59,8 @@ function drawUnit(now, step) {
     const y = name !== "g" ? 320.5 - size : now.g > 0 ? 296 - size : 296;
     put("rect", { x: x - 29.5, y, width: 59, height: size, rx: 4, class: "gate-fill" });
     const wide = squash === "tanh";
-    words(x - (wide ? 17 : 9), 303, name, 22, "gate-ink", "middle", 700);
-    words(x + (wide ? 10 : 13), 302, squash, wide ? 13 : 17, "gate-ink");
+    words(x - (wide ? 20 : 9), 303, name, 22, "gate-ink", "middle", 700);
+    words(x + (wide ? 11 : 13), 302, squash, wide ? 13 : 17, "gate-ink");
     pill(x, 244, now[name]);
   }
 
@@ -97,7 +97,7 @@ function drawInput(put, words, step) {
       x: 133 + width / 2, y: 450, "font-size": 19, class: "ink", "text-anchor": "middle", "font-family": "monospace",
     }, text);
   } else if (values) {
-    const most = Math.max(1e-9, ...content.inputValues.subarray(0, 4000).map(Math.abs)), width = 24 + values.length * 14;
+    const most = Math.max(1e-9, ...content.inputValues(view.sample).subarray(0, 4000).map(Math.abs)), width = 24 + values.length * 14;
     put("rect", { x: 133, y: 420, width, height: 52, rx: 9, class: "pill" });
     values.forEach((value, at) => {
       const size = 20 * Math.min(1, Math.abs(value) / most);

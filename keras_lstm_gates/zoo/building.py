@@ -46,7 +46,7 @@ def build(name, runs="runs/zoo", tell=print):
         shutil.copy(shipped.folder / "model.keras", temporary / "model.keras")
         some = _some(data.test)
         exported = exporting.export(shipped.model, temporary, some)
-        tree = tracing.trace(shipped.model, some, progress=False)
+        tree = tracing.trace(shipped.model, some, vocabulary=data.names.get("vocabulary"), progress=False)
         figure = plots.gates(tree, title=entry.title)
         figure.savefig(temporary / "gates.png", dpi=90)
         card = {

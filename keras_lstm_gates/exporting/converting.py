@@ -1,0 +1,12 @@
+"""From a SavedModel to a TFLite file; `keras_lstm_gates.apart` calls it, as the converter may crash."""
+
+
+def convert(saved_model, file, signatures):
+    """Write `file` with those signatures of the folder `saved_model`, of builtin operators only."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=signatures)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    content = converter.convert()
+    with open(file, "wb") as out:
+        out.write(content)
