@@ -21,7 +21,7 @@ class FromFile:
     """A file's `predict`, called as `training.evaluate` calls a model."""
 
     def __init__(self, path):
-        self._runner = Runner(path)
+        self._runner = Runner(path, trial=False)
 
     def __call__(self, x, training=False):
         (output,) = self._runner.predict(np.asarray(x)).values()

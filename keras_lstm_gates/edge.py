@@ -3,10 +3,16 @@
 This file uses nothing else of its package: copy it to a device as it is, beside `pip install numpy ai-edge-litert`.
 """
 
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import numpy as np
+
+TRIAL_SECONDS = 60
+"""How long the calls of a file may take that is tried out."""
 
 
 class Runner:
@@ -16,6 +22,9 @@ class Runner:
         path: str or `Path`, a .tflite file that `keras_lstm_gates.exporting` wrote.
         threads: int > 0, of the interpreter. A `Runner` and its streams may be used from several threads; their calls
             then wait for each other.
+        trial: bool. The interpreter trusts what it reads: a damaged file can end the process. So the file is first
+            run in a process of its own, which takes about as long as to start Python with NumPy. False leaves that
+            out, for a file whose origin you know.
 
     Attributes:
         signatures: {signature: {"inputs": {name: shape}, "outputs": {name: shape}}}, with -1 for an axis of any
@@ -24,10 +33,11 @@ class Runner:
     Raises:
         FileNotFoundError: "no such file: model.tflite".
         ValueError: "model.tflite is not a whole TFLite file: ...".
+        ValueError: "model.tflite does not run: the interpreter was ended by SIGSEGV".
         ValueError: "model.tflite has no named signatures; expected ...".
     """
 
-    def __init__(self, path, threads=1):
+    def __init__(self, path, threads=1, trial=True):
         from ai_edge_litert.interpreter import Interpreter
 
         self.path = Path(path)
@@ -39,6 +49,8 @@ class Runner:
                 f"{self.path} is not a whole TFLite file: expected the identifier b'TFL3' at byte 4; "
                 f"received {content[4:8]!r} in a file of {len(content)} bytes"
             )
+        if trial:
+            _try_out(self.path)
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
         except ValueError as error:
@@ -225,3 +237,34 @@ def _shapes(details):
 
 def _fits(shape, expected):
     return all(size == wanted or (wanted == -1 and size > 0) for size, wanted in zip(shape, expected, strict=True))
+
+
+def _try_out(path):
+    """Raise a `ValueError` unless a process of its own can call every signature of the file."""
+    code = f"import runpy; runpy.run_path({__file__!r})['_trial']({str(path)!r})"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, errors="replace", timeout=TRIAL_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"{path} does not run: no answer within {TRIAL_SECONDS} s") from None
+    if done.returncode < 0:
+        raise ValueError(f"{path} does not run: the interpreter was ended by {signal.Signals(-done.returncode).name}")
+    if done.returncode > 0:
+        said = [line for line in done.stderr.splitlines() if line.strip()] or [f"it ended with {done.returncode}"]
+        raise ValueError(f"{path} is not a whole TFLite file: {said[-1]}")
+
+
+def _trial(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=path, num_threads=1)
+    for name in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(name)
+        details = runner.get_input_details()
+        runner(
+            **{
+                key: np.zeros([2 if size == -1 else size for size in detail["shape_signature"]], detail["dtype"])
+                for key, detail in details.items()
+            }
+        )

@@ -1,5 +1,6 @@
 """`edge.Runner`: it needs neither TensorFlow nor Keras, and says clearly what it cannot take."""
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -159,3 +160,37 @@ def test_foreign_file(tmp_path):
     path.write_text("these are not the bytes of a model")
     with pytest.raises(ValueError, match=r"expected the identifier b'TFL3' at byte 4; received b'e ar'"):
         Runner(path)
+
+
+def test_damaged_files_never_end_the_process(exported, tmp_path):
+    content = exported[0].read_bytes()
+    rng, files = np.random.default_rng(1), [without_a_tensor(content)]
+    for _ in range(4):
+        damaged = np.frombuffer(content, "uint8").copy()
+        damaged[rng.integers(8, len(damaged), 20)] ^= rng.integers(1, 255, 20, "uint8")
+        files.append(damaged.tobytes())
+    for number, one in enumerate(files):
+        (tmp_path / f"{number}.tflite").write_bytes(one)
+    code = (
+        "import sys; from keras_lstm_gates.edge import Runner\n"
+        "for path in sys.argv[1:]:\n"
+        "    try: Runner(path)\n"
+        "    except ValueError as error: print(error)\n"
+        "    else: print(path, 'runs')\n"
+    )
+    paths = sorted(str(path) for path in tmp_path.iterdir())
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+    told = done.stdout.splitlines()
+    assert told[0].endswith("0.tflite does not run: the interpreter was ended by SIGSEGV")
+    assert len(told) == len(files)
+    assert all(re.search("runs$|is not a whole TFLite file: .|does not run: .", line) for line in told)
+
+
+def without_a_tensor(content):
+    """The file with -1 where its loop names a tensor that it gives: the interpreter does not look."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    body = next(one for one in model.subgraphs if one.name.endswith(b"while_body"))
+    body.outputs[2] = -1
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

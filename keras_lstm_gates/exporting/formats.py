@@ -44,7 +44,7 @@ def open_saved_model(path):
 
 def open_tflite(path):
     """The same, of the file's own batch."""
-    return Runner(path).call
+    return Runner(path, trial=False).call
 
 
 class Format(NamedTuple):

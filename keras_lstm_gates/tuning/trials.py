@@ -147,7 +147,7 @@ class TrialTuner(keras_tuner.Tuner):
 
 def latency_ms(file, x):
     """Milliseconds of one `predict` of a TFLite file on this machine: the fastest of 30, one thread."""
-    runner = Runner(file)
+    runner = Runner(file, trial=False)
     runner.run("predict", x)
     times = []
     for _ in range(LATENCY_RUNS):
