@@ -3,6 +3,10 @@
 This file uses nothing else of its package: copy it to a device as it is, beside `pip install numpy ai-edge-litert`.
 """
 
+import contextlib
+import hashlib
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +18,12 @@ import numpy as np
 TRIAL_SECONDS = 60
 """How long the calls of a file may take that is tried out."""
 
+TRIAL_STEPS = (2, 7, 1, 50, 400)
+"""Numbers of time steps that are tried until two have worked; one has to."""
+
+TRIAL_BYTES = 2**30
+"""How much memory they may take, besides 16 times the file's size."""
+
 
 class Runner:
     """The signatures of one exported file, called with NumPy arrays.
@@ -22,9 +32,10 @@ class Runner:
         path: str or `Path`, a .tflite file that `keras_lstm_gates.exporting` wrote.
         threads: int > 0, of the interpreter. A `Runner` and its streams may be used from several threads; their calls
             then wait for each other.
-        trial: bool. The interpreter trusts what it reads: a damaged file can end the process. So the file is first
-            run in a process of its own, which takes about as long as to start Python with NumPy. False leaves that
-            out, for a file whose origin you know.
+        trial: bool. The interpreter trusts what it reads: a damaged file can end the process. So a file is first run
+            in a process of its own, on a few inputs, which takes about as long as to start Python with NumPy; not so
+            where a manifest.json beside it tells its sha256, which is compared. False leaves the trial out, for a file
+            whose origin you know. Neither protects from a file that someone made to do harm.
 
     Attributes:
         signatures: {signature: {"inputs": {name: shape}, "outputs": {name: shape}}}, with -1 for an axis of any
@@ -32,8 +43,10 @@ class Runner:
 
     Raises:
         FileNotFoundError: "no such file: model.tflite".
+        ValueError: "model.tflite differs from its manifest.json: expected sha256 e3b0…; received 5feb…".
         ValueError: "model.tflite is not a whole TFLite file: ...".
         ValueError: "model.tflite does not run: the interpreter was ended by SIGSEGV".
+        ValueError: "model.tflite does not run: expected the signature 'step' with x and states …; received …".
         ValueError: "model.tflite has no named signatures; expected ...".
     """
 
@@ -49,16 +62,16 @@ class Runner:
                 f"{self.path} is not a whole TFLite file: expected the identifier b'TFL3' at byte 4; "
                 f"received {content[4:8]!r} in a file of {len(content)} bytes"
             )
-        if trial:
+        if not _as_its_manifest_says(self.path, content) and trial:
             _try_out(self.path)
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
-        except ValueError as error:
-            raise ValueError(f"{self.path} is not a whole TFLite file: {error}") from None
+            self._runners = {
+                name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
+            }
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"{self.path} is not a whole TFLite file: {_one_line(error)}") from None
         self._lock = threading.Lock()
-        self._runners = {
-            name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
-        }
         if not self._runners:
             raise ValueError(
                 f"{self.path} has no named signatures; expected a file that keras_lstm_gates.exporting wrote"
@@ -67,6 +80,8 @@ class Runner:
             name: {"inputs": _shapes(runner.get_input_details()), "outputs": _shapes(runner.get_output_details())}
             for name, runner in self._runners.items()
         }
+        for name, signature in self.signatures.items():
+            _check_signature(self.path, name, **signature)
 
     def predict(self, x):
         """The model's own outputs by name for one sequence, (time, features) or tokens (time,), or a batch of them."""
@@ -92,8 +107,8 @@ class Runner:
             {output name: array}, with a sample axis in front where x has one.
 
         Raises:
-            ValueError: an unknown signature, another rank or feature size, a value that is not finite, or a token
-                that the model does not know.
+            ValueError: an unknown signature, another rank or feature size, a value that is not finite in float32, or a
+                token that the model does not know.
         """
         details = self.input_details(signature)
         if len(details) > 1:
@@ -117,7 +132,12 @@ class Runner:
         return self._runners[signature].get_input_details()
 
     def call(self, signature, inputs):
-        """The interpreter's own outputs, copied, for {input name: array of the very shape and dtype}."""
+        """The interpreter's own outputs, copied, for {input name: array of the very shape and dtype}.
+
+        Raises:
+            ValueError: "model.tflite failed in its signature 'predict' with {'sequence': (1, 7, 3)}: ...", in the
+                interpreter's words: a forecast may need more time steps than these.
+        """
         try:
             with self._lock:
                 outputs = {key: np.array(value) for key, value in self._runners[signature](**inputs).items()}
@@ -125,11 +145,14 @@ class Runner:
                     # A fused LSTM would begin the next sequence where this one ended.
                     self._interpreter.reset_all_variables()
                 return outputs
-        except RuntimeError as error:
-            if "gather index out of bounds" not in str(error):
-                raise
-            (x,) = (value for value in inputs.values() if value.dtype.kind == "i")
-            raise _unknown_tokens(x) from None
+        except (RuntimeError, ValueError) as error:
+            tokens = [value for value in inputs.values() if value.dtype.kind == "i"]
+            if tokens and "gather index out of bounds" in str(error):
+                raise _unknown_tokens(tokens[0]) from None
+            shapes = {name: np.shape(value) for name, value in inputs.items()}
+            raise ValueError(
+                f"{self.path} failed in its signature {signature!r} with {shapes}: {_one_line(error)}"
+            ) from None
 
 
 class Stream:
@@ -171,10 +194,11 @@ class Stream:
         received = {name: np.shape(value) for name, value in states.items()}
         if received != expected:
             raise ValueError(f"expected states of shapes {expected}; received {received}")
+        states = {name: np.array(value) for name, value in states.items()}
         for name, value in states.items():
-            if not np.isfinite(value).all():
-                raise ValueError(f"expected finite states; received nan or inf in {name!r}")
-        self._states = {name: np.array(value, "float32") for name, value in states.items()}
+            if value.dtype.kind not in "fiu":
+                raise ValueError(f"expected states of numbers; received {name!r} of dtype {value.dtype}")
+        self._states = {name: _finite(value, "float32", f" in {name!r}") for name, value in states.items()}
 
     def push(self, x):
         """One step.
@@ -218,13 +242,22 @@ def _checked(x, name, axes, detail):
             f"expected {name} of shape ({', '.join(axes)}{',' * (rank == 1)}) or ({', '.join(('samples', *axes))}"
             f"{',' * (rank == 0)}){' with ' * (rank > 0)}{sizes}; received shape {x.shape}"
         )
-    if not np.isfinite(x).all():
-        place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"expected finite numbers; received {x[place]} at index {place}")
+    if not tokens:
+        return _finite(x, detail["dtype"])
     # Gathering counts negative numbers from the end.
-    if tokens and x.min() < 0:
+    if x.min() < 0 or x.max() > np.iinfo(detail["dtype"]).max:
         raise _unknown_tokens(x)
     return x.astype(detail["dtype"])
+
+
+def _finite(x, dtype, where=""):
+    """x in that dtype, where a large number may become infinite."""
+    with np.errstate(over="ignore"):
+        received, x = x, x.astype(dtype)
+    if not np.isfinite(x).all():
+        place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
+        raise ValueError(f"expected finite numbers{where}; received {received[place]} at index {place}")
+    return x
 
 
 def _unknown_tokens(x):
@@ -239,32 +272,121 @@ def _fits(shape, expected):
     return all(size == wanted or (wanted == -1 and size > 0) for size, wanted in zip(shape, expected, strict=True))
 
 
+def _one_line(error):
+    return " ".join(str(error).split())
+
+
+def _check_signature(path, name, inputs, outputs):
+    """Raise a `ValueError` where a signature of these shapes is none that can be called by `run` or `Stream`."""
+    ranks = {key: len(shape) for key, shape in inputs.items()}
+    if name != "step":
+        if len(ranks) == 1 and min(ranks.values()) < 2:
+            raise ValueError(f"{path} does not run: expected {name!r} of (batch, time, ...); received {inputs}")
+        return
+    states = {key: outputs.get(follower(key)) for key in inputs if key != "x"}
+    if "x" not in ranks or min(ranks.values()) < 1 or any(inputs[key] != after for key, after in states.items()):
+        raise ValueError(
+            f"{path} does not run: expected the signature 'step' with x and states, each with an output of its shape "
+            f"that follows it; received inputs {inputs} and outputs {outputs}"
+        )
+
+
+def _as_its_manifest_says(path, content):
+    """Whether manifest.json beside the file tells this sha256; False where it tells none.
+
+    Raises:
+        ValueError: it tells another.
+    """
+    try:
+        manifest = json.loads((path.parent / "manifest.json").read_text("utf-8"))
+        sums = [one["sha256"][path.name] for one in manifest["formats"].values() if path.name in one["sha256"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        # Another program's, or none.
+        return False
+    received = hashlib.sha256(content).hexdigest()
+    if sums and received not in sums:
+        raise ValueError(f"{path} differs from its manifest.json: expected sha256 {sums[0]}; received {received}")
+    return bool(sums)
+
+
 def _try_out(path):
     """Raise a `ValueError` unless a process of its own can call every signature of the file."""
-    code = f"import runpy; runpy.run_path({__file__!r})['_trial']({str(path)!r})"
+    code = f"import runpy, sys; runpy.run_path({__file__!r})['_trial'](sys.argv[1])"
+    paths = os.pathsep.join(place or os.getcwd() for place in sys.path)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, errors="replace", timeout=TRIAL_SECONDS
+            [sys.executable, "-c", code, str(path)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=TRIAL_SECONDS,
+            env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired:
         raise ValueError(f"{path} does not run: no answer within {TRIAL_SECONDS} s") from None
     if done.returncode < 0:
         raise ValueError(f"{path} does not run: the interpreter was ended by {signal.Signals(-done.returncode).name}")
     if done.returncode > 0:
-        said = [line for line in done.stderr.splitlines() if line.strip()] or [f"it ended with {done.returncode}"]
-        raise ValueError(f"{path} is not a whole TFLite file: {said[-1]}")
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        raise ValueError(said[-1] if said else f"{path} does not run: the interpreter ended with {done.returncode}")
 
 
 def _trial(path):
-    from ai_edge_litert.interpreter import Interpreter
+    """Call every signature as a user might, and end the process with one line that says what went wrong."""
+    try:
+        _limit_memory(TRIAL_BYTES + 16 * os.path.getsize(path))
+        runner = Runner(path, trial=False)
+        for name in runner.signatures:
+            _trial_calls(runner, name)
+    except ValueError as error:
+        sys.exit(_one_line(error))
+    except Exception as error:
+        sys.exit(f"{path} does not run: {type(error).__name__}: {_one_line(error)}")
 
-    interpreter = Interpreter(model_path=path, num_threads=1)
-    for name in interpreter.get_signature_list():
-        runner = interpreter.get_signature_runner(name)
-        details = runner.get_input_details()
-        runner(
-            **{
-                key: np.zeros([2 if size == -1 else size for size in detail["shape_signature"]], detail["dtype"])
-                for key, detail in details.items()
-            }
-        )
+
+def _trial_calls(runner, name):
+    details, rng, worked = runner.input_details(name), np.random.default_rng(0), 0
+    for time in TRIAL_STEPS:
+        inputs = {}
+        for key, one in details.items():
+            values = 3 * rng.normal(size=[time if size == -1 else size for size in one["shape_signature"]])
+            # Of tokens 0 and 1.
+            inputs[key] = (values > 0 if np.dtype(one["dtype"]).kind == "i" else values).astype(one["dtype"])
+        try:
+            for values in ({key: np.zeros_like(value) for key, value in inputs.items()}, inputs):
+                _trial_call(runner, name, values)
+            worked += 1
+        except ValueError as error:
+            # A model may need more time steps.
+            failed = error
+        if worked == 2:
+            return
+    if not worked:
+        raise failed
+
+
+def _trial_call(runner, name, inputs):
+    if name == "step":
+        runner.stream().push(inputs["x"])
+    if name == "step" or len(inputs) > 1:
+        runner.call(name, inputs)
+    else:
+        runner.run(name, *inputs.values())
+    for key, values in inputs.items():
+        if values.dtype.kind == "i":
+            # A token that no model knows is to be an error and not a crash.
+            with contextlib.suppress(ValueError):
+                runner.call(name, {**inputs, key: np.full_like(values, np.iinfo(values.dtype).max)})
+
+
+def _limit_memory(size):
+    """Let this process have so many bytes more than it has; where that cannot be said, whatever there is."""
+    if not sys.platform.startswith("linux"):
+        return
+    import resource
+
+    with open("/proc/self/statm") as sizes:
+        size += int(sizes.read().split()[0]) * resource.getpagesize()
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size if most == resource.RLIM_INFINITY else min(size, most), most))
