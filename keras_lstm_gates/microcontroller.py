@@ -107,7 +107,7 @@ def try_out(content, sequence):
         code = f"from keras_lstm_gates import microcontroller; microcontroller._try_out({str(folder)!r})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
-            said = [line for line in done.stderr.splitlines() if line.strip()]
+            said = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith(("  ", "Trace"))]
             raise RuntimeError(f"TFLM cannot run it: {' | '.join(said[-4:]) or f'it ended with {done.returncode}'}")
         with np.load(folder / "out.npz") as out:
             outputs = {key.replace("\\", "/"): out[key] for key in out.files}

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from keras_lstm_gates import tflite_graphs
 from keras_lstm_gates.edge import follower
 
 _SPELLED_OTHERWISE = {"BATCH_MATMUL": "BatchMatMul", "SPACE_TO_BATCH_ND": "SpaceToBatchNd", "RELU_N1_TO_1": "ReluN1To1"}
@@ -52,12 +53,8 @@ def sources(content, inputs, outputs, arena, sequence, results):
 
 def _operators(content):
     """The file's operators as TFLM's resolver spells them: FULLY_CONNECTED is added by AddFullyConnected."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    spelled = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    model = schema.Model.GetRootAsModel(content, 0)
-    codes = [model.OperatorCodes(place) for place in range(model.OperatorCodesLength())]
-    names = [spelled[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
+    model = tflite_graphs.read(content)
+    names = {name for subgraph in model.subgraphs for name, _ in tflite_graphs.operators(model, subgraph)}
     return sorted({_SPELLED_OTHERWISE.get(name, name.title().replace("_", "")) for name in names})
 
 

@@ -56,6 +56,31 @@ def rewired(content):
     return _written(model) if changed else bytes(content)
 
 
+def without_negative_indices(content):
+    """The file without the SELECT of int32 that counts a gather's negative indices from the end.
+
+    TFLM knows no such operator. From then on indices have to be 0 or more.
+    """
+    model, changed = read(content), False
+    for subgraph in model.subgraphs:
+        named = operators(model, subgraph)
+        writer = {one.outputs[0]: (name, one) for name, one in named}
+        for name, select in named:
+            if name not in ("SELECT", "SELECT_V2"):
+                continue
+            test, other, index = (int(place) for place in select.inputs)
+            parts = [writer.get(place, (None, None)) for place in (test, other)]
+            if [part for part, _ in parts] != ["LESS", "ADD"] or any(one.inputs[0] != index for _, one in parts):
+                continue
+            for _, one in named:
+                one.inputs = [index if place == select.outputs[0] else place for place in one.inputs]
+            # By identity: two operators may be equal.
+            gone = {id(one) for one in (select, *(one for _, one in parts))}
+            subgraph.operators = [one for one in subgraph.operators if id(one) not in gone]
+            changed = True
+    return _written(model) if changed else bytes(content)
+
+
 def smaller_tables(content, kind):
     """The file with float32 tables that are gathered from, such as an embedding's, in FLOAT16 or INT8.
 
