@@ -44,10 +44,11 @@ def main():
     options.out.write_text(report(found, originals))
 
 
-def through(originals, numbers, work):
+def through(originals, numbers, work, trial=True):
     """[{"number", "file", "mutation", "ended", "said"}] of the mutated files of these numbers.
 
-    "ended" is "runs", "refused" (one ValueError of one line), "raised" (anything else), or how the process ended.
+    "ended" is "runs", "refused" (one ValueError of one line), "raised" (anything else), or how the process ended:
+    without a trial of the Runner's, a crash.
     """
     work = Path(work)
     (work / "files").mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ def through(originals, numbers, work):
         found[number] = {"number": number, "file": name, "mutation": mutation}
         waiting.append(path)
     while waiting:
-        told, ended = _together(waiting)
+        told, ended = _together(waiting, trial)
         for path, answer in zip(waiting, told):
             found[int(path.stem)] |= answer
         if ended is not None:
@@ -74,9 +75,9 @@ def through(originals, numbers, work):
     return [found[number] for number in numbers]
 
 
-def _together(paths):
+def _together(paths, trial):
     """(answers of the files in their order, None, or how the process ended at the file after these)."""
-    command = [sys.executable, "-c", _CHILD.format(str(HERE)), *map(str, paths)]
+    command = [sys.executable, "-c", _CHILD.format(str(HERE), trial), *map(str, paths)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=len(paths) * (TRIAL_SECONDS + 15))
         ended = None if done.returncode == 0 else f"ended with {done.returncode}"
@@ -87,10 +88,10 @@ def _together(paths):
     return [json.loads(line) for line in lines], ended
 
 
-_CHILD = "import sys; sys.path.insert(0, {0!r}); import fuzzing; fuzzing.child(sys.argv[1:])"
+_CHILD = "import sys; sys.path.insert(0, {0!r}); import fuzzing; fuzzing.child(sys.argv[1:], {1})"
 
 
-def child(paths):
+def child(paths, trial):
     """Open and call each file, and print a line for each."""
     from keras_lstm_gates import edge
 
@@ -98,7 +99,7 @@ def child(paths):
     edge.TRIAL_SECONDS = TRIAL_SECONDS
     for path in paths:
         try:
-            runner = edge.Runner(path)
+            runner = edge.Runner(path, trial=trial)
         except ValueError as error:
             lines = str(error).splitlines()
             answer = {"ended": "refused" if len(lines) == 1 and lines[0] else "raised", "said": str(error)[:300]}

@@ -1,16 +1,20 @@
 """`edge.Runner`: it needs neither TensorFlow nor Keras, and says clearly what it cannot take."""
 
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import keras
 import numpy as np
 import pytest
+from ai_edge_litert.tools import flatbuffer_utils
 from small import small_model
 
-from keras_lstm_gates import exporting
+from keras_lstm_gates import edge, exporting
 from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.tflite_graphs import read
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +23,17 @@ def exported(tmp_path_factory):
     model, data = small_model()
     exporting.export(model, folder, data, formats=("tflite",))
     return folder / "model.tflite", model, data
+
+
+@pytest.fixture(scope="module")
+def of_tokens(tmp_path_factory):
+    """A model that knows the tokens 0 to 19."""
+    folder = tmp_path_factory.mktemp("of_tokens")
+    tokens = keras.Input((None,), dtype="int32")
+    last = keras.layers.LSTM(3)(keras.layers.Embedding(20, 2)(tokens))
+    model = keras.Model(tokens, keras.layers.Dense(2, "softmax", name="classes")(last))
+    exporting.export(model, folder, np.arange(20).reshape(4, 5), formats=("tflite",), signatures=("predict", "step"))
+    return folder / "model.tflite"
 
 
 def test_loads_neither_tensorflow_nor_keras_and_runs_the_file(exported, tmp_path):
@@ -72,6 +87,10 @@ def test_signatures_are_told(exported):
         (np.zeros((0, 3)), r"received shape \(0, 3\)"),
         (np.full((4, 3), np.nan), r"expected finite numbers; received nan at index \(0, 0\)"),
         (np.array([["a"] * 3]), "expected numbers; received an array of dtype <U1"),
+        (np.ones((4, 3), complex), "expected numbers; received an array of dtype complex128"),
+        (np.ones((4, 3), bool), "expected numbers; received an array of dtype bool"),
+        # In float32 it is infinite.
+        (np.full((4, 3), 1e300), r"expected finite numbers; received 1e\+300 at index \(0, 0\)"),
     ],
 )
 def test_bad_input(exported, x, text):
@@ -109,6 +128,8 @@ def test_a_stream_goes_on_from_states(exported):
     assert not second.states["state_c"].any()
     with pytest.raises(ValueError, match=r"expected states of shapes \{.*\(1, 4\)\}; received \{'state_h': \(1, 5\)\}"):
         second.states = {"state_h": np.zeros((1, 5))}
+    with pytest.raises(ValueError, match="expected states of numbers; received 'state_h' of dtype <U1"):
+        second.states = {**kept, "state_h": np.full((1, 4), "a")}
     with pytest.raises(ValueError, match=r"expected finite numbers in 'state_c'; received nan at index \(0, 0\)"):
         second.states = {**kept, "state_c": np.full((1, 4), np.nan)}
 
@@ -137,6 +158,66 @@ def test_unknown_signature(exported):
         ValueError, match=r"expected one of the signatures \['gates', 'predict', 'step'\]; received 'steps'"
     ):
         Runner(exported[0]).run("steps", exported[2])
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        ([0, 20], "expected tokens that the model knows; received 0 to 20"),
+        ([-1, 0], "expected tokens that the model knows; received -1 to 0"),
+        # In int32 it is 1.
+        ([2**32 + 1], "expected tokens that the model knows; received 4294967297 to 4294967297"),
+        ([0.0, 1.0], "expected token numbers, an array of ints; received dtype float64"),
+    ],
+)
+def test_bad_tokens(of_tokens, x, text):
+    runner = Runner(of_tokens)
+    with pytest.raises(ValueError, match=text):
+        runner.predict(x)
+    with pytest.raises(ValueError, match=text.partition(";")[0]):
+        runner.stream().push(x[np.argmax(np.abs(x))])
+    assert runner.predict([0, 19])["classes"].shape == (2,)
+
+
+def test_a_missing_signature(exported, tmp_path):
+    """A file without `step`, and one whose step lost a state's next value."""
+    model = read(exported[0].read_bytes())
+    model.signatureDefs = [one for one in model.signatureDefs if one.signatureKey != b"step"]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    with pytest.raises(ValueError, match=r"model\.tflite has no signature 'step': it has \['gates', 'predict'\]"):
+        Runner(path).stream()
+    model = read(exported[0].read_bytes())
+    (step,) = (one for one in model.signatureDefs if one.signatureKey == b"step")
+    step.outputs = [one for one in step.outputs if one.name != b"c"]
+    path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    with pytest.raises(ValueError, match=r"does not run: expected the signature 'step' with x and states, each with"):
+        Runner(path)
+    model.signatureDefs = []
+    path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    with pytest.raises(ValueError, match=r"has no named signatures; expected a file that keras_lstm_gates\.exporting"):
+        Runner(path)
+
+
+def test_a_manifest_saves_the_trial(exported, tmp_path, monkeypatch):
+    content = exported[0].read_bytes()
+    folder = exported[0].parent
+    tried = []
+    monkeypatch.setattr(edge, "_try_out", tried.append)
+    Runner(folder / "model.tflite")
+    assert tried == []
+    (tmp_path / "model.tflite").write_bytes(content)
+    for manifest in (None, "no JSON", "[]", '{"formats": {"tflite": {"sha256": {"other.tflite": "0"}}}}'):
+        if manifest is not None:
+            (tmp_path / "manifest.json").write_text(manifest)
+        Runner(tmp_path / "model.tflite")
+    assert tried == [tmp_path / "model.tflite"] * 4
+    shutil.copy(folder / "manifest.json", tmp_path)
+    (tmp_path / "model.tflite").write_bytes(content[:-1] + b"\x01")
+    text = r"differs from its manifest\.json: expected sha256 [0-9a-f]{64}; received [0-9a-f]{64}$"
+    for trial in (True, False):
+        with pytest.raises(ValueError, match=text):
+            Runner(tmp_path / "model.tflite", trial=trial)
 
 
 def test_missing_file(tmp_path):
@@ -183,14 +264,12 @@ def test_damaged_files_never_end_the_process(exported, tmp_path):
     told = done.stdout.splitlines()
     assert told[0].endswith("0.tflite does not run: the interpreter was ended by SIGSEGV")
     assert len(told) == len(files)
-    assert all(re.search("runs$|is not a whole TFLite file: .|does not run: .", line) for line in told)
+    assert all(re.search("runs$|is not a whole TFLite file: .|does not run: .|failed in its", line) for line in told)
 
 
 def without_a_tensor(content):
     """The file with -1 where its loop names a tensor that it gives: the interpreter does not look."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    model = read(content)
     body = next(one for one in model.subgraphs if one.name.endswith(b"while_body"))
     body.outputs[2] = -1
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
