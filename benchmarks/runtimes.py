@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -327,16 +326,22 @@ def litert_js(folder, signature):
     shutil.copy(library / "wasm-utils" / "dist" / "index.js", place / "wasm-utils.js")
     shutil.copy(folder / "model.tflite", place)
     (place / "index.html").write_text(PAGE)
-    handler = partial(SimpleHTTPRequestHandler, directory=str(place))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = build.server(place, 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ("headless", "no-sandbox", "disable-gpu", f"user-data-dir={place / 'profile'}"):
         options.add_argument(f"--{argument}")
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    atexit.register(browser.quit)
+
+    def close():
+        atexit.unregister(close)
+        browser.quit()
+        server.shutdown()
+        server.server_close()
+        shutil.rmtree(place, ignore_errors=True)
+
+    atexit.register(close)
     browser.set_script_timeout(30)
     browser.get(f"http://localhost:{server.server_port}/")
 
@@ -361,6 +366,7 @@ def litert_js(folder, signature):
         results = script("(signature, given) => window.run(signature, given)", signature, given)
         return {name: np.array(values, "float32").reshape(shape) for name, (shape, values) in results.items()}
 
+    call.close = close
     return call
 
 
