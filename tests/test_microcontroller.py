@@ -4,12 +4,14 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tflm
 from reference import lstm
 
-from keras_lstm_gates import gates, microcontroller
+from keras_lstm_gates import edge, exporting, gates, microcontroller, quantizing
 
 pytest.importorskip("tflite_micro", reason="tflite-micro is not installed: pip install 'keras_lstm_gates[micro]'")
 
@@ -78,6 +80,67 @@ def test_int8_agrees_to_its_steps(weights, sequence, tmp_path):
     assert worst > 1e-4, "float32 passed for int8"
 
 
+def test_a_quantized_step_runs_with_floats_in_and_out(content, weights, sequence, tmp_path):
+    """What `quantizing` makes of a float32 file: by TFLM as by the interpreter, and `write` takes it."""
+    pytest.importorskip("ai_edge_quantizer", reason="pip install 'keras_lstm_gates[quantize]'")
+    small = quantizing.quantize(content, "int8", sequence[None]).content
+    trial = microcontroller.write(small, tmp_path, sequence)
+    (tmp_path / "alone.tflite").write_bytes(small)
+    stream = edge.Runner(tmp_path / "alone.tflite").stream()
+    steps = [stream.push(x) for x in sequence]
+    run = lstm(sequence[None], *weights)
+    for name in "ifgoch":
+        # Two integer kernels may round a step differently, and the difference goes round with the states.
+        np.testing.assert_allclose(trial.outputs[name], [step[name] for step in steps], atol=0.05, err_msg=name)
+        np.testing.assert_allclose(trial.outputs[name], run[name][0], atol=0.1, err_msg=name)
+    assert max(np.abs(trial.outputs[name] - run[name][0]).max() for name in "ifgoch") > 1e-4, "float32 passed for int8"
+    main = (tmp_path / "main.cc").read_text()
+    assert "resolver.AddQuantize();" in main
+    compiles(tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["float16", "dynamic_int8"])
+def test_a_precision_that_tflm_does_not_know(content, sequence, precision):
+    pytest.importorskip("ai_edge_quantizer", reason="pip install 'keras_lstm_gates[quantize]'")
+    small = quantizing.quantize(content, precision, sequence[None]).content
+    with pytest.raises(RuntimeError, match=r"TFLM cannot run it: .*(DEQUANTIZE|FULLY_CONNECTED).* failed to prepare"):
+        microcontroller.try_out(small, sequence)
+
+
+def test_a_model_of_tokens(tmp_path):
+    """Its gather counts negative tokens from the end by an operator that TFLM does not know."""
+    tokens = keras.Input((None,), dtype="int32")
+    every = keras.layers.LSTM(4, return_sequences=True)(keras.layers.Embedding(20, 3)(tokens))
+    model = keras.Model(tokens, keras.layers.Dense(5, "softmax", name="next")(every))
+    data = np.arange(20, dtype="int32").reshape(1, 20)
+    differences = exporting.export(model, tmp_path / "exported", data, formats=("micro",)).differences["micro"]
+    assert sorted(differences["step"]) == sorted([*"ifgoch", "next"])
+    assert max(differences["step"].values()) < 1e-6
+    assert "const int32_t kExample" in (tmp_path / "exported" / "micro" / "example.cc").read_text()
+    compiles(tmp_path / "exported" / "micro")
+
+
+def compiles(folder):
+    """g++ takes main.cc without a warning, with the declarations of `tflm`."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("g++ is not installed: apt-get install g++")
+    tflm.write_headers(folder / "headers")
+    options = f"-std=c++17 -fsyntax-only -Wall -Wextra -Werror -I{folder / 'headers'}".split()
+    done = subprocess.run([compiler, *options, folder / "main.cc"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_main_is_compiled(content, sequence, tmp_path):
+    """And what would not compile is seen."""
+    microcontroller.write(content, tmp_path, sequence)
+    compiles(tmp_path)
+    main = tmp_path / "main.cc"
+    main.write_text(main.read_text().replace("resolver.AddTanh();", "resolver.AddTangent();"))
+    with pytest.raises(AssertionError, match="AddTangent"):
+        compiles(tmp_path)
+
+
 def test_the_arena_is_the_smallest(content, sequence):
     """One unit less is refused, in a process of its own."""
     arena = microcontroller.try_out(content, sequence[:2]).arena
@@ -91,7 +154,7 @@ def test_the_arena_is_the_smallest(content, sequence):
 
 
 def test_the_array_is_the_file(content, sequence, tmp_path):
-    """g++ compiles the data files without a warning; main.cc needs TFLM's headers, which are not compiled here."""
+    """g++ compiles the data files without a warning."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed: apt-get install g++")
