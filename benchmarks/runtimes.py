@@ -1,10 +1,10 @@
 """Every exported file on every runtime: what works, the largest error, the latency, and why a cell is empty.
 
-    python benchmarks/runtimes.py [--work runs/runtimes] [--again]
+    python benchmarks/runtimes.py [--work runs/runtimes] [--again] [--workers 1]
 
 Writes benchmarks/runtimes.md. What a run has found stands in the work folder and is not run again: start it again after
-an interruption. Each runtime runs in a process of its own, so a crash is a cell of the table. LiteRT.js needs Chromium
-and what `examples/browser/build.py` fetches by npm.
+an interruption. Each runtime runs in a process of its own, so a crash is a cell of the table. LiteRT.js
+needs Chromium and what `examples/browser/build.py` fetches by npm.
 """
 
 import argparse
@@ -12,11 +12,13 @@ import atexit
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -26,17 +28,26 @@ HERE = Path(__file__).parent
 _COLOURS = re.compile(r"\x1b\[\d*m")
 SECONDS = 60
 TIME = 24
-RUNTIMES = {
-    "saved_model": ("tf.saved_model.load",),
-    "tflite": (
-        "tf.lite.Interpreter", "ai_edge_litert Interpreter", "ai_edge_litert CompiledModel", "tflite-micro",
-        "LiteRT.js in Chromium",
-    ),
-}  # fmt: skip
+SEQUENCES = 16
+"""Sequences that int8 is calibrated on; the first is the one that is run."""
+ANY = ("tf.lite.Interpreter", "ai_edge_litert Interpreter", "ai_edge_litert CompiledModel", "LiteRT.js in Chromium")
+FILES = {
+    "saved_model": ("saved_model", ("tf.saved_model.load",)),
+    "tflite": ("model.tflite", (*ANY, "tflite-micro")),
+    "tflite_fused": ("model_fused.tflite", (*ANY, "tflite-micro")),
+    "float16": ("model_float16.tflite", ANY),
+    "dynamic_int8": ("model_dynamic_int8.tflite", ANY),
+    "int8": ("model_int8.tflite", ANY),
+    "micro": ("micro/step.tflite", ("tflite-micro",)),
+    "micro int8": ("micro_int8/step.tflite", ("tflite-micro",)),
+}
+"""{what is exported: (its path, the runtimes it is for)}."""
+MADE_TOGETHER = {"saved_model": "tflite"}
+RUNTIMES = ("tf.saved_model.load", *ANY, "tflite-micro")
 
 
 def models():
-    """{name: (make the model, its data (1, time, features) or (1, time))}: every preset of the zoo, and opened ones."""
+    """{name: (make the model, its data (samples, time, ...))}: every preset of the zoo, and opened ones."""
     import keras
 
     from keras_lstm_gates import datasets, zoo
@@ -45,7 +56,7 @@ def models():
     rng = np.random.default_rng(0)
 
     def values(features):
-        return rng.normal(size=(1, TIME, features)).astype("float32")
+        return rng.normal(size=(SEQUENCES, TIME, features)).astype("float32")
 
     def forecaster():
         layers = keras.layers
@@ -64,8 +75,8 @@ def models():
         return keras.Sequential([keras.Input((TIME, 4)), layers.LSTM(16, return_sequences=True), layers.Dense(5)])
 
     def tested(name):
-        inputs = next(iter(datasets.load(zoo.preset(name).recipe).test.unbatch()))[0].numpy()
-        return np.resize(inputs, (1, TIME, *inputs.shape[1:]))
+        some = datasets.load(zoo.preset(name).recipe).test.unbatch().take(SEQUENCES)
+        return np.stack([np.resize(inputs, (TIME, *inputs.shape[1:])) for inputs, *_ in some.as_numpy_iterator()])
 
     return {
         **{f"{name} (zoo)": (partial(zoo.load, name, gates=False), partial(tested, name)) for name in zoo.list()},
@@ -73,7 +84,7 @@ def models():
         "stacked forecaster (Keras)": (forecaster, lambda: values(2)),
         "bidirectional classifier of tokens (Keras)": (
             tokens,
-            lambda: rng.integers(0, 20, (1, TIME)).astype("int32"),
+            lambda: rng.integers(0, 20, (SEQUENCES, TIME)).astype("int32"),
         ),
         "labeller (Keras)": (labeller, lambda: values(4)),
     }
@@ -85,92 +96,148 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("runs/runtimes"))
     parser.add_argument("--out", type=Path, default=HERE / "runtimes.md")
     parser.add_argument("--again", action="store_true", help="run everything again")
+    parser.add_argument("--workers", type=int, default=1, help="models at a time; with more than 1 latencies are high")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         return child(*options.child)
-    rows = []
-    for name in models():
-        folder = options.work / "".join(letter if letter.isalnum() else "_" for letter in name)
-        folder.mkdir(parents=True, exist_ok=True)
-        exported = cell(folder / "export.json", ("export", name, folder), options.again)
-        if "why" in exported:
-            rows.append((name, "all", "all", exported))
-            continue
-        for kind, signature in exported["signatures"]:
-            for runtime in RUNTIMES[kind]:
-                key = f"{kind} {signature} {runtime}".replace(".", "_").replace(" ", "_")
-                found = cell(folder / f"{key}.json", ("run", runtime, signature, folder), options.again)
-                rows.append((name, f"{kind} `{signature}`", runtime, found))
-                print(*rows[-1], flush=True)
-    options.out.write_text(table(rows))
+    with ThreadPoolExecutor(options.workers) as pool:
+        found = pool.map(lambda name: (name, of_model(name, options.work, options.again)), models())
+        options.out.write_text(table(dict(found)))
     return 0
 
 
-def cell(path, arguments, again):
-    """What a child process found: {"error", "milliseconds"} or {"why"}; kept in a file."""
-    if path.exists() and not again:
-        return json.loads(path.read_text())
-    path.unlink(missing_ok=True)
+def of_model(name, work, again):
+    """{file: {"why"}, or {signature: {runtime: {"error", "milliseconds"} or {"why"}}}} of a model."""
+    folder = work / "".join(letter if letter.isalnum() else "_" for letter in name)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    # The float32 file first: the model's own answers are kept with it, and the smaller numbers are made of it.
+    for kind in sorted(FILES, key=lambda kind: kind != "tflite"):
+        made = MADE_TOGETHER.get(kind, kind)
+        key = made.replace(" ", "_")
+        exported = cells(
+            folder / f"export_{key}.json", ("export", made, name, folder), ["signatures"], again and made == kind
+        )
+        if "why" in exported["signatures"]:
+            found[kind] = exported["signatures"]
+            continue
+        found[kind] = {signature: {} for signature in exported["signatures"]["names"]}
+    for runtime in RUNTIMES:
+        held = [kind for kind in FILES if runtime in FILES[kind][1] and "why" not in found[kind]]
+        keys = [f"{kind}:{signature}" for kind in held for signature in found[kind]]
+        path = folder / f"run_{runtime}.json".replace(" ", "_")
+        for key, answer in cells(path, ("run", runtime, folder), keys, again).items():
+            kind, _, signature = key.partition(":")
+            found[kind][signature][runtime] = answer
+            print(name, kind, signature, runtime, answer, flush=True)
+    return {kind: found[kind] for kind in FILES}
+
+
+def cells(path, arguments, keys, again):
+    """{key: what a child process found, or {"why"}}, kept in a file; a key that ends the process is not tried again."""
+    if again:
+        path.unlink(missing_ok=True)
+    while True:
+        known = json.loads(path.read_text()) if path.exists() else {}
+        missing = [key for key in keys if key not in known]
+        if not missing:
+            return known
+        ended, said = _child(path, (*arguments, ",".join(missing)), SECONDS + 15 * len(missing))
+        known = json.loads(path.read_text()) if path.exists() else {}
+        if missing[0] not in known:
+            known[missing[0]] = {"why": f"{ended}: {said[-1]}" if said else ended}
+        for key in missing:
+            if "TFLM" in known.get(key, {}).get("why", "") and "|" not in known[key]["why"]:
+                # TFLM tells its reason on stderr only.
+                known[key]["why"] = " | ".join([known[key]["why"], *said[-2:]])
+        path.write_text(json.dumps(known))
+
+
+def _child(path, arguments, seconds):
+    """(how the process ended, the lines that it said)."""
     command = [sys.executable, __file__, "--child", *map(str, (arguments[0], path, *arguments[1:]))]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=SECONDS, env=environment
+            command, capture_output=True, text=True, errors="replace", timeout=seconds, env=environment
         )
-        if not path.exists():
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            ended = f"ended with {done.returncode}"
-            path.write_text(json.dumps({"why": f"{ended}: {lines[-1]}" if lines else ended}))
-        found = json.loads(path.read_text())
-        if "TFLM" in found.get("why", ""):
-            # TFLM tells its reason on stderr only.
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            path.write_text(json.dumps({"why": f"{found['why']}: {' | '.join(said[-2:])}"}))
     except subprocess.TimeoutExpired:
-        path.write_text(json.dumps({"why": f"no answer in {SECONDS} s"}))
-    return json.loads(path.read_text())
+        return f"no answer in {seconds} s", []
+    return f"ended with {done.returncode}", [line.strip() for line in done.stderr.splitlines() if line.strip()]
 
 
 def child(what, path, *arguments):
-    """One cell, in this process."""
-    try:
-        result = export(*arguments) if what == "export" else run(*arguments)
-    except Exception as error:
-        result = {"why": f"{type(error).__name__}: {' '.join(_COLOURS.sub('', str(error)).split())}"}
-    Path(path).write_text(json.dumps(result))
+    """What is asked of this process, each answer written as soon as it is there."""
+    *arguments, keys = arguments
+    path = Path(path)
+    for key in keys.split(","):
+        try:
+            result = export(*arguments) if what == "export" else run(*arguments, *key.split(":"))
+        except Exception as error:
+            result = {"why": f"{type(error).__name__}: {' '.join(_COLOURS.sub('', str(error)).split())}"}
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**known, key: result}))
     return 0
 
 
-def export(name, folder):
-    """Export a model and keep its own answers: {"signatures": [(kind, signature), ...]}."""
+def export(kind, name, folder):
+    """Make a kind of file in the folder: {"names": its signatures}."""
+    from keras_lstm_gates import microcontroller, quantizing
+
+    folder = Path(folder)
+    path = folder / FILES[kind][0]
+    if kind in quantizing.PRECISIONS:
+        content = (folder / "model.tflite").read_bytes()
+        path.write_bytes(quantizing.quantize(content, kind, np.load(folder / "data.npy")).content)
+    elif kind == "micro int8":
+        path.parent.mkdir(exist_ok=True)
+        data = np.load(folder / "data.npy")
+        small = quantizing.quantize((folder / FILES["micro"][0]).read_bytes(), "int8", data).content
+        microcontroller.write(small, path.parent, data[0])
+    else:
+        _from_keras(kind, name, folder)
+    from ai_edge_litert.interpreter import Interpreter
+
+    known = Interpreter(model_path=str(path)).get_signature_list()
+    return {"names": [one for one in ("predict", "gates", "step") if one in known]}
+
+
+def _from_keras(kind, name, folder):
+    """Export the model, with the float32 file its own answers too."""
     import keras
 
     from keras_lstm_gates import exporting, expose
 
     make, sequences = models()[name]
-    folder, data = Path(folder), sequences()
     keras.utils.set_random_seed(0)
     model = make()
-    exporting.export(model, folder, data, time=TIME)
-    opened = expose(model)
-    outputs = {key: np.asarray(value) for key, value in opened(data).items()}
-    single = sum(key.endswith("/f") for key in outputs) == 1
-    outputs = {key.rpartition("/")[2] if single and key[-2:-1] == "/" else key: v for key, v in outputs.items()}
-    np.savez(folder / "expected.npz", **{key.replace("/", "|"): value for key, value in outputs.items()})
-    np.save(folder / "data.npy", data)
-    from ai_edge_litert.interpreter import Interpreter
+    if kind == "tflite":
+        data = sequences()
+        opened = expose(model)
+        outputs = {key: np.asarray(value) for key, value in opened(data[:1]).items()}
+        single = sum(key.endswith("/f") for key in outputs) == 1
+        outputs = {key.rpartition("/")[2] if single and key[-2:-1] == "/" else key: v for key, v in outputs.items()}
+        np.savez(folder / "expected.npz", **{key.replace("/", "|"): value for key, value in outputs.items()})
+        np.save(folder / "data.npy", data)
+    data = np.load(folder / "data.npy")
+    formats = ("saved_model", "tflite") if kind == "tflite" else (kind,)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        written = exporting.export(model, Path(made) / "exported", data[:1], formats=formats, time=TIME)
+        for path in written.files.values():
+            shutil.rmtree(folder / path.name, ignore_errors=True)
+            path.replace(folder / path.name)
 
-    known = Interpreter(model_path=str(folder / "model.tflite")).get_signature_list()
-    return {"signatures": [(kind, one) for kind in RUNTIMES for one in ("predict", "gates", "step") if one in known]}
 
-
-def run(runtime, signature, folder):
+def run(runtime, folder, kind, signature):
     """Run a signature on a runtime: the largest difference from the model, and the median latency of a call."""
     folder = Path(folder)
-    data = np.load(folder / "data.npy")
-    call = CALLS[runtime](folder, signature)
-    received, milliseconds = stepped(call, data) if signature == "step" else whole(call, data)
+    data = np.load(folder / "data.npy")[:1]
+    call = CALLS[runtime](folder / FILES[kind][0], signature)
+    try:
+        received, milliseconds = stepped(call, data) if signature == "step" else whole(call, data)
+    finally:
+        getattr(call, "close", lambda: None)()
     with np.load(folder / "expected.npz") as kept:
         expected = {key.replace("|", "/"): kept[key] for key in kept.files}
     errors = []
@@ -226,12 +293,12 @@ def filled(inputs, details):
     return {name: np.asarray(inputs.get(name, np.zeros(shape)), kind) for name, (shape, kind) in details.items()}
 
 
-def saved_model(folder, signature):
+def saved_model(path, signature):
     """`tf.saved_model.load`, with this package out of reach."""
     sys.modules["keras_lstm_gates"] = None
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(folder / "saved_model"))
+    loaded = tf.saved_model.load(str(path))
     function = loaded.signatures[signature]
     specs = function.structured_input_signature[1]
     details = {name: ([size or 1 for size in spec.shape], spec.dtype.as_numpy_dtype) for name, spec in specs.items()}
@@ -244,33 +311,33 @@ def saved_model(folder, signature):
     return call
 
 
-def interpreter(make, folder, signature):
+def interpreter(make, path, signature):
     """An interpreter's signature runner."""
-    runner = make(model_path=str(folder / "model.tflite"), num_threads=1).get_signature_runner(signature)
+    runner = make(model_path=str(path), num_threads=1).get_signature_runner(signature)
     details = {name: (one["shape"], one["dtype"]) for name, one in runner.get_input_details().items()}
     return lambda inputs: runner(**filled(inputs, details))
 
 
-def tensorflow_lite(folder, signature):
+def tensorflow_lite(path, signature):
     """`tf.lite.Interpreter`."""
     import tensorflow as tf
 
-    return interpreter(tf.lite.Interpreter, folder, signature)
+    return interpreter(tf.lite.Interpreter, path, signature)
 
 
-def litert(folder, signature):
+def litert(path, signature):
     """The Interpreter of `ai_edge_litert`."""
     from ai_edge_litert.interpreter import Interpreter
 
-    return interpreter(Interpreter, folder, signature)
+    return interpreter(Interpreter, path, signature)
 
 
-def compiled(folder, signature):
+def compiled(path, signature):
     """The CompiledModel of `ai_edge_litert`."""
     from ai_edge_litert.compiled_model import CompiledModel
     from ai_edge_litert.interpreter import Interpreter
 
-    path = str(folder / "model.tflite")
+    path = str(path)
     runner = Interpreter(model_path=path).get_signature_runner(signature)
     details = {name: (one["shape"], one["dtype"]) for name, one in runner.get_input_details().items()}
     outputs = {name: (one["shape"], one["dtype"]) for name, one in runner.get_output_details().items()}
@@ -289,29 +356,40 @@ def compiled(folder, signature):
     return call
 
 
-def micro(folder, signature):
-    """`tflite-micro`: the file's first graph only, so a step in a file of its own."""
+def micro(path, signature):
+    """`tflite-micro`: it runs a file's first graph, and knows no signatures."""
+    from ai_edge_litert.interpreter import Interpreter
     from tflite_micro import runtime
 
     from keras_lstm_gates.microcontroller import MicroRunner
 
-    path = folder / "micro" / "step.tflite"
-    if signature == "step" and path.exists():
-        runner = MicroRunner(path.read_bytes())
+    content = path.read_bytes()
+    known = Interpreter(model_content=content)
+    if known.get_signature_list().keys() == {"step"}:
+        runner = MicroRunner(content)
 
-        def call(inputs):
+        def step(inputs):
             return {name: value[None] for name, value in runner.push(inputs["x"][0]).items()}
 
-        return call
-    # TFLM runs a file's first graph: find out whether it takes the file at all, in its own words.
-    runtime.Interpreter.from_bytes((folder / "model.tflite").read_bytes())
-    raise NotImplementedError("it loads the file, but runs its first graph only, and knows no signatures")
+        return step
+    # Whether it takes the file at all, in its own words.
+    taken = runtime.Interpreter.from_bytes(content)
+    if len(known.get_signature_list()) > 1:
+        raise NotImplementedError("it loads the file, but runs its first graph only, and knows no signatures")
+    places = [one["index"] for one in known.get_output_details()]
+    outputs = known.get_signature_runner(signature).get_output_details()
+
+    def call(inputs):
+        taken.reset()
+        taken.set_input(inputs[None], 0)
+        taken.invoke()
+        return {name: taken.get_output(places.index(one["index"])).copy() for name, one in outputs.items()}
+
+    return call
 
 
-def litert_js(folder, signature):
+def litert_js(path, signature):
     """LiteRT.js in headless Chromium, driven by selenium."""
-    import shutil
-
     sys.path.insert(0, str(HERE.parent / "examples" / "browser"))
     import build
     from selenium import webdriver
@@ -324,7 +402,7 @@ def litert_js(folder, signature):
     (place / "wasm").symlink_to((library / "core" / "wasm").resolve())
     shutil.copy(library / "core" / "dist" / "index.js", place / "core.js")
     shutil.copy(library / "wasm-utils" / "dist" / "index.js", place / "wasm-utils.js")
-    shutil.copy(folder / "model.tflite", place)
+    shutil.copy(path, place / "model.tflite")
     (place / "index.html").write_text(PAGE)
     server = build.server(place, 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -408,32 +486,62 @@ CALLS = {
 }
 
 
-def table(rows):
-    """The table as Markdown, the reasons for its empty cells below it."""
-    reasons, lines = {}, []
-    for model, file, runtime, found in rows:
-        if "why" in found:
-            note = reasons.setdefault(found["why"], len(reasons) + 1)
-            cells = ("no", f"[{note}]", "")
-        else:
-            cells = ("yes", f"{found['error']:.0e}", f"{found['milliseconds']:.2g}")
-        lines.append(f"| {' | '.join((model, file, runtime, *cells))} |")
-    notes = [f"{note}. {why[:400]}" for why, note in reasons.items()]
+def table(models):
+    """The page: what works, then a table a model with a column a runtime, and the reasons of its empty cells."""
+    reasons, parts = {}, []
+
+    def note(why):
+        return f"[{reasons.setdefault(why[:400], len(reasons) + 1)}]"
+
+    for model, files in models.items():
+        parts += ["", f"## {model}", "", f"| file | signature | {' | '.join(RUNTIMES)} |", "|---" * 8 + "|"]
+        for kind, signatures in files.items():
+            if "why" in signatures:
+                shown = [note(signatures["why"]) if one in FILES[kind][1] else "" for one in RUNTIMES]
+                parts.append(f"| {kind} | | {' | '.join(shown)} |")
+                continue
+            for signature, answers in signatures.items():
+                shown = [_cell(answers[one], note) if one in answers else "" for one in RUNTIMES]
+                parts.append(f"| {kind} | `{signature}` | {' | '.join(shown)} |")
+    notes = [f"{number}. {why}" for why, number in reasons.items()]
     return "\n".join(
         [
             "# Every exported file on every runtime",
             "",
-            f"Written by `python benchmarks/runtimes.py`. One sequence of {TIME} steps, float32. Error: the largest",
-            "difference from the Keras model, over all outputs of the signature. Latency: the median of up to 50 calls",
-            "on the machine of that run, one thread; in LiteRT.js with the way to the browser and back.",
+            f"Written by `python benchmarks/runtimes.py`. One sequence of {TIME} steps, with which the TFLite files",
+            "are made. A cell has the largest difference from the Keras model over all outputs of the signature, in",
+            "`step` along the sequence, and the median milliseconds of up to 50 calls, one thread, on the machine of",
+            "that run; in LiteRT.js with the way to the browser and back. Other work may have shared the machine: take",
+            "the latencies as a hint. `float16`, `dynamic_int8` and `int8` are the file `tflite` in smaller numbers,",
+            f"int8 in ranges of {SEQUENCES} sequences; `micro` is `step` alone, as `export` writes it for a",
+            "microcontroller. tf.saved_model.load runs with this package out of reach. An empty cell: the file is not",
+            "for that runtime.",
             "",
-            "| model | file and signature | runtime | runs | largest error | ms a call |",
-            "|---|---|---|---|---|---|",
-            *lines,
+            "Of the signatures of all models, those that run:",
+            "",
+            *_summary(models),
+            *parts,
             *(["", "Why not, in the runtime's own words:", "", *notes] if notes else []),
             "",
         ]
     )
+
+
+def _cell(answer, note):
+    return note(answer["why"]) if "why" in answer else f"{answer['error']:.0e}, {answer['milliseconds']:.2g} ms"
+
+
+def _summary(models):
+    lines = [f"| file | {' | '.join(RUNTIMES)} |", "|---" * 7 + "|"]
+    for kind, (_, runtimes) in FILES.items():
+        shown = []
+        for runtime in RUNTIMES:
+            signatures = [files[kind] for files in models.values() if "why" not in files.get(kind, {"why": ""})]
+            answers = [one[runtime] for named in signatures for one in named.values() if runtime in one]
+            works = sum("why" not in one for one in answers)
+            shown.append(f"{works} of {len(answers)}" if runtime in runtimes else "")
+        lines.append(f"| {kind} | {' | '.join(shown)} |")
+    return lines
 
 
 if __name__ == "__main__":

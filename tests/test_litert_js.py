@@ -50,7 +50,7 @@ def exported(tmp_path_factory):
 def test_agrees_with_python(request, exported, preset, signature):
     folder = exported(preset)
     try:
-        call = runtimes.litert_js(folder, signature)
+        call = runtimes.litert_js(folder / "model.tflite", signature)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"npm could not fetch LiteRT.js: {error.stderr.strip()[-200:]}")
     request.addfinalizer(call.close)
