@@ -1,5 +1,6 @@
 """The table of the runtimes: what fails in a child process is a cell with its reason."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,22 +9,38 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 import runtimes
 
 
-def test_what_fails_is_a_cell_with_its_reason_and_is_kept(tmp_path):
-    arguments = ("run", "ai_edge_litert Interpreter", "predict", tmp_path)
-    found = runtimes.cell(tmp_path / "cell.json", arguments, again=False)
-    assert found["why"].startswith("FileNotFoundError: ")
-    (tmp_path / "cell.json").write_text('{"error": 0.0, "milliseconds": 1.0}')
-    assert runtimes.cell(tmp_path / "cell.json", arguments, again=False) == {"error": 0.0, "milliseconds": 1.0}
+def test_what_fails_is_a_cell_with_its_reason_and_what_is_known_is_kept(tmp_path):
+    keys = ["tflite:predict", "tflite:gates"]
+    known = {"tflite:gates": {"error": 0.0, "milliseconds": 1.0}}
+    (tmp_path / "cell.json").write_text(json.dumps(known))
+    found = runtimes.cells(tmp_path / "cell.json", ("run", "ai_edge_litert Interpreter", tmp_path), keys, again=False)
+    assert found.pop("tflite:predict")["why"].startswith("FileNotFoundError: ")
+    assert found == known
 
 
-def test_a_reason_is_told_once():
+def test_a_crash_is_a_cell_and_those_after_it_are_asked(tmp_path, monkeypatch):
+    asked = []
+
+    def child(path, arguments, seconds):
+        asked.append(arguments[-1])
+        if arguments[-1] == "b":
+            known = json.loads(path.read_text())
+            path.write_text(json.dumps({**known, "b": {"error": 0.0, "milliseconds": 1.0}}))
+        return "ended with -11", ["a last word"]
+
+    monkeypatch.setattr(runtimes, "_child", child)
+    found = runtimes.cells(tmp_path / "cell.json", ("run",), ["a", "b"], again=False)
+    assert asked == ["a,b", "b"]
+    assert found == {"a": {"why": "ended with -11: a last word"}, "b": {"error": 0.0, "milliseconds": 1.0}}
+
+
+def test_a_row_a_signature_and_a_reason_once():
+    crash, works = {"why": "ended with -11"}, {"error": 2e-7, "milliseconds": 0.123}
+    step = {"tf.lite.Interpreter": works, "ai_edge_litert CompiledModel": crash}
     text = runtimes.table(
-        [
-            ("a", "tflite `step`", "one", {"error": 2e-7, "milliseconds": 0.123}),
-            ("a", "tflite `step`", "two", {"why": "ended with -11"}),
-            ("b", "tflite `step`", "two", {"why": "ended with -11"}),
-        ]
+        {"a": {"tflite": {"step": step}}, "b": {"tflite": {"step": step}, "micro": {"why": "there is no step"}}}
     )
-    assert "| a | tflite `step` | one | yes | 2e-07 | 0.12 |" in text
-    assert text.count("[1]") == 2
+    assert text.count("| tflite | `step` |  | 2e-07, 0.12 ms |  | [1] |  |  |") == 2
+    assert "| micro | |  |  |  |  |  | [2] |" in text
+    assert "| tflite |  | 2 of 2 | 0 of 0 | 0 of 2 | 0 of 0 | 0 of 0 |" in text
     assert text.count("ended with -11") == 1
