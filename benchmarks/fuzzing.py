@@ -224,6 +224,7 @@ def _kind(said):
         "failed in its signature",
         "expected the signature 'step'",
         "has no named signatures",
+        "expected tokens that the model knows",
     ):
         if kind in said:
             at = said.index(kind)

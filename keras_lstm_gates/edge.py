@@ -273,7 +273,9 @@ def _fits(shape, expected):
 
 
 def _one_line(error):
-    return " ".join(str(error).split())
+    """The error's text; the interpreter may say the same again and again."""
+    said = " ".join(str(error).split())
+    return said if len(said) <= 400 else f"{said[:400]} …"
 
 
 def _check_signature(path, name, inputs, outputs):
@@ -339,10 +341,9 @@ def _trial(path):
         runner = Runner(path, trial=False)
         for name in runner.signatures:
             _trial_calls(runner, name)
-    except ValueError as error:
-        sys.exit(_one_line(error))
     except Exception as error:
-        sys.exit(f"{path} does not run: {type(error).__name__}: {_one_line(error)}")
+        said = _one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {_one_line(error)}"
+        sys.exit(said if said.startswith(path) else f"{path} does not run: {said}")
 
 
 def _trial_calls(runner, name):

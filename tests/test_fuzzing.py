@@ -34,7 +34,7 @@ def found(original, tmp_path_factory):
 def test_a_damaged_file_runs_or_is_refused_by_one_line(found):
     assert [one["number"] for one in found] == list(range(FILES))
     assert {one["ended"] for one in found} == {"runs", "refused"}, [one for one in found if len(one["ended"]) > 7]
-    assert all(one["said"] for one in found if one["ended"] == "refused")
+    assert all(f"/{one['number']}.tflite " in one["said"] for one in found if one["ended"] == "refused")
 
 
 def test_without_a_trial_such_a_file_ends_the_process_and_is_told(original, found, tmp_path):
