@@ -118,7 +118,8 @@ def write(content, folder, sequence):
     """Write what a microcontroller's project needs: the file as a C array, the arena's size, and a sample that runs it.
 
     Args:
-        content: bytes of a .tflite file whose one signature is `step`.
+        content: bytes of a .tflite file whose one signature is `step`, float32, or int8 of `quantizing.quantize`, whose
+            inputs and outputs are floats too. TFLM runs neither float16 nor dynamic int8.
         folder: `Path` of an existing folder; gets step.tflite, model_data.h, model_data.cc, example.h, example.cc and
             main.cc.
         sequence: (time, features) or (time,); at most 16 of its steps become the sample's input.

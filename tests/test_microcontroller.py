@@ -116,8 +116,12 @@ def test_a_model_of_tokens(tmp_path):
     differences = exporting.export(model, tmp_path / "exported", data, formats=("micro",)).differences["micro"]
     assert sorted(differences["step"]) == sorted([*"ifgoch", "next"])
     assert max(differences["step"].values()) < 1e-6
-    assert "const int32_t kExample" in (tmp_path / "exported" / "micro" / "example.cc").read_text()
-    compiles(tmp_path / "exported" / "micro")
+    folder = tmp_path / "exported" / "micro"
+    assert "const int32_t kExample" in (folder / "example.cc").read_text()
+    compiles(folder)
+    for unknown in (20, -1):
+        with pytest.raises(RuntimeError, match="invocation failed"):
+            microcontroller.MicroRunner((folder / "step.tflite").read_bytes()).push(np.int32(unknown))
 
 
 def compiles(folder):
