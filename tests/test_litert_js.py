@@ -14,7 +14,7 @@ from keras_lstm_gates.zoo.registry import home
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
-import runtimes
+import runtime_calls
 
 TIME = 24
 SEQUENCES = {
@@ -50,14 +50,14 @@ def exported(tmp_path_factory):
 def test_agrees_with_python(request, exported, preset, signature):
     folder = exported(preset)
     try:
-        call = runtimes.litert_js(folder / "model.tflite", signature)
+        call = runtime_calls.litert_js(folder / "model.tflite", signature)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"npm could not fetch LiteRT.js: {error.stderr.strip()[-200:]}")
     request.addfinalizer(call.close)
     # The shipped file, of any number of steps.
     runner, x = Runner(home(preset) / "model.tflite"), SEQUENCES[preset]
     if signature == "step":
-        received, _ = runtimes.stepped(call, x)
+        received, _ = runtime_calls.stepped(call, x)
         stream = runner.stream()
         steps = [stream.push(one) for one in x[0]]
         expected = {name: np.stack([step[name] for step in steps])[None] for name in steps[0]}
