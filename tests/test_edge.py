@@ -1,5 +1,6 @@
 """`edge.Runner`: it needs neither TensorFlow nor Keras, and says clearly what it cannot take."""
 
+import copy
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from small import small_model
 
 from keras_lstm_gates import edge, exporting
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.tflite_graphs import read
+from keras_lstm_gates.tflite_graphs import operators, read
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +266,36 @@ def test_damaged_files_never_end_the_process(exported, tmp_path):
     assert told[0].endswith("0.tflite does not run: the interpreter was ended by SIGSEGV")
     assert len(told) == len(files)
     assert all(re.search("runs$|is not a whole TFLite file: .|does not run: .|failed in its", line) for line in told)
+
+
+def test_a_file_without_end_is_given_up(exported, tmp_path, monkeypatch):
+    """Its loop adds 0 to the number of the step."""
+    monkeypatch.setattr(edge, "TRIAL_SECONDS", 2)
+    model = read(exported[0].read_bytes())
+    zero = copy.deepcopy(model.buffers[0])
+    zero.data = np.zeros(4, "uint8")
+    model.buffers.append(zero)
+    for body in (graph for graph in model.subgraphs if graph.name.endswith(b"while_body")):
+        for name, operator in operators(model, body):
+            for tensor in (body.tensors[place] for place in operator.inputs if name == "ADD"):
+                data = model.buffers[tensor.buffer].data
+                if data is not None and bytes(data) == np.array([1], "int32").tobytes():
+                    tensor.buffer = len(model.buffers) - 1
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    with pytest.raises(ValueError, match=r"model\.tflite does not run: no answer within 2 s"):
+        Runner(path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit of memory is Linux's")
+def test_a_trial_has_so_much_memory_and_no_more():
+    code = (
+        "import numpy as np; from keras_lstm_gates import edge; edge._limit_memory(2**28); np.ones(2**26, 'uint8')\n"
+        "try: np.ones(2**29, 'uint8')\n"
+        "except MemoryError: print('no more')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "no more\n"
 
 
 def without_a_tensor(content):
