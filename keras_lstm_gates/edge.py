@@ -347,7 +347,8 @@ def _trial(path):
 
 
 def _trial_calls(runner, name):
-    details, rng, worked = runner.input_details(name), np.random.default_rng(0), 0
+    details, rng = runner.input_details(name), np.random.default_rng(0)
+    worked, failed = 0, None
     for time in TRIAL_STEPS:
         inputs = {}
         for key, one in details.items():
@@ -360,7 +361,7 @@ def _trial_calls(runner, name):
             worked += 1
         except ValueError as error:
             # A model may need more time steps.
-            failed = error
+            failed = failed or error
         if worked == 2:
             return
     if not worked:
