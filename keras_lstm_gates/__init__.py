@@ -21,6 +21,7 @@ _HOMES = {
     "GateMonitor": "keras_lstm_gates.monitoring",
     "statistics": "keras_lstm_gates.gate_statistics",
     "report": "keras_lstm_gates.reporting",
+    "drift": "keras_lstm_gates.exporting",
     "export": "keras_lstm_gates.exporting",
 }
 

@@ -69,7 +69,7 @@ def demo(folder, seed=0, console=None):
     some = tree["input"].values[:32]
     with console.status("converting, then running each file against the Keras model"):
         exported = exporting.export(run.model, folder, some)
-    console.print(differences_table(exported, len(some), exporting.TOLERANCE))
+    console.print(differences_table(exported, len(some)))
 
     console.rule("4  What is there now")
     console.print(files_table(folder))

@@ -1,30 +1,28 @@
-"""An exported .tflite file in smaller numbers: float16, dynamic int8 and int8, each run beside the file it came from.
+"""An exported .tflite file in smaller numbers: float16, dynamic int8 and int8.
 
 NumPy, the LiteRT interpreter and `ai-edge-quantizer` only: importing this file loads neither Keras nor TensorFlow.
 """
 
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_lstm_gates import apart
 from keras_lstm_gates.edge import follower
 from keras_lstm_gates.tflite_graphs import read, rewired, signatures_with, smaller_tables
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 
-_LOOPS = {"WHILE", "IF", "CALL_ONCE", "UNIDIRECTIONAL_SEQUENCE_LSTM"}
+_FUSED = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+
+_LOOPS = {"WHILE", "IF", "CALL_ONCE"}
 """Operators with numbers within that the calibrator does not see."""
 
 _FLOAT_IN_INT8 = ("EQUAL", "NOT_EQUAL", "GATHER")
 """Compared after rounding, a small feature would be 0 and its step masked; tables are done by `smaller_tables`."""
-
-_CODE = "from keras_lstm_gates import quantizing; quantizing._work({0}, {1})"
 
 
 class Quantized(NamedTuple):
@@ -33,25 +31,23 @@ class Quantized(NamedTuple):
     Attributes:
         content: bytes of the new .tflite file, its inputs and outputs as in the float32 file.
         precisions: {signature: its precision in this file}, see `quantize`.
-        differences: {signature: {output: largest absolute difference from the float32 file on the data}}; of `step`,
-            along the sequences, with the states that the new file gave itself.
     """
 
     content: bytes
     precisions: dict[str, str]
-    differences: dict[str, dict[str, float]]
 
 
 def quantize(content, precision, data):
-    """Make the numbers of a .tflite file smaller, run the result and compare it with the original.
+    """Make the numbers of a .tflite file smaller.
 
         float16         weights in 16 bits, each step computed in float32
         dynamic_int8    weights in 8 bits, one scale a row; what they are multiplied with is rounded as it comes
-        int8            weights and activations in 8 bits, activations in ranges that the data set beforehand
+        int8            weights in 8 bits, activations in 16, in ranges that the data set beforehand
 
     Inputs and outputs stay float32 (tokens int32). In an int8 file a signature with a loop, such as `predict` and
     `gates` of any number of time steps, is in dynamic_int8: what happens within the loop cannot be calibrated. `step`
-    has no loop. `Quantized.precisions` tells which is which.
+    has no loop. `Quantized.precisions` tells which is which. Activations of 8 bits would not do: a forget gate could
+    be 255/256 at most, and a cell state that grows to 100 would move in steps of 1.
 
     Args:
         content: bytes of a float32 .tflite file with named signatures: whole sequences, or one step with states.
@@ -60,13 +56,14 @@ def quantize(content, precision, data):
             The more of their extremes they hold, the better the ranges of int8.
 
     Returns:
-        `Quantized(content, precisions, differences)`.
+        `Quantized(content, precisions)`.
 
     Raises:
         ModuleNotFoundError: "ai-edge-quantizer is not installed: pip install 'keras_lstm_gates[quantize]'".
-        ValueError: another precision, or data without a sequence.
-        RuntimeError: "int8 failed while calibrating the signature 'step': ...": the quantizer's own process ended.
-            This one lives on.
+        ValueError: another precision, data without a sequence, or a file with the fused LSTM operator, whose weights
+            the quantizer leaves as they are.
+        RuntimeError: "int8 failed while calibrating the signature 'step': ...": the quantizer failed, or it crashed;
+            it runs in a process of its own.
 
     Source: Jacob et al. 2018, Quantization and training of neural networks for efficient integer-arithmetic-only
     inference.
@@ -76,26 +73,21 @@ def quantize(content, precision, data):
     data = np.asarray(data)
     if data.ndim < 2 or 0 in data.shape:
         raise ValueError(f"expected one or more sequences, (samples, time, ...); received shape {data.shape}")
-    made, precisions = content, dict.fromkeys(_signatures(content), "float32")
-    if precision != "float32":
-        made = _in_a_process_of_its_own(content, precision, data)
-        loops = signatures_with(_LOOPS, content)
-        precisions = {
-            name: "dynamic_int8" if precision == "int8" and name in loops else precision for name in precisions
-        }
-    return Quantized(made, precisions, _differences(outputs(content, data), outputs(made, data)))
+    names = _signatures(content)
+    if precision == "float32":
+        return Quantized(content, dict.fromkeys(names, precision))
+    if signatures_with({_FUSED}, content):
+        raise ValueError(f"expected a file without the operator {_FUSED}; received one, which cannot be quantized")
+    loops = signatures_with(_LOOPS, content) if precision == "int8" else ()
+    return Quantized(
+        _made_apart(content, precision, data),
+        {name: "dynamic_int8" if name in loops else precision for name in names},
+    )
 
 
 def outputs(content, data):
     """{signature: {output: (samples, ...)}} of a .tflite file; of `step` every output is (samples, time, ...)."""
     return {name: _joined(_calls(runner, data), data, runner) for name, runner in _runners(content).items()}
-
-
-def _differences(expected, received):
-    return {
-        signature: {name: float(np.max(np.abs(received[signature][name] - values))) for name, values in named.items()}
-        for signature, named in expected.items()
-    }
 
 
 def _runners(content):
@@ -148,7 +140,7 @@ def _joined(calls, data, runner):
     }
 
 
-def _in_a_process_of_its_own(content, precision, data):
+def _made_apart(content, precision, data):
     """The new file's bytes. The quantizer runs the model, and a model that it cannot run may end its process."""
     import importlib.util
 
@@ -158,20 +150,13 @@ def _in_a_process_of_its_own(content, precision, data):
         folder = Path(name)
         (folder / "float32.tflite").write_bytes(content)
         np.save(folder / "data.npy", data)
-        code = _CODE.format(repr(str(folder)), repr(precision))
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, errors="replace")
-        if done.returncode != 0:
+        try:
+            apart.call("keras_lstm_gates.quantizing:_work", folder=name, precision=precision)
+        except apart.CrashError as error:
             stage = folder / "stage"
             doing = stage.read_text() if stage.exists() else "starting"
-            raise RuntimeError(f"{precision} failed while {doing}: {_last_words(done)}")
+            raise RuntimeError(f"{precision} failed while {doing}: {error}") from None
         return (folder / "quantized.tflite").read_bytes()
-
-
-def _last_words(done):
-    if done.returncode < 0:
-        return f"the quantizer's process was ended by {signal.Signals(-done.returncode).name}"
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    return said[-1] if said else f"the quantizer's process ended with {done.returncode}"
 
 
 def _work(folder, precision):
@@ -228,6 +213,6 @@ def _add_int8(quantizer, content, signatures):
         for tensor in model.subgraphs[signature.subgraphIndex].tensors
     ]
     scope = f"^(?:{'|'.join(tensors)})(?:;|$)"
-    quantizer.add_static_config(scope, "*", activation_num_bits=8, weight_num_bits=8)
+    quantizer.add_static_config(scope, "*", activation_num_bits=16, weight_num_bits=8)
     for operator in ("INPUT", "OUTPUT", *_FLOAT_IN_INT8):
         quantizer.update_quantization_recipe(scope, operator, None, algorithm_key="no_quantize")

@@ -48,10 +48,9 @@ class EpochProgress(keras.callbacks.Callback):
         self._progress.stop()
 
 
-def differences_table(exported, sequences, allowed):
+def differences_table(exported, sequences):
     """A rich table of the largest difference from the Keras model, a row an output, a column a file."""
-    limit = f"allowed: {allowed:g} of values up to 1"
-    table = Table(title=f"Largest difference from the Keras model over {sequences} sequences ({limit})")
+    table = Table(title=f"Largest difference from the Keras model over {sequences} sequences")
     table.add_column("signature")
     table.add_column("output")
     for name in exported.differences:
@@ -84,6 +83,11 @@ def files_table(folder):
         "utterance.npy": "the utterance of the picture",
         "saved_model": "for servers: tf.saved_model.load",
         "model.tflite": "for devices: keras_lstm_gates.edge.Runner",
+        "model_float16.tflite": "the same, weights in 16 bits",
+        "model_dynamic_int8.tflite": "the same, weights in 8 bits",
+        "model_int8.tflite": "the same, step in whole numbers",
+        "drift.csv": "the differences, an output and step a row",
+        "drift.png": "the picture",
         "manifest.json": "signatures, shapes, operators, errors, sha256",
         "README.md": "for whoever receives the folder",
     }

@@ -36,7 +36,7 @@ def signatures_with(names, content):
 
 
 def rewired(content):
-    """The file with every int8 operator reading int8.
+    """The file with every operator on whole numbers reading whole numbers.
 
     ai-edge-quantizer 0.10.0 gives the last operator of a graph the float copy of what is also an output of the graph
     (`operators[-1]` in its dequant_insert.py, where -1 stands for the graph itself), and the file does not run.
@@ -48,7 +48,7 @@ def rewired(content):
         source = {one.outputs[0]: one.inputs[0] for name, one in operators(model, subgraph) if name == "DEQUANTIZE"}
         for name, one in operators(model, subgraph):
             written = [subgraph.tensors[place].type for place in one.outputs]
-            if name in ("QUANTIZE", "DEQUANTIZE") or TensorType.INT8 not in written:
+            if name in ("QUANTIZE", "DEQUANTIZE") or not {TensorType.INT8, TensorType.INT16} & set(written):
                 continue
             wanted = [source.get(place, place) for place in one.inputs]
             changed |= wanted != list(one.inputs)

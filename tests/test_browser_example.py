@@ -99,14 +99,18 @@ def test_keys(page):
 
 def test_the_unit_shows_the_numbers_of_its_step(page):
     page.execute_async_script("const done = arguments[0]; demonstration.goTo(3).then(done)")
-    number = f"(gate) => {STATE}.frames[3][gate][{STATE}.unit].toFixed(2).replace('-', '−')"
-    shown = set(
-        page.execute_script(
-            "return [...document.querySelectorAll('#drawing text.numbers')].map((one) => one.textContent)"
-        )
-    )
-    for gate in "fiogc":
-        assert page.execute_script(f"return ({number})('{gate}')").replace("−0.00", "0.00") in shown
+    # In one script, as the page may play on; and it draws a moment later.
+    numbers_and_shown = f"""
+        const {{frames, cursor, unit}} = {STATE};
+        const texts = [...document.querySelectorAll('#drawing text.numbers')].map((one) => one.textContent);
+        return [[...'fiogc'].map((gate) => frames[cursor][gate][unit].toFixed(2).replace('-', '−')), texts]
+    """
+
+    def agree():
+        numbers, shown = page.execute_script(numbers_and_shown)
+        return {number.replace("−0.00", "0.00") for number in numbers} <= set(shown)
+
+    until(agree)
 
 
 def test_a_pointer_draws(page):

@@ -140,7 +140,7 @@ def test_a_converter_that_fails_is_one_error(tmp_path, monkeypatch):
 def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     model, data = small_model()
     (tmp_path / "model.tflite").write_text("an earlier run's file")
-    monkeypatch.setattr("keras_lstm_gates.exporting.comparing.TOLERANCE", -1.0)
+    monkeypatch.setitem(exporting.TOLERANCES, "float32", -1.0)
     with pytest.raises(
         ArithmeticError, match=r"model\.tflite differs from the model: predict/probabilities by .*allowed"
     ):

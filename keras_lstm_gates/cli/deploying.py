@@ -1,5 +1,6 @@
-"""The commands for servers and devices: export, run."""
+"""The commands for servers and devices: export, drift, run."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,12 @@ def export(
         list[str],
         typer.Option("--format", help="saved_model, tflite or micro (for microcontrollers); may be repeated."),
     ] = ["saved_model", "tflite"],  # noqa: B006  typer's way
+    precisions: Annotated[
+        list[str],
+        typer.Option(
+            "--precision", help="float32, float16, dynamic_int8 or int8, of the TFLite file; may be repeated."
+        ),
+    ] = ["float32"],  # noqa: B006
 ):
     """Write SavedModel and TFLite files with the signatures `predict`, `gates` and, where the model can, `step`."""
     from rich.console import Console
@@ -37,10 +44,56 @@ def export(
     sequences = read_sequences(data, loaded)
     folder = new_folder(Path("runs"), "export") if out is None else empty_folder(out)
     with console.status("converting, then running each file against the Keras model"):
-        exported = exporting.export(loaded, folder, sequences, formats, time=time)
-    console.print(differences_table(exported, len(sequences), exporting.TOLERANCE))
+        exported = exporting.export(loaded, folder, sequences, formats, precisions, time=time)
+    console.print(differences_table(exported, len(sequences)))
     for name, why in exported.missing.items():
         console.print(f"no signature {name}: {why}", soft_wrap=True, highlight=False)
+    console.print(files_table(folder))
+
+
+@app.command()
+def drift(
+    model: Model,
+    file: Annotated[Path, typer.Argument(help="A .tflite file from `export`.", show_default=False)],
+    data: Data,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for drift.csv and drift.png.", show_default="new, in runs/")
+    ] = None,
+):
+    """Show how a file in smaller numbers parts from its model: gate by gate, and along the sequence."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from keras_lstm_gates import exporting, plots
+    from keras_lstm_gates.files import replaced_when_whole
+    from keras_lstm_gates.terminal import files_table
+
+    console, loaded = Console(), read_model(model)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = exporting.drift(loaded, file, read_sequences(data, loaded))
+    figure = plots.drift(found)
+    folder = new_folder(Path("runs"), "drift") if out is None else empty_folder(out)
+    with replaced_when_whole(folder / "drift.csv") as temporary:
+        found[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary)
+    with replaced_when_whole(folder / "drift.png") as temporary:
+        figure.savefig(temporary, dpi=130)
+    table = Table(title=f"{file.name}, signature {found.signature}: |file - model|")
+    for column in ("output", "mean", "largest", "last quarter / first", "units of another class"):
+        table.add_column(column, justify="left" if column == "output" else "right")
+    for name in found["output"].values.tolist():
+        one = found.sel(output=name)
+        table.add_row(
+            name,
+            f"{float(one['mean_difference'].mean()):.1e}",
+            f"{float(one['largest_difference'].max()):.1e}",
+            f"{float(one['growth']):.1f}",
+            str(int(one["class_changes"])),
+        )
+    console.print(table)
+    for warning in told:
+        if issubclass(warning.category, UserWarning):
+            console.print(str(warning.message), soft_wrap=True, highlight=False)
     console.print(files_table(folder))
 
 

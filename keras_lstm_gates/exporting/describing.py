@@ -21,7 +21,8 @@ def manifest(model, wanted, formats):
         model: `keras.Model`.
         wanted: `keras_lstm_gates.exporting.signatures.Asked`.
         formats: {format: {"path": `Path` of the file, "batch": int or None, "time": int or None, "differences":
-            {signature: {output: float}}, "latency_ms": {signature: float}, ...}}.
+            {signature: {output: float}}, "latency_ms": {signature: float}, "precision": str, "precisions": {signature:
+            its own precision}, ...}}.
 
     Returns:
         Plain data. Shapes have null for an axis of any length; sizes are in bytes; `largest_error` is the largest
@@ -66,21 +67,25 @@ def _meaning(name, gates, signature):
     }.get(name, "the model's output")
 
 
-def _format(path, batch, time, differences, latency_ms, **more):
+def _format(path, batch, time, differences, latency_ms, precision="float32", precisions=(), **more):
     parts = {path.name: path}
     if path.is_dir():
         found = sorted(part for part in path.rglob("*") if part.is_file())
         parts = {f"{path.name}/{part.relative_to(path).as_posix()}": part for part in found}
     told = {
         "path": path.name,
-        "precision": "float32",
+        "precision": precision,
         "bytes": sum(part.stat().st_size for part in parts.values()),
         "batch": batch,
         "time": time,
         **more,
         "sha256": {key: hashlib.sha256(part.read_bytes()).hexdigest() for key, part in parts.items()},
         "signatures": {
-            signature: {"largest_error": errors, "latency_ms": latency_ms.get(signature)}
+            signature: {
+                "precision": dict(precisions).get(signature, precision),
+                "largest_error": errors,
+                "latency_ms": latency_ms.get(signature),
+            }
             for signature, errors in differences.items()
         },
     }
@@ -101,14 +106,14 @@ def readme(manifest):
         f"{manifest['compared_on']['samples']} sequences of {manifest['compared_on']['steps']} steps. `manifest.json` "
         "has all of this for programs, with shapes, operators and sha256 sums.",
         "",
-        "| file | size | signature | largest error | milliseconds a call |",
-        "|---|---|---|---|---|",
+        "| file | size | signature | precision | largest error | milliseconds a call |",
+        "|---|---|---|---|---|---|",
     ]
     for of_format in manifest["formats"].values():
         for name, told in of_format["signatures"].items():
             latency = "" if told["latency_ms"] is None else f"{told['latency_ms']:.3g}"
             lines.append(
-                f"| `{of_format['path']}` | {of_format['bytes'] / 1024:,.0f} KiB | `{name}` | "
+                f"| `{of_format['path']}` | {of_format['bytes'] / 1024:,.0f} KiB | `{name}` | {told['precision']} | "
                 f"{max(told['largest_error'].values()):.0e} | {latency} |"
             )
     lines += ["", "Times: one sequence, or one step, of the compared length, on the machine that wrote the folder.", ""]

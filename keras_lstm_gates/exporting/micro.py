@@ -41,7 +41,9 @@ def written(wanted, folder, expected):
         "path": path,
         "batch": 1,
         "time": 1,
-        "differences": comparing.differences(FOLDER, {"step": received}, {"step": first}),
+        "differences": comparing.differences(
+            FOLDER, {"step": received}, {"step": first}, comparing.TOLERANCES["float32"]
+        ),
         "latency_ms": {},
         "arena_bytes": trial.arena,
     }

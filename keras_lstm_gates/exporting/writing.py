@@ -10,14 +10,15 @@ from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.fused import fused_predict
 from keras_lstm_gates.exporting.signatures import asked
 from keras_lstm_gates.files import filled_when_whole
+from keras_lstm_gates.quantizing import PRECISIONS, quantize
 
 
 class Exported(NamedTuple):
     """What `export` wrote.
 
     Attributes:
-        files: {format: path}.
-        differences: {format: {signature: {output: largest difference from the model}}}.
+        files: {format: path}; "tflite" in another precision is called "tflite_float16" …
+        differences: {the same: {signature: {output: largest difference from the model}}}.
         missing: {signature that the model cannot have: why, in one sentence}.
     """
 
@@ -26,7 +27,17 @@ class Exported(NamedTuple):
     missing: dict
 
 
-def export(model, folder, data, formats=("saved_model", "tflite"), signatures=None, batch=1, time=None):
+def export(
+    model,
+    folder,
+    data,
+    formats=("saved_model", "tflite"),
+    precisions=("float32",),
+    signatures=None,
+    batch=1,
+    time=None,
+    tolerances=None,
+):
     """Export a model with named signatures, each file compared with the model before it is kept.
 
     - `predict` gives the model's own outputs by name for whole sequences, called `sequence`, or `tokens`.
@@ -44,34 +55,43 @@ def export(model, folder, data, formats=("saved_model", "tflite"), signatures=No
     Args:
         model: `keras.Model` that `expose` opens, with one input: floats (batch, time, features), or tokens (batch,
             time), which is where the input is int or is read by an Embedding.
-        folder: str or `Path`; gets `saved_model/`, `model.tflite`, `micro/`, `manifest.json` and a README.md, all
-            or none.
+        folder: str or `Path`; gets `saved_model/`, `model.tflite`, `model_int8.tflite` …, `micro/`, `manifest.json`
+            and a README.md, all or none.
         data: float (samples, time, features), or int (samples, time), sequences to compare the files with the model
-            on.
+            on; "int8" takes its ranges from them.
         formats: of "saved_model", "tflite", "tflite_fused" and "micro". "tflite_fused" is `predict` alone, by TFLite's
             fused LSTM operator: for LSTMs without a mask; the interpreter runs it, LiteRT's CompiledModel and LiteRT.js
             do not; its state lives on between calls until `reset_all_variables()`. "micro" is the C++ sources of
             `step` for a microcontroller (`keras_lstm_gates.microcontroller`; needs `pip install
             'keras_lstm_gates[micro]'`).
+        precisions: of "float32", "float16", "dynamic_int8" and "int8", a file each of the format "tflite"; the other
+            formats are in float32. What they mean: `keras_lstm_gates.quantizing.quantize` (needs `pip install
+            'keras_lstm_gates[quantize]'`).
         signatures: of "predict", "gates" and "step", or None for all that the model can have.
         batch: int > 0, of the TFLite file.
         time: int > 0, the TFLite file's number of time steps, or None for any.
+        tolerances: {precision: the largest difference allowed} where it is not that of `TOLERANCES`.
 
     Returns:
         `Exported(files, differences, missing)`.
 
     Raises:
-        ValueError: an unknown format or signature, a signature that the model cannot have, a model of several inputs,
-            or data that do not fit the model.
+        ValueError: an unknown format, precision or signature, a signature that the model cannot have, a model of
+            several inputs, or data that do not fit the model.
         ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001". Nothing is kept then.
-        ModuleNotFoundError: "micro" without tflite-micro.
+        ModuleNotFoundError: "micro" without tflite-micro, another precision without ai-edge-quantizer.
         keras_lstm_gates.apart.CrashError: the converter failed, or crashed.
+        RuntimeError: the quantizer failed, or crashed.
     """
     folder = Path(folder)
     known = [*FORMATS, micro.FOLDER]
     for name in formats:
         if name not in known:
             raise ValueError(f"expected formats of {known}; received {name!r}")
+    tolerances = {**comparing.TOLERANCES, **(tolerances or {})}
+    for name in (*precisions, *tolerances):
+        if name not in PRECISIONS:
+            raise ValueError(f"expected precisions of {list(PRECISIONS)}; received {name!r}")
     wanted = asked(model, data, signatures)
     if micro.FOLDER in formats and "step" not in wanted.signatures:
         why = wanted.missing.get("step", "signatures leaves it out")
@@ -84,11 +104,21 @@ def export(model, folder, data, formats=("saved_model", "tflite"), signatures=No
         for name in formats:
             if name == micro.FOLDER:
                 written[name] = micro.written(wanted, temporary, expected)
-            else:
-                held = wanted.signatures
-                if name == "tflite_fused":
-                    held = {"predict": fused_predict(held["predict"])}
-                written[name] = _written(FORMATS[name], temporary, held, wanted.data, expected, batch, time)
+                continue
+            held = wanted.signatures
+            if name == "tflite_fused":
+                held = {"predict": fused_predict(held["predict"])}
+            format_ = FORMATS[name]
+            path = temporary / format_.file_name
+            shape = {"batch": batch, "time": time} if format_.fixed_batch else {"batch": None, "time": None}
+            format_.write(held, path, **shape)
+            made = {name: (path, "float32", {})}
+            if name == "tflite":
+                made = _in_precisions(path, precisions, wanted.data)
+            for key, (file, precision, of_signatures) in made.items():
+                call = format_.open(file)
+                found = _compared(file, call, held, wanted.data, expected, shape["batch"], tolerances[precision])
+                written[key] = {"path": file, **shape, "precision": precision, "precisions": of_signatures, **found}
         told = manifest(model, wanted, written)
         (temporary / "manifest.json").write_text(json.dumps(told, indent=1) + "\n")
         (temporary / "README.md").write_text(readme(told))
@@ -99,15 +129,27 @@ def export(model, folder, data, formats=("saved_model", "tflite"), signatures=No
     )
 
 
-def _written(format_, folder, signatures, data, expected, batch, time):
-    """Write one format below `folder`, run it, compare and time it: what `manifest` is told of it."""
-    path = folder / format_.file_name
-    batch, time = (batch, time) if format_.fixed_batch else (None, None)
-    format_.write(signatures, path, batch, time)
-    call = format_.open(path)
+def _in_precisions(path, precisions, data):
+    """Write a TFLite file's other precisions beside it: {format's name: (path, precision, {signature: precision})}."""
+    content, made = path.read_bytes(), {}
+    for precision in precisions:
+        if precision == "float32":
+            made["tflite"] = path, precision, {}
+            continue
+        quantized = quantize(content, precision, data)
+        file = path.with_name(f"{path.stem}_{precision}{path.suffix}")
+        file.write_bytes(quantized.content)
+        made[f"tflite_{precision}"] = file, precision, quantized.precisions
+    if "float32" not in precisions:
+        path.unlink()
+    return made
+
+
+def _compared(path, call, signatures, data, expected, batch, tolerance):
+    """Run a file, compare and time it."""
     received, latency = {}, {}
     for name, signature in signatures.items():
         received[name] = comparing.run(call, name, signature, data, batch)
         latency[name] = comparing.latency_ms(call, name, signature, data, batch)
-    differences = comparing.differences(format_.file_name, received, {name: expected[name] for name in received})
-    return {"path": path, "batch": batch, "time": time, "differences": differences, "latency_ms": latency}
+    wanted = {name: expected[name] for name in received}
+    return {"differences": comparing.differences(path.name, received, wanted, tolerance), "latency_ms": latency}

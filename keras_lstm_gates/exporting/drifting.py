@@ -1,0 +1,134 @@
+"""How far a file in smaller numbers leaves its model: gate by gate, and step by step along the sequence."""
+
+import warnings
+
+import numpy as np
+import xarray as xr
+
+from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting.signatures import asked
+from keras_lstm_gates.gate_statistics import ALWAYS, CLOSED, OPEN
+
+SATURATING = "ifgo"
+
+
+def drift(model, file, data, signature=None):
+    """Run a TFLite file beside its model, and tell where and when they part.
+
+    A unit's gate is always open, always closed (`keras_lstm_gates.statistics`), or neither: its saturation class. A
+    warning names the units that are in another class in the file.
+
+    Args:
+        model: `keras.Model`, the one that was exported.
+        file: str or `Path`, a .tflite file that `export` wrote.
+        data: float (samples, time, features), or int (samples, time).
+        signature: "step", which runs on from the states that the file itself gave; "gates"; "predict", which shows no
+            gates; or None for the first of these that the file has.
+
+    Returns:
+        `xarray.Dataset`:
+            mean_difference, largest_difference (output, time)  absolute, over samples and units, of real steps; NaN
+                where every sample is masked. An output that is given once a sequence stands at the last step
+            growth (output)         mean_difference of the last quarter of the steps / of the first quarter; NaN for an
+                output that is given once, or that is exact at first
+            class_changes (output)  the number of units that are in another saturation class, of i, f, g, o
+        with the attributes model, file and signature. `keras_lstm_gates.plots.drift` draws it.
+
+    Raises:
+        ValueError: a file of another model: "model.tflite is not of this model: expected the outputs [...] ...", a
+            signature that the file has not, and what `export` and `keras_lstm_gates.edge.Runner` raise.
+
+    Example:
+        `drift(model, "exported/model_int8.tflite", data)["growth"].sel(output="c")`
+    """
+    runner, wanted = Runner(file), asked(model, data)
+    known = [name for name in ("step", "gates", "predict") if name in runner.signatures and name in wanted.signatures]
+    if signature is None and known:
+        signature = known[0]
+    if signature not in known:
+        raise ValueError(f"expected a signature of {known}; received {signature!r}")
+    held, taken = wanted.signatures[signature], runner.signatures[signature]
+    for side, names, of_file in (
+        ("inputs", held.inputs, taken["inputs"]),
+        ("outputs", held.model.output, taken["outputs"]),
+    ):
+        if set(names) != set(of_file):
+            raise ValueError(
+                f"{runner.path} is not of this model: expected the {side} {sorted(names)} of {signature!r}; "
+                f"received {sorted(of_file)}"
+            )
+    batch = next(iter(taken["inputs"].values()))[0]
+    expected = {name: np.asarray(values) for name, (values, _) in comparing.expected(wanted)[signature].items()}
+    received = comparing.run(runner.call, signature, held, wanted.data, batch)
+    for name, values in expected.items():
+        if received[name].shape != values.shape:
+            raise ValueError(
+                f"{runner.path} is not of this model: expected {name!r} of shape {values.shape}; "
+                f"received {received[name].shape}"
+            )
+    steps = wanted.data.shape[1]
+    means, largest, changed = [], [], []
+    for name, values in expected.items():
+        difference = np.abs(received[name] - values)
+        over_time = name in wanted.masks or (values.ndim > 2 and values.shape[1] == steps)
+        mask = wanted.masks.get(name, np.ones(values.shape[:2], bool))
+        if over_time:
+            difference[~mask] = np.nan
+        means.append(_each_step(np.nanmean, difference, steps, over_time))
+        largest.append(_each_step(np.nanmax, difference, steps, over_time))
+        changed.append(0)
+        if name in wanted.masks and name[-1] in SATURATING:
+            units = _units_that_changed(values[mask], received[name][mask])
+            changed[-1] = len(units)
+            if units:
+                warnings.warn(f"{name} leaves its saturation class: {'; '.join(units)}", stacklevel=2)
+    means = np.array(means)
+    return xr.Dataset(
+        {
+            "mean_difference": (("output", "time"), means),
+            "largest_difference": (("output", "time"), np.array(largest)),
+            "growth": ("output", _growth(means)),
+            "class_changes": ("output", changed),
+        },
+        coords={"output": list(expected), "time": np.arange(steps)},
+        attrs={"model": model.name, "file": runner.path.name, "signature": signature},
+    )
+
+
+def _each_step(how, difference, steps, over_time):
+    found = np.full(steps, np.nan)
+    if not over_time:
+        found[-1] = how(difference)
+        return found
+    for step in range(steps):
+        now = difference[:, step]
+        if not np.isnan(now).all():
+            found[step] = how(now)
+    return found
+
+
+def _growth(means):
+    """The mean of the last quarter of the real steps over that of the first."""
+    found = []
+    for of_output in means:
+        real = of_output[~np.isnan(of_output)]
+        quarter = -(-len(real) // 4)
+        first = real[:quarter].mean()
+        found.append(real[-quarter:].mean() / first if len(real) > 1 and first > 0 else np.nan)
+    return np.array(found)
+
+
+def _units_that_changed(before, after):
+    """["unit 3 always open, then neither", ...] of a gate's values (steps, units) in the model and in the file."""
+    told = []
+    for unit, classes in enumerate(zip(_classes(before), _classes(after), strict=True)):
+        if classes[0] != classes[1]:
+            told.append(f"unit {unit} {classes[0]} in the model, {classes[1]} in the file")
+    return told
+
+
+def _classes(values):
+    size = np.abs(values)
+    is_open, is_closed = (size > OPEN).mean(axis=0) > ALWAYS, (size < CLOSED).mean(axis=0) > ALWAYS
+    return np.select([is_open, is_closed], ["always open", "always closed"], "neither").tolist()
