@@ -15,7 +15,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python -m pytest -q
+	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --editable '.[bench]'

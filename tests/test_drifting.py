@@ -69,6 +69,21 @@ def test_a_file_out_of_tolerance_is_not_kept(exported, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_microcontroller_takes_float32_and_int8(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((None, 2)), GatedLSTM(8, name="lstm")])
+    data = np.random.default_rng(0).normal(size=(3, 9, 2)).astype("float32")
+    written = exporting.export(model, tmp_path / "out", data, ("micro",), PRECISIONS)
+    assert {name: path.name for name, path in written.files.items()} == {"micro": "micro", "micro_int8": "micro_int8"}
+    assert max(written.differences["micro"]["step"].values()) < 1e-6
+    assert 0 < max(written.differences["micro_int8"]["step"].values()) < 0.03
+    told = json.loads((tmp_path / "out" / "manifest.json").read_text())["formats"]
+    assert told["micro_int8"]["precision"] == "int8"
+    assert told["micro_int8"]["arena_bytes"] > 0
+    with pytest.raises(ValueError, match=r"expected precisions of \['float32', 'int8'\] for the format 'micro'"):
+        exporting.export(model, tmp_path / "none", data, ("micro",), ("float16",))
+
+
 @pytest.mark.parametrize("asked", [{"precisions": ("int4",)}, {"tolerances": {"int4": 1}}])
 def test_unknown_precision(exported, tmp_path, asked):
     model, _, data, _ = exported

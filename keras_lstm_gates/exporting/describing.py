@@ -154,7 +154,9 @@ def _how(manifest):
             *(f"    signatures['{name}']({sequence}={sequence})" for name in manifest["signatures"] if name != "step"),
             "",
         ]
-    if "micro" in manifest["formats"]:
-        arena = manifest["formats"]["micro"]["arena_bytes"]
-        lines += ["## On a microcontroller", "", f"`micro/main.cc` is a sample; the arena needs {arena} bytes.", ""]
+    arenas = {one["path"]: one["arena_bytes"] for one in manifest["formats"].values() if "arena_bytes" in one}
+    if arenas:
+        lines += ["## On a microcontroller", ""]
+        lines += [f"`{path}/main.cc` is a sample; the arena needs {arena} bytes." for path, arena in arenas.items()]
+        lines.append("")
     return lines

@@ -6,33 +6,54 @@ from tempfile import TemporaryDirectory
 from keras_lstm_gates import microcontroller
 from keras_lstm_gates.exporting import comparing
 from keras_lstm_gates.exporting.formats import write_tflite
+from keras_lstm_gates.quantizing import quantize
 from keras_lstm_gates.tflite_graphs import without_negative_indices
 
 FOLDER = "micro"
+PRECISIONS = ("float32", "int8")
+"""Those that TFLM runs."""
 
 
-def written(wanted, folder, expected):
-    """Write `folder`/micro, run its step by TFLM along the first sequence, and compare.
+def written(wanted, folder, expected, precisions, tolerances):
+    """Write `folder`/micro, micro_int8, run its step by TFLM along the first sequence, and compare.
+
+    Args:
+        wanted: `keras_lstm_gates.exporting.signatures.Asked` with a step.
+        folder: `Path`.
+        expected: from `keras_lstm_gates.exporting.comparing.expected`.
+        precisions: of "float32" and "int8"; others are left out.
+        tolerances: {precision: the largest difference allowed}.
 
     Returns:
-        What `keras_lstm_gates.exporting.describing.manifest` is told of it.
+        {"micro", "micro_int8": what `keras_lstm_gates.exporting.describing.manifest` is told of it}.
 
     Raises:
-        ModuleNotFoundError, RuntimeError: of `keras_lstm_gates.microcontroller.try_out`.
+        ValueError: none of these precisions.
+        ModuleNotFoundError, RuntimeError: of `keras_lstm_gates.microcontroller.try_out`, `quantizing.quantize`.
         ArithmeticError: of `keras_lstm_gates.exporting.comparing.differences`.
     """
-    only_step = {"step": wanted.signatures["step"]}
-    path = folder / FOLDER
-    path.mkdir()
+    known = [precision for precision in PRECISIONS if precision in precisions]
+    if not known:
+        raise ValueError(f"expected precisions of {list(PRECISIONS)} for the format 'micro'; received {precisions}")
     with TemporaryDirectory(dir=folder) as name:
         file = Path(name) / "step.tflite"
-        write_tflite(only_step, file, 1, None)
+        write_tflite({"step": wanted.signatures["step"]}, file, 1, None)
         content = without_negative_indices(file.read_bytes())
+    made = {}
+    for precision in known:
+        path = folder / (FOLDER if precision == "float32" else f"{FOLDER}_{precision}")
+        path.mkdir()
+        made[path.name] = {
+            "precision": precision,
+            **_tried(quantize(content, precision, wanted.data).content, wanted, path, expected, tolerances[precision]),
+        }
+    return made
+
+
+def _tried(content, wanted, path, expected, tolerance):
     trial = microcontroller.write(content, path, wanted.data[0])
-    received = {
-        name: (values if name in only_step["step"].every_step else values[-1])[None]
-        for name, values in trial.outputs.items()
-    }
+    every_step = wanted.signatures["step"].every_step
+    received = {name: (values if name in every_step else values[-1])[None] for name, values in trial.outputs.items()}
     first = {
         name: (values[:1], counts if counts is True else counts[:1])
         for name, (values, counts) in expected["step"].items()
@@ -41,9 +62,7 @@ def written(wanted, folder, expected):
         "path": path,
         "batch": 1,
         "time": 1,
-        "differences": comparing.differences(
-            FOLDER, {"step": received}, {"step": first}, comparing.TOLERANCES["float32"]
-        ),
+        "differences": comparing.differences(path.name, {"step": received}, {"step": first}, tolerance),
         "latency_ms": {},
         "arena_bytes": trial.arena,
     }

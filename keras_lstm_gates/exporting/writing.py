@@ -17,7 +17,7 @@ class Exported(NamedTuple):
     """What `export` wrote.
 
     Attributes:
-        files: {format: path}; "tflite" in another precision is called "tflite_float16" …
+        files: {format: path}; in another precision it is called "tflite_float16", "micro_int8" …
         differences: {the same: {signature: {output: largest difference from the model}}}.
         missing: {signature that the model cannot have: why, in one sentence}.
     """
@@ -64,9 +64,9 @@ def export(
             do not; its state lives on between calls until `reset_all_variables()`. "micro" is the C++ sources of
             `step` for a microcontroller (`keras_lstm_gates.microcontroller`; needs `pip install
             'keras_lstm_gates[micro]'`).
-        precisions: of "float32", "float16", "dynamic_int8" and "int8", a file each of the format "tflite"; the other
-            formats are in float32. What they mean: `keras_lstm_gates.quantizing.quantize` (needs `pip install
-            'keras_lstm_gates[quantize]'`).
+        precisions: of "float32", "float16", "dynamic_int8" and "int8", a file each of the format "tflite"; of "micro"
+            what TFLM runs, float32 and int8; the other formats are in float32. What they mean:
+            `keras_lstm_gates.quantizing.quantize` (needs `pip install 'keras_lstm_gates[quantize]'`).
         signatures: of "predict", "gates" and "step", or None for all that the model can have.
         batch: int > 0, of the TFLite file.
         time: int > 0, the TFLite file's number of time steps, or None for any.
@@ -103,7 +103,7 @@ def export(
     with filled_when_whole(folder) as temporary:
         for name in formats:
             if name == micro.FOLDER:
-                written[name] = micro.written(wanted, temporary, expected)
+                written |= micro.written(wanted, temporary, expected, precisions, tolerances)
                 continue
             held = wanted.signatures
             if name == "tflite_fused":
