@@ -1,0 +1,176 @@
+"""Exported files on one core: TFLite against ONNX Runtime, Keras's own export, and the time to read the weights.
+
+    pip install -e '.[bench]'
+    python benchmarks/bench_edge.py
+
+Writes benchmarks/bench_edge.md. One LSTM of each shape, by one thread; the competitors take turns in one process, and
+a figure is the median of their ratios. What Keras exports of an LSTM holds operators that neither interpreter has
+(FlexTensorListReserve); the competitor is therefore Keras's export of the same LSTM with `unroll=True`.
+"""
+
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from onnx import TensorProto, helper, numpy_helper
+
+from keras_lstm_gates import exporting
+
+SHAPES = ((1, 100, 16, 64), (1, 100, 32, 128), (1, 100, 64, 256), (16, 100, 16, 64))
+"""(batch, time, features, units)."""
+TURNS = 31
+SECONDS = 0.02
+"""Of each turn, at least."""
+
+
+def main():
+    """Print and write the table."""
+    rows = []
+    for shape in SHAPES:
+        rows.append(measured(*shape))
+        print(*rows[-1], sep=" | ", flush=True)
+    text = [
+        "# Exported files on one core",
+        "",
+        "Written by `python benchmarks/bench_edge.py`: one LSTM, one thread, medians of the ratios of "
+        f"{TURNS} turns in one process.",
+        f"{platform.machine()}, Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras "
+        f"{keras.__version__}, ONNX Runtime {onnxruntime.__version__}. Weight reading: `np.sum` of as many float32 "
+        "numbers as the LSTM has weights. Keras's own export holds operators that neither interpreter has "
+        "(FlexTensorListReserve), unless the LSTM is unrolled: that is what stands here.",
+        "",
+        "| batch, time, features, units | predict | fused predict / ONNX Runtime | predict / ONNX Runtime "
+        "| Keras's own export / predict | Keras's own export / fused predict | gates / predict "
+        "| gates / fused predict | step / weight reading |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+        "",
+    ]
+    (Path(__file__).parent / "bench_edge.md").write_text("\n".join(text))
+
+
+def measured(batch, steps, features, units):
+    """A row of the table."""
+    x = np.random.default_rng(0).normal(size=(batch, steps, features)).astype("float32")
+    sequence = keras.Input((steps, features), batch_size=batch)
+    model = keras.Model(sequence, keras.layers.LSTM(units, name="lstm", return_sequences=True)(sequence))
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        files = exporting.export(model, folder / "ours", x, ("tflite", "tflite_fused"), batch=batch, time=steps).files
+        unrolled = keras.Model(sequence, keras.layers.LSTM(units, return_sequences=True, unroll=True)(sequence))
+        unrolled.set_weights(model.get_weights())
+        unrolled.export(folder / "keras.tflite", format="litert", verbose=False)
+        calls = {
+            "predict": signature(files["tflite"], "predict", x),
+            "gates": signature(files["tflite"], "gates", x),
+            "step": one_step(files["tflite"], x, units),
+            "fused": signature(files["tflite_fused"], "predict", x),
+            "keras": exported_by_keras(folder / "keras.tflite", x),
+            "onnx": onnx(x, model.get_weights()),
+            "reading": reading(model.count_params()),
+        }
+        # The same numbers from all, before any is timed.
+        answers = [calls["predict"]()["lstm"], calls["fused"]()["lstm"], next(iter(calls["keras"]().values()))]
+        for answer in (*answers, calls["onnx"]()[0][:, 0].transpose(1, 0, 2)):
+            np.testing.assert_allclose(answer, model(x), atol=1e-5)
+        took = {name: [] for name in calls}
+        for _ in range(TURNS):
+            for name, call in calls.items():
+                took[name].append(seconds(call))
+
+    def ratio(over, under):
+        return f"{statistics.median(a / b for a, b in zip(took[over], took[under], strict=True)):.2f}"
+
+    return (
+        f"{batch}, {steps}, {features}, {units}",
+        f"{1000 * statistics.median(took['predict']):.2f} ms",
+        ratio("fused", "onnx"),
+        ratio("predict", "onnx"),
+        ratio("keras", "predict"),
+        ratio("keras", "fused"),
+        ratio("gates", "predict"),
+        ratio("gates", "fused"),
+        ratio("step", "reading"),
+    )
+
+
+def seconds(call):
+    """The mean of as many calls as a turn has time for."""
+    started, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - started < SECONDS:
+        call()
+        calls += 1
+    return (time.perf_counter() - started) / calls
+
+
+def signature(path, name, x):
+    """A call of a file's signature of whole sequences."""
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    runner = interpreter.get_signature_runner(name)
+
+    def call():
+        # The fused operator keeps its state from call to call.
+        interpreter.reset_all_variables()
+        return runner(sequence=x)
+
+    return call
+
+
+def one_step(path, x, units):
+    """A call of `step` as a device makes it: by its tensors, without the dictionaries of Python."""
+    runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("step")
+    zeros = np.zeros((len(x), units), "float32")
+    now = np.ascontiguousarray(x[:, 0])
+    return lambda: runner(x=now, state_h=zeros, state_c=zeros)
+
+
+def exported_by_keras(path, x):
+    """A call of what Keras itself exports."""
+    runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner()
+    (name,) = runner.get_input_details()
+    return lambda: runner(**{name: x})
+
+
+def onnx(x, weights):
+    """A call of ONNX Runtime's LSTM with the same weights."""
+    kernel, recurrent, bias = weights
+    units = len(recurrent)
+    order = np.concatenate([np.arange(units) + units * place for place in (0, 3, 1, 2)])  # i f g o to i o f g
+    arrays = {
+        "W": kernel.T[None, order],
+        "R": recurrent.T[None, order],
+        "B": np.concatenate([bias[order], np.zeros_like(bias)])[None],
+    }
+    shapes = {"X": [None, len(x), x.shape[2]], "Y": [None, 1, len(x), units]}
+    told = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
+    graph = helper.make_graph(
+        [helper.make_node("LSTM", ["X", "W", "R", "B"], ["Y"], hidden_size=units)],
+        "lstm",
+        [told["X"]],
+        [told["Y"]],
+        [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    by_time = np.ascontiguousarray(x.transpose(1, 0, 2))
+    return lambda: session.run(None, {"X": by_time})
+
+
+def reading(numbers):
+    """Read as many numbers as there are weights."""
+    weights = np.ones(numbers, "float32")
+    return weights.sum
+
+
+if __name__ == "__main__":
+    main()
