@@ -302,12 +302,19 @@ def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unr
             history.append(state)
         return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
 
-    last, history = _scan(advance, state, z, mask, () if last_only else outputs)
+    # Without a mask i, f, g and o need no history of their own: one product over all steps gives them again.
+    again = mask is None and dropout is None and not last_only and not {"c", "h"}.issuperset(outputs)
+    last, history = _scan(advance, state, z, mask, () if last_only else ("c", "h") if again else outputs)
     if last_only:
         return last
-    return Gates(
-        **{name: ops.transpose(history[name], (1, 0, 2)) if name in history else None for name in last._fields}
-    )
+    found = Gates(*[None] * len(Gates._fields))
+    if again:
+        before_h, before_c = (
+            ops.concatenate([ops.expand_dims(one, 0), history[name][:-1]]) for name, one in (("h", h0), ("c", c0))
+        )
+        found = step(z + ops.matmul(before_h, R), before_c, activation, recurrent_activation)
+    found = found._replace(**history)
+    return Gates(*[None if values is None else ops.transpose(values, (1, 0, 2)) for values in found])
 
 
 def _scan(advance, state, z, mask, stored):
