@@ -199,7 +199,9 @@ def test_killed_and_resumed_is_identical(tmp_path):
     told, _ = resumed.communicate(timeout=120)
     whole.communicate(timeout=120)
     assert (whole.returncode, resumed.returncode) == (0, 0)
-    assert int(told.split()[0]) > 40
+    # Not from the start, which would tell of the first batch; a block is written beside the computing, so how many
+    # were whole when it was killed depends on the machine.
+    assert int(told.split()[0]) > 20
     files = {
         path.relative_to(tmp_path / "whole.zarr") for path in (tmp_path / "whole.zarr").rglob("*") if path.is_file()
     }
