@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_lstm_gates.exposing import open_graph
+from keras_lstm_gates.exposing import layers_within, open_graph
 from keras_lstm_gates.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
 from keras_lstm_gates.tracing import check_sequences
 
@@ -105,7 +105,9 @@ class GateMonitor(keras.callbacks.Callback):
         self._writer.close()
 
     def _look(self):
-        _reset_states(self._summed)
+        for layer in layers_within(self._summed):
+            if getattr(layer, "stateful", False):
+                layer.reset_state()
         return {path: _numbers(path, sums) for path, sums in self._summed.predict_on_batch(self.data).items()}
 
 
@@ -169,14 +171,6 @@ def _quantiles(histogram):
     real = histogram[:_BINS]
     below = np.concatenate([[0], np.cumsum(real)]) / real.sum()
     return [round(float(value), 4) for value in np.interp(QUANTILES, below, np.linspace(-1, 1, _BINS + 1))]
-
-
-def _reset_states(layer):
-    """Let every stateful layer of an opened model begin anew."""
-    if getattr(layer, "stateful", False):
-        layer.reset_state()
-    for inner in (*getattr(layer, "layers", ()), *([layer.layer] if hasattr(layer, "layer") else [])):
-        _reset_states(inner)
 
 
 def _flat(numbers):
