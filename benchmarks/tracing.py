@@ -43,22 +43,29 @@ def main(sequences):
         started = time.perf_counter()
         trace(model, batches(sequences), progress=False, to=Path(folder) / "gates.zarr")
         seconds = time.perf_counter() - started
+    # KiB on Linux.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"{sequences:,} sequences to a store: {seconds:.0f} s; largest memory of the whole process {peak:.2f} GiB")
 
     x = np.concatenate(list(batches(2048)))
     opened = expose(model)
-    opened.predict(x[:256], batch_size=128, verbose=0)
+    for batch_size in (32, 128):
+        compare(model, opened, x, batch_size)
+
+
+def compare(model, opened, x, batch_size):
+    """Print the seconds of `predict` and of both kinds of trace."""
+    opened.predict(x[: 2 * batch_size], batch_size=batch_size, verbose=0)
     seconds = {"predict": [], "in memory": [], "to a store": []}
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        # In turns, so that what else the machine does meets all three.
-        for place in range(5):
-            seconds["predict"].append(timed(lambda: opened.predict(x, batch_size=128, verbose=0)))
-            seconds["in memory"].append(timed(lambda: trace(model, x, 128, False)))
-            store = Path(folder) / f"{place}.zarr"
-            seconds["to a store"].append(timed(lambda store=store: trace(model, x, 128, False, to=store)))
+    for _ in range(7):
+        # In turns, so that what else the machine does meets all three. A trace opens and compiles the model each time.
+        seconds["predict"].append(timed(lambda: opened.predict(x, batch_size=batch_size, verbose=0)))
+        seconds["in memory"].append(timed(lambda: trace(model, x, batch_size, False)))
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            store = Path(folder) / "gates.zarr"
+            seconds["to a store"].append(timed(lambda store=store: trace(model, x, batch_size, False, to=store)))
     control = np.median(seconds.pop("predict"))
-    print(f"2,048 sequences, medians of 5: predict of the opened model {control:.2f} s")
+    print(f"{len(x):,} sequences in batches of {batch_size}, medians of 7: predict of the opened model {control:.2f} s")
     for name, values in seconds.items():
         print(f"  trace {name} {np.median(values):.2f} s, {np.median(values) / control:.2f} times")
 
