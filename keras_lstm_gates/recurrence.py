@@ -149,6 +149,7 @@ def recurrence(
             recurrent_dropout_mask,
             unroll,
             last_only,
+            outputs,
         )
         return Gates(*[v if name in outputs else None for name, v in zip(Gates._fields, gates)])
     wanted = tuple(name for name in Gates._fields if name in outputs)
@@ -276,7 +277,7 @@ def _cumulative_max(values):
 # --- portable ---------------------------------------------------------------------------------------------------
 
 
-def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unroll, last_only):
+def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unroll, last_only, outputs):
     """The equations in `keras.ops`; the gradient is left to automatic differentiation."""
 
     def advance(last, z_t, real):
@@ -301,24 +302,33 @@ def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unr
             history.append(state)
         return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
 
-    last, history = _scan(advance, state, z, mask)
+    # Without a mask i, f, g and o need no history of their own: one product over all steps gives them again.
+    again = mask is None and dropout is None and not last_only and not {"c", "h"}.issuperset(outputs)
+    last, history = _scan(advance, state, z, mask, () if last_only else ("c", "h") if again else outputs)
     if last_only:
         return last
-    return Gates(*[ops.transpose(values, (1, 0, 2)) for values in history])
+    found = Gates(*[None] * len(Gates._fields))
+    if again:
+        before_h, before_c = (
+            ops.concatenate([ops.expand_dims(one, 0), history[name][:-1]]) for name, one in (("h", h0), ("c", c0))
+        )
+        found = step(z + ops.matmul(before_h, R), before_c, activation, recurrent_activation)
+    found = found._replace(**history)
+    return Gates(*[None if values is None else ops.transpose(values, (1, 0, 2)) for values in found])
 
 
-def _scan(advance, state, z, mask):
-    """The last state and the history (time, batch, units) of `advance` over the steps."""
+def _scan(advance, state, z, mask, stored):
+    """The last state of `advance` over the steps, and by name its histories (time, batch, units) that are `stored`."""
     mask = None if mask is None else ops.transpose(mask)[:, :, None]
     if keras.backend.backend() != "tensorflow":
 
         def scanned(last, now):
-            last = tuple(advance(Gates(*last), now[0], None if mask is None else now[1]))
-            return last, last
+            last = advance(Gates(*last), now[0], None if mask is None else now[1])
+            return tuple(last), {name: getattr(last, name) for name in Gates._fields if name in stored}
 
         last, history = ops.scan(scanned, tuple(state), (z,) if mask is None else (z, mask))
         return Gates(*last), history
 
     from keras_lstm_gates.recurrence_tensorflow import scan
 
-    return scan(advance, state, z, mask)
+    return scan(advance, state, z, mask, stored)

@@ -44,21 +44,27 @@ def chain(z, h0, c0, R, mask, dropout, wanted, last_only, chunked, training=True
     return _chains[key](*map(tf.convert_to_tensor, (z, h0, c0, R)), mask, dropout)
 
 
-def scan(step, state, z, mask):
-    """The last state and the history of `step` over axis 0 of z and mask: ordinary operations, any gradient.
+def scan(step, state, z, mask, stored):
+    """The last state, and by name its histories that are `stored`, of `step` over axis 0 of z and mask.
+
+    Ordinary operations, any gradient. What is not stored costs nothing: a TFLite file copies each history at each step.
 
     (keras.ops.scan fails for an unknown number of steps with a mask, and for the gradient under XLA, which needs to
     know that there are at most `time` iterations.)
     """
     time = tf.shape(z)[0] if z.shape[0] is None else z.shape[0]
-    arrays = [tf.TensorArray(value.dtype, time, element_shape=value.shape) for value in state]
+    arrays = {
+        name: tf.TensorArray(value.dtype, time, element_shape=value.shape)
+        for name, value in state._asdict().items()
+        if name in stored
+    }
 
     def body(t, state, arrays):
         state = step(state, z[t], None if mask is None else mask[t])
-        return t + 1, state, [array.write(t, value) for array, value in zip(arrays, state)]
+        return t + 1, state, {name: array.write(t, getattr(state, name)) for name, array in arrays.items()}
 
     _, last, arrays = tf.while_loop(lambda t, *_: t < time, body, (0, state, arrays), maximum_iterations=time)
-    return last, [array.stack() for array in arrays]
+    return last, {name: array.stack() for name, array in arrays.items()}
 
 
 def _make_chain(wanted, last_only, chunk, training):

@@ -9,6 +9,7 @@ from keras_lstm_gates.exporting.describing import manifest, readme
 from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.fused import fused_predict
 from keras_lstm_gates.exporting.signatures import asked
+from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.files import filled_when_whole
 from keras_lstm_gates.quantizing import PRECISIONS, quantize
 
@@ -105,9 +106,11 @@ def export(
             if name == micro.FOLDER:
                 written |= micro.written(wanted, temporary, expected, precisions, tolerances)
                 continue
-            held = wanted.signatures
+            held = dict(wanted.signatures)
             if name == "tflite_fused":
                 held = {"predict": fused_predict(held["predict"])}
+            elif "predict" in held:
+                held["predict"] = without_gates(held["predict"])
             format_ = FORMATS[name]
             path = temporary / format_.file_name
             shape = {"batch": batch, "time": time} if format_.fixed_batch else {"batch": None, "time": None}
