@@ -180,17 +180,20 @@ def stateful_stream():
 
 STREAM = """
 import sys, time
+import keras
 import test_tracing
 from keras_lstm_gates import streaming, tracing
 
+name, stops_at = sys.argv[1], int(sys.argv[2])
+
 def told(done):
     print(done, flush=True)
-    if done >= int(sys.argv[3]):
+    if done >= stops_at:
         time.sleep(600)
 
 streaming.BLOCK = 8
-model, data, batch_size = getattr(test_tracing, sys.argv[1])()
-tracing.trace(model, data, batch_size, told, to=sys.argv[2])
+_, data, batch_size = getattr(test_tracing, name)()
+tracing.trace(keras.saving.load_model(name + ".keras"), data, batch_size, told, to=name + ".zarr")
 """
 
 
@@ -198,49 +201,44 @@ tracing.trace(model, data, batch_size, told, to=sys.argv[2])
 def test_killed_and_resumed_is_identical(tmp_path, monkeypatch):
     def start(stream, stops_at):
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                STREAM,
-                stream.__name__,
-                str(tmp_path / stream.__name__ / "gates.zarr"),
-                str(stops_at),
-            ],
+            [sys.executable, "-c", STREAM, stream.__name__, str(stops_at)],
             stdout=subprocess.PIPE,
             text=True,
+            cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": os.path.dirname(__file__)},
         )
 
     streams = (plain_stream, stateful_stream)
     for stream in streams:
-        (tmp_path / stream.__name__).mkdir()
+        # From a file a model has one name, and hash, in every process.
+        stream()[0].save(tmp_path / f"{stream.__name__}.keras")
     for stream, killed in [(stream, start(stream, 45)) for stream in streams]:
         while int(killed.stdout.readline()) < 45:
             pass
-        partial = tmp_path / stream.__name__ / "gates.zarr.partial"
+        partial = tmp_path / f"{stream.__name__}.zarr.partial"
         while json.loads((partial / "progress.json").read_text())["samples"] < 40:
             time.sleep(0.01)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
         killed.stdout.close()
-        assert list(partial.parent.iterdir()) == [partial]
+        assert partial.exists()
+        assert not (tmp_path / f"{stream.__name__}.zarr").exists()
     resumed = [start(stream, 1000) for stream in streams]
+    told = [process.communicate(timeout=120)[0] for process in resumed]
+    assert [process.returncode for process in resumed] == [0, 0]
+    # What was written is not told again.
+    assert all(int(lines.split()[0]) > 40 for lines in told)
     monkeypatch.setattr("keras_lstm_gates.streaming.BLOCK", 8)
-    for stream, process in zip(streams, resumed, strict=True):
-        told, _ = process.communicate(timeout=120)
-        assert process.returncode == 0
-        # What was written is not told again.
-        assert int(told.split()[0]) > 40
-        model, data, batch_size = stream()
-        kept = tracing.trace(model, data, batch_size, progress=False, to=tmp_path / "whole.zarr")
-        assert kept["lstm"]["f"].shape == (100, 6, 4)
-        files = [path.relative_to(tmp_path / "whole.zarr") for path in (tmp_path / "whole.zarr").rglob("*")]
-        files = [path for path in files if (tmp_path / "whole.zarr" / path).is_file()]
+    for stream in streams:
+        _, data, batch_size = stream()
+        model = keras.saving.load_model(tmp_path / f"{stream.__name__}.keras")
+        whole, again = tmp_path / "whole.zarr", tmp_path / f"{stream.__name__}.zarr"
+        assert tracing.trace(model, data, batch_size, False, to=whole)["lstm"]["f"].shape == (100, 6, 4)
+        files = [path.relative_to(whole) for path in whole.rglob("*") if path.is_file()]
         assert len(files) > 100
         for file in files:
-            again = tmp_path / stream.__name__ / "gates.zarr" / file
-            assert again.read_bytes() == (tmp_path / "whole.zarr" / file).read_bytes(), file
-        shutil.rmtree(tmp_path / "whole.zarr")
+            assert (again / file).read_bytes() == (whole / file).read_bytes(), file
+        shutil.rmtree(whole)
 
 
 @needs_zarr_3
