@@ -15,6 +15,8 @@ import keras
 import numpy as np
 
 from keras_lstm_gates import expose, trace
+from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.streaming import BLOCK
 
 STEPS, FEATURES, UNITS = 100, 8, 128
 
@@ -31,6 +33,13 @@ def timed(call):
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
+
+
+def write(folder, sequences):
+    """As many bytes as a trace's gates, in files of a chunk's size: what the file system alone takes."""
+    block = np.zeros((BLOCK, STEPS, UNITS), "float32")
+    for place in range(len(Gates._fields) * sequences // BLOCK):
+        block.tofile(folder / str(place))
 
 
 def main(sequences):
@@ -56,18 +65,20 @@ def main(sequences):
 def compare(model, opened, x, batch_size):
     """Print the seconds of `predict` and of both kinds of trace."""
     opened.predict(x[: 2 * batch_size], batch_size=batch_size, verbose=0)
-    seconds = {"predict": [], "in memory": [], "to a store": []}
+    seconds = {"predict": [], "trace in memory": [], "trace to a store": [], "the store's bytes in plain files": []}
     for _ in range(7):
         # In turns, so that what else the machine does meets all three. A trace opens and compiles the model each time.
         seconds["predict"].append(timed(lambda: opened.predict(x, batch_size=batch_size, verbose=0)))
-        seconds["in memory"].append(timed(lambda: trace(model, x, batch_size, False)))
+        seconds["trace in memory"].append(timed(lambda: trace(model, x, batch_size, False)))
         with tempfile.TemporaryDirectory(dir=".") as folder:
             store = Path(folder) / "gates.zarr"
-            seconds["to a store"].append(timed(lambda store=store: trace(model, x, batch_size, False, to=store)))
+            seconds["trace to a store"].append(timed(lambda store=store: trace(model, x, batch_size, False, to=store)))
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            seconds["the store's bytes in plain files"].append(timed(lambda folder=folder: write(Path(folder), len(x))))
     control = np.median(seconds.pop("predict"))
     print(f"{len(x):,} sequences in batches of {batch_size}, medians of 7: predict of the opened model {control:.2f} s")
     for name, values in seconds.items():
-        print(f"  trace {name} {np.median(values):.2f} s, {np.median(values) / control:.2f} times")
+        print(f"  {name} {np.median(values):.2f} s, {np.median(values) / control:.2f} times")
 
 
 if __name__ == "__main__":
