@@ -9,6 +9,7 @@ import resource
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -66,17 +67,19 @@ def compare(model, opened, x, batch_size):
     """Print the seconds of `predict` and of both kinds of trace."""
     opened.predict(x[: 2 * batch_size], batch_size=batch_size, verbose=0)
     seconds = {"predict": [], "trace in memory": [], "trace to a store": [], "the store's bytes in plain files": []}
-    for _ in range(7):
+    for place in range(8):
         # In turns, so that what else the machine does meets all three. A trace opens and compiles the model each time.
         seconds["predict"].append(timed(lambda: opened.predict(x, batch_size=batch_size, verbose=0)))
         seconds["trace in memory"].append(timed(lambda: trace(model, x, batch_size, False)))
         with tempfile.TemporaryDirectory(dir=".") as folder:
-            store = Path(folder) / "gates.zarr"
-            seconds["trace to a store"].append(timed(lambda store=store: trace(model, x, batch_size, False, to=store)))
-        with tempfile.TemporaryDirectory(dir=".") as folder:
-            seconds["the store's bytes in plain files"].append(timed(lambda folder=folder: write(Path(folder), len(x))))
+            store = partial(trace, model, x, batch_size, False, to=Path(folder) / "gates.zarr")
+            files = partial(write, Path(folder), len(x))
+            turn = [("trace to a store", store), ("the store's bytes in plain files", files)]
+            # In either order: new files cost less where memory has just become free.
+            for name, call in turn if place % 2 else reversed(turn):
+                seconds[name].append(timed(call))
     control = np.median(seconds.pop("predict"))
-    print(f"{len(x):,} sequences in batches of {batch_size}, medians of 7: predict of the opened model {control:.2f} s")
+    print(f"{len(x):,} sequences in batches of {batch_size}, medians of 8: predict of the opened model {control:.2f} s")
     for name, values in seconds.items():
         print(f"  {name} {np.median(values):.2f} s, {np.median(values) / control:.2f} times")
 
