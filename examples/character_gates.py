@@ -47,9 +47,9 @@ def main(folder):
     labels = {name: track[: data.size].reshape(data.shape) for name, track in what_a_reader_keeps(unseen).items()}
     correlation = statistics(tree, labels)["lstm"]["correlation"].sel(state="c")
     for name in labels:
-        unit = int(np.abs(correlation.sel(label=name)).fillna(0).argmax())
+        unit = int(np.argmax(np.abs(correlation.sel(label=name)).fillna(0).values))
         print(f"{name}: unit {unit}, correlation of its c {float(correlation.sel(label=name, unit=unit)):+.2f}")
-    best = int(np.abs(correlation.sel(label="string is open")).fillna(0).argmax())
+    best = int(np.argmax(np.abs(correlation.sel(label="string is open")).fillna(0).values))
     sample = int(labels["string is open"].std(axis=1).argmax())
 
     folder = Path(folder)
