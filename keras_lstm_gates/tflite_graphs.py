@@ -25,6 +25,16 @@ def operators(model, subgraph):
     return [(flatbuffer_utils.opcode_to_name(model, one.opcodeIndex), one) for one in subgraph.operators]
 
 
+def named(content):
+    """The file with a name for every tensor: by these ai-edge-quantizer knows them, and a compact file has few."""
+    model, changed = read(content), False
+    for graph, subgraph in enumerate(model.subgraphs):
+        for place, tensor in enumerate(subgraph.tensors):
+            if not tensor.name:
+                tensor.name, changed = f"tensor {place} of graph {graph}".encode(), True
+    return _written(model) if changed else bytes(content)
+
+
 def signatures_with(names, content):
     """The signatures whose graph has an operator of these names."""
     model = read(content)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_lstm_gates.exporting import comparing, micro
+from keras_lstm_gates.exporting.compacting import compact
 from keras_lstm_gates.exporting.describing import manifest, readme
 from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.fused import fused_predict
@@ -119,6 +120,8 @@ def export(
             if name == "tflite":
                 made = _in_precisions(path, precisions, wanted.data)
             for key, (file, precision, of_signatures) in made.items():
+                if file.suffix == ".tflite":
+                    file.write_bytes(compact(file.read_bytes()))
                 call = format_.open(file)
                 found = _compared(file, call, held, wanted.data, expected, shape["batch"], tolerances[precision])
                 written[key] = {"path": file, **shape, "precision": precision, "precisions": of_signatures, **found}
