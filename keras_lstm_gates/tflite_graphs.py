@@ -74,8 +74,8 @@ def rewired(content):
     for subgraph in model.subgraphs:
         source = {one.outputs[0]: one.inputs[0] for name, one in operators(model, subgraph) if name == "DEQUANTIZE"}
         for name, one in operators(model, subgraph):
-            written = [subgraph.tensors[place].type for place in one.outputs]
-            if name in ("QUANTIZE", "DEQUANTIZE") or not {TensorType.INT8, TensorType.INT16} & set(written):
+            kinds = [subgraph.tensors[place].type for place in one.outputs]
+            if name in ("QUANTIZE", "DEQUANTIZE") or not {TensorType.INT8, TensorType.INT16} & set(kinds):
                 continue
             wanted = [source.get(place, place) for place in one.inputs]
             changed |= wanted != list(one.inputs)

@@ -13,7 +13,7 @@ from keras_lstm_gates import exporting, quantizing
 from keras_lstm_gates.exporting import micro, writing
 from keras_lstm_gates.exporting.compacting import compact
 from keras_lstm_gates.exporting.operators import operators
-from keras_lstm_gates.exporting.updating import with_slice_updates
+from keras_lstm_gates.exporting.shortening import shortened
 from keras_lstm_gates.microcontroller import MicroRunner
 from keras_lstm_gates.models import SequenceLabeller
 
@@ -43,14 +43,14 @@ def files(data, tmp_path_factory):
     pairs, folder = [], tmp_path_factory.mktemp("files")
 
     def recorded(content):
-        pairs.append((content, compact(with_slice_updates(content))))
+        pairs.append((content, compact(shortened(content))))
         return pairs[-1][1]
 
     model = SequenceLabeller(features=FEATURES, classes=4, units=24, layers=2, seed=1)
     with pytest.MonkeyPatch.context() as patch:
         for module in (writing, micro):
             patch.setattr(module, "compact", recorded)
-        patch.setattr(writing, "with_slice_updates", lambda content: content)
+        patch.setattr(writing, "shortened", lambda content: content)
         exporting.export(model, folder, data, formats=("tflite", "micro"), precisions=("float32", "int8"))
     written = {name: (folder / name).read_bytes() for name in FILES}
     written |= {name: (folder / name / "step.tflite").read_bytes() for name in MICRO_FILES}
@@ -153,14 +153,15 @@ def test_signatures_keep_their_names_shapes_and_types(files, file):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_histories_are_updated_by_one_operator(files, file):
+def test_the_graphs_are_shorter(files, file):
     before, after = (operators(content) for content in files[file])
     # Two layers: of `gates` six histories each, for its mask; of `predict` h alone.
     for signature, histories in (("gates", 12), ("predict", 2)):
         assert before[signature]["SLICE"] == 2 * histories
-        assert before[signature]["CONCATENATION"] - histories >= after[signature]["CONCATENATION"]
-        assert "SLICE" not in after[signature]
+        assert before[signature]["PACK"] >= 3
+        assert {"SLICE", "PACK"}.isdisjoint(after[signature])
         assert after[signature]["DYNAMIC_UPDATE_SLICE"] == histories
+        assert before[signature]["FULLY_CONNECTED"] == after[signature]["FULLY_CONNECTED"]
     assert before["step"] == after["step"]
 
 

@@ -9,8 +9,8 @@ from keras_lstm_gates.exporting.compacting import compact
 from keras_lstm_gates.exporting.describing import manifest, readme
 from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.fused import fused_predict
+from keras_lstm_gates.exporting.shortening import shortened
 from keras_lstm_gates.exporting.signatures import asked
-from keras_lstm_gates.exporting.updating import with_slice_updates
 from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.files import filled_when_whole
 from keras_lstm_gates.quantizing import PRECISIONS, quantize
@@ -122,7 +122,7 @@ def export(
                 made = _in_precisions(path, precisions, wanted.data)
             for key, (file, precision, of_signatures) in made.items():
                 if file.suffix == ".tflite":
-                    file.write_bytes(compact(with_slice_updates(file.read_bytes())))
+                    file.write_bytes(compact(shortened(file.read_bytes())))
                 call = format_.open(file)
                 found = _compared(file, call, held, wanted.data, expected, shape["batch"], tolerances[precision])
                 written[key] = {"path": file, **shape, "precision": precision, "precisions": of_signatures, **found}
