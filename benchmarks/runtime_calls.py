@@ -213,6 +213,23 @@ def litert_js(path, signature):
     return call
 
 
+def onnx(path, signature):
+    """ONNX Runtime; the path is that of the folder."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path / f"{signature}.onnx"), options, providers=["CPUExecutionProvider"])
+    kinds = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+    # A free axis, which has a name, is one sample: only states are filled in, and they have no other.
+    details = {
+        one.name: ([size if isinstance(size, int) else 1 for size in one.shape], kinds[one.type])
+        for one in session.get_inputs()
+    }
+    names = [one.name for one in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, filled(inputs, details)), strict=True))
+
+
 PAGE = """<!doctype html><link rel="icon" href="data:,">
 <script type="importmap">{"imports": {"@litertjs/core": "./core.js", "@litertjs/wasm-utils": "./wasm-utils.js"}}</script>
 <body><script type="module">
@@ -248,4 +265,5 @@ CALLS = {
     "ai_edge_litert CompiledModel": compiled,
     "tflite-micro": micro,
     "LiteRT.js in Chromium": litert_js,
+    "ONNX Runtime": onnx,
 }

@@ -36,13 +36,26 @@ FILES = {
     "float16": ("model_float16.tflite", ANY),
     "dynamic_int8": ("model_dynamic_int8.tflite", ANY),
     "int8": ("model_int8.tflite", ANY),
+    "onnx": ("onnx", ("ONNX Runtime",)),
     "micro": ("micro/step.tflite", ("tflite-micro",)),
     "micro int8": ("micro_int8/step.tflite", ("tflite-micro",)),
 }
 """{what is exported: (its path, the runtimes it is for)}."""
-MADE_TOGETHER = {"saved_model": "tflite"}
-MADE_OF = {"float16": "tflite", "dynamic_int8": "tflite", "int8": "tflite", "micro int8": "micro"}
-RUNTIMES = ("tf.saved_model.load", *ANY, "tflite-micro")
+MADE = {
+    "tflite": (("saved_model", "tflite"), ("float32", "float16", "dynamic_int8", "int8")),
+    "tflite_fused": (("tflite_fused",), ("float32",)),
+    "onnx": (("onnx",), ("float32",)),
+    "micro": (("micro",), ("float32", "int8")),
+}
+"""{by one call of `export`: its formats and precisions}."""
+MADE_BY = {
+    "saved_model": "tflite",
+    "float16": "tflite",
+    "dynamic_int8": "tflite",
+    "int8": "tflite",
+    "micro int8": "micro",
+}
+RUNTIMES = ("tf.saved_model.load", *ANY, "tflite-micro", "ONNX Runtime")
 
 
 def models():
@@ -111,15 +124,11 @@ def of_model(name, work, again):
     folder = work / "".join(letter if letter.isalnum() else "_" for letter in name)
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    # The float32 file first: the model's own answers are kept with it, and the smaller numbers are made of it.
+    # The float32 file first: the model's own answers are kept with it.
     for kind in sorted(FILES, key=lambda kind: kind != "tflite"):
-        if "why" in found.get(MADE_OF.get(kind), {}):
-            found[kind] = found[MADE_OF[kind]]
-            continue
-        made = MADE_TOGETHER.get(kind, kind)
-        key = made.replace(" ", "_")
+        made = MADE_BY.get(kind, kind)
         exported = cells(
-            folder / f"export_{key}.json", ("export", made, name, folder), ["signatures"], again and made == kind
+            folder / f"export_{made}.json", ("export", made, name, folder), ["signatures"], again and made == kind
         )
         if "why" in exported["signatures"]:
             found[kind] = exported["signatures"]
@@ -191,33 +200,12 @@ def child(what, path, *arguments):
 
 
 def export(kind, name, folder):
-    """Make a kind of file in the folder: {"names": its signatures}."""
-    from keras_lstm_gates import microcontroller, quantizing
-
-    folder = Path(folder)
-    path = folder / FILES[kind][0]
-    if kind in quantizing.PRECISIONS:
-        content = (folder / "model.tflite").read_bytes()
-        path.write_bytes(quantizing.quantize(content, kind, np.load(folder / "data.npy")).content)
-    elif kind == "micro int8":
-        path.parent.mkdir(exist_ok=True)
-        data = np.load(folder / "data.npy")
-        small = quantizing.quantize((folder / FILES["micro"][0]).read_bytes(), "int8", data).content
-        microcontroller.write(small, path.parent, data[0])
-    else:
-        _from_keras(kind, name, folder)
-    from ai_edge_litert.interpreter import Interpreter
-
-    known = Interpreter(model_path=str(path)).get_signature_list()
-    return {"names": [one for one in ("predict", "gates", "step") if one in known]}
-
-
-def _from_keras(kind, name, folder):
-    """Export the model, with the float32 file its own answers too."""
+    """Make a kind of file, and those made together with it, in the folder: {"names": its signatures}."""
     import keras
 
     from keras_lstm_gates import exporting, expose
 
+    folder = Path(folder)
     make, sequences = models()[name]
     keras.utils.set_random_seed(0)
     model = make()
@@ -230,12 +218,17 @@ def _from_keras(kind, name, folder):
         np.savez(folder / "expected.npz", **{key.replace("/", "|"): value for key, value in outputs.items()})
         np.save(folder / "data.npy", data)
     data = np.load(folder / "data.npy")
-    formats = ("saved_model", "tflite") if kind == "tflite" else (kind,)
+    formats, precisions = MADE[kind]
+    signatures = ("predict",) if kind == "tflite_fused" else None
     with tempfile.TemporaryDirectory(dir=folder) as made:
-        written = exporting.export(model, Path(made) / "exported", data[:1], formats=formats, time=TIME)
+        written = exporting.export(
+            model, Path(made) / "exported", data, formats, precisions, signatures=signatures, time=TIME
+        )
         for path in written.files.values():
             shutil.rmtree(folder / path.name, ignore_errors=True)
             path.replace(folder / path.name)
+    names = next(iter(written.differences.values()))
+    return {"names": [one for one in ("predict", "gates", "step") if one in names]}
 
 
 def run(runtime, folder, kind, signature):
@@ -269,7 +262,7 @@ def table(models):
         return f"[{reasons.setdefault(why[:400], len(reasons) + 1)}]"
 
     for model, files in models.items():
-        parts += ["", f"## {model}", "", f"| file | signature | {' | '.join(RUNTIMES)} |", "|---" * 8 + "|"]
+        parts += ["", f"## {model}", "", f"| file | signature | {' | '.join(RUNTIMES)} |", _rule(2)]
         for kind, signatures in files.items():
             if "why" in signatures:
                 shown = [note(signatures["why"]) if one in FILES[kind][1] else "" for one in RUNTIMES]
@@ -303,6 +296,10 @@ def table(models):
     )
 
 
+def _rule(columns):
+    return "|---" * (columns + len(RUNTIMES)) + "|"
+
+
 def _cell(answer, note):
     if "why" in answer:
         return note(answer["why"])
@@ -311,7 +308,7 @@ def _cell(answer, note):
 
 
 def _summary(models):
-    lines = [f"| file | {' | '.join(RUNTIMES)} |", "|---" * 7 + "|"]
+    lines = [f"| file | {' | '.join(RUNTIMES)} |", _rule(1)]
     for kind, (_, runtimes) in FILES.items():
         shown = []
         for runtime in RUNTIMES:

@@ -9,12 +9,15 @@ import resource
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_lstm_gates import expose, trace
+from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.streaming import BLOCK
 
 STEPS, FEATURES, UNITS = 100, 8, 128
 
@@ -33,6 +36,13 @@ def timed(call):
     return time.perf_counter() - started
 
 
+def write(folder, sequences):
+    """As many bytes as a trace's gates, in files of a chunk's size: what the file system alone takes."""
+    block = np.zeros((BLOCK, STEPS, UNITS), "float32")
+    for place in range(len(Gates._fields) * sequences // BLOCK):
+        block.tofile(folder / str(place))
+
+
 def main(sequences):
     """Print the figures."""
     sequence = keras.Input((STEPS, FEATURES))
@@ -43,24 +53,35 @@ def main(sequences):
         started = time.perf_counter()
         trace(model, batches(sequences), progress=False, to=Path(folder) / "gates.zarr")
         seconds = time.perf_counter() - started
+    # KiB on Linux.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"{sequences:,} sequences to a store: {seconds:.0f} s; largest memory of the whole process {peak:.2f} GiB")
 
     x = np.concatenate(list(batches(2048)))
     opened = expose(model)
-    opened.predict(x[:256], batch_size=128, verbose=0)
-    seconds = {"predict": [], "in memory": [], "to a store": []}
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        # In turns, so that what else the machine does meets all three.
-        for place in range(5):
-            seconds["predict"].append(timed(lambda: opened.predict(x, batch_size=128, verbose=0)))
-            seconds["in memory"].append(timed(lambda: trace(model, x, 128, False)))
-            store = Path(folder) / f"{place}.zarr"
-            seconds["to a store"].append(timed(lambda store=store: trace(model, x, 128, False, to=store)))
+    for batch_size in (32, 128):
+        compare(model, opened, x, batch_size)
+
+
+def compare(model, opened, x, batch_size):
+    """Print the seconds of `predict` and of both kinds of trace."""
+    opened.predict(x[: 2 * batch_size], batch_size=batch_size, verbose=0)
+    seconds = {"predict": [], "trace in memory": [], "trace to a store": [], "the store's bytes in plain files": []}
+    for place in range(8):
+        # In turns, so that what else the machine does meets all three. A trace opens and compiles the model each time.
+        seconds["predict"].append(timed(lambda: opened.predict(x, batch_size=batch_size, verbose=0)))
+        seconds["trace in memory"].append(timed(lambda: trace(model, x, batch_size, False)))
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            store = partial(trace, model, x, batch_size, False, to=Path(folder) / "gates.zarr")
+            files = partial(write, Path(folder), len(x))
+            turn = [("trace to a store", store), ("the store's bytes in plain files", files)]
+            # In either order: new files cost less where memory has just become free.
+            for name, call in turn if place % 2 else reversed(turn):
+                seconds[name].append(timed(call))
     control = np.median(seconds.pop("predict"))
-    print(f"2,048 sequences, medians of 5: predict of the opened model {control:.2f} s")
+    print(f"{len(x):,} sequences in batches of {batch_size}, medians of 8: predict of the opened model {control:.2f} s")
     for name, values in seconds.items():
-        print(f"  trace {name} {np.median(values):.2f} s, {np.median(values) / control:.2f} times")
+        print(f"  {name} {np.median(values):.2f} s, {np.median(values) / control:.2f} times")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,13 @@ def open_graph(model, layers=None):
     return Opened(walked.input, walked.output, walk.gates, walk.masks, frozenset(walk.backwards))
 
 
+def layers_within(layer):
+    """The layers of an opened model, at any depth, one by one."""
+    for inner in (*getattr(layer, "layers", ()), *([layer.layer] if hasattr(layer, "layer") else [])):
+        yield inner
+        yield from layers_within(inner)
+
+
 class _Walk:
     """Calls the layers of a graph one by one; an LSTM is called through a twin that names its gates."""
 

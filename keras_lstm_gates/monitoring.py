@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_lstm_gates.exposing import open_graph
+from keras_lstm_gates.exposing import layers_within, open_graph
 from keras_lstm_gates.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
 from keras_lstm_gates.tracing import check_sequences
 
@@ -27,7 +27,8 @@ class GateMonitor(keras.callbacks.Callback):
         data: array of sequences to look at, or a list or dict of them where the model has several inputs; 32 to 256
             are enough. Best less than a twentieth of what an epoch trains on.
         folder: str or `Path`. Gets gates.jsonl, and tensorboard/ with one curve a number.
-        budget: float in (0, 1], the largest share of the training's time; compiling, before the training, is free.
+        budget: float in (0, 1], the largest share of the training's time, or None to look at each epoch, whatever it
+            takes; compiling, before the training, is free.
 
     Attributes:
         seconds: float, what the looks of the last training took.
@@ -40,7 +41,7 @@ class GateMonitor(keras.callbacks.Callback):
 
     Raises:
         ValueError: what `expose` raises and data that do not fit, at the beginning of the training; "expected a budget
-            in (0, 1]; received 2".
+            in (0, 1] or None; received 2".
 
     Example:
         >>> import tempfile
@@ -48,7 +49,7 @@ class GateMonitor(keras.callbacks.Callback):
         >>> model.compile("sgd", "mse")
         >>> x = np.ones((8, 5, 3), "float32")
         >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = model.fit(x, np.zeros((8, 4)), epochs=2, verbose=0, callbacks=[GateMonitor(x, folder, budget=1)])
+        >>> _ = model.fit(x, np.zeros((8, 4)), epochs=2, verbose=0, callbacks=[GateMonitor(x, folder, budget=None)])
         >>> first = json.loads((folder / "gates.jsonl").read_text().splitlines()[0])
         >>> first["epoch"], first["layer"], sorted(first["f"])[:3]
         (0, 'lstm', ['always_closed', 'always_open', 'left_saturated'])
@@ -56,8 +57,8 @@ class GateMonitor(keras.callbacks.Callback):
 
     def __init__(self, data, folder, budget=0.05):
         super().__init__()
-        if not 0 < budget <= 1:
-            raise ValueError(f"expected a budget in (0, 1]; received {budget}")
+        if budget is not None and not 0 < budget <= 1:
+            raise ValueError(f"expected a budget in (0, 1] or None; received {budget}")
         self.data, self.folder, self.budget = data, Path(folder), budget
         self._summed = self._writer = self._cost = self._began = None
         self.seconds = 0.0
@@ -83,7 +84,7 @@ class GateMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         started = time.perf_counter()
-        if self.seconds + self._cost > self.budget * (started - self._began):
+        if self.budget is not None and self.seconds + self._cost > self.budget * (started - self._began):
             return
         found = self._look()
         with (self.folder / "gates.jsonl").open("a") as lines:
@@ -104,7 +105,9 @@ class GateMonitor(keras.callbacks.Callback):
         self._writer.close()
 
     def _look(self):
-        _reset_states(self._summed)
+        for layer in layers_within(self._summed):
+            if getattr(layer, "stateful", False):
+                layer.reset_state()
         return {path: _numbers(path, sums) for path, sums in self._summed.predict_on_batch(self.data).items()}
 
 
@@ -168,14 +171,6 @@ def _quantiles(histogram):
     real = histogram[:_BINS]
     below = np.concatenate([[0], np.cumsum(real)]) / real.sum()
     return [round(float(value), 4) for value in np.interp(QUANTILES, below, np.linspace(-1, 1, _BINS + 1))]
-
-
-def _reset_states(layer):
-    """Let every stateful layer of an opened model begin anew."""
-    if getattr(layer, "stateful", False):
-        layer.reset_state()
-    for inner in (*getattr(layer, "layers", ()), *([layer.layer] if hasattr(layer, "layer") else [])):
-        _reset_states(inner)
 
 
 def _flat(numbers):

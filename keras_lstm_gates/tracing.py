@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import xarray as xr
 
-from keras_lstm_gates.exposing import open_graph
+from keras_lstm_gates.exposing import layers_within, open_graph
 from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.streaming import Stream
@@ -25,8 +25,9 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
         batch_size: int > 0, for arrays; batches that come as such keep their size.
         progress: True shows a bar; False nothing; a function is called with the number of samples done.
         to: path of a Zarr store to write as the batches come, or None to keep all in memory. A
-            trace that was interrupted goes on where it stopped when it is called again with the same arguments. No
-            batch may then be longer than the first.
+            trace that was interrupted goes on where it stopped when it is called again with the same arguments; a
+            stateful model reads what was written once more, without writing. No batch may then be longer than the
+            first.
         vocabulary: list of str, the token of each id, for `tokens`.
         layers: names of the layers to open, as in `expose`.
 
@@ -43,7 +44,8 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
             (samples, time, features) = (any, any, 3); received (5, 6, 2)".
         FileExistsError: `to` exists.
 
-    Cost: memory 24 bytes a sample, step and unit; with `to` a few batches and blocks of 64 samples.
+    Cost: memory 24 bytes a sample, step and unit, twice that where the data do not tell their length; with `to` a few
+    batches and blocks of 64 samples.
 
     Example:
         >>> from keras_lstm_gates.models import SequenceClassifier
@@ -55,18 +57,19 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
     batches, total = _batches(data, batch_size, len(model.inputs))
     tell = _teller(progress, total)
     if to is None:
-        parts = []
-        for start, x, y in batches:
-            parts.append(watched.run(x, y))
-            tell(start + parts[-1].samples)
-        if not parts:
-            raise ValueError("expected one or more sequences; received no data")
-        return watched.tree(_concatenated(parts), 0)
+        kept = _Kept(total)
+        for _, x, y in batches:
+            kept.append(watched.run(x, y))
+            tell(kept.samples)
+        return watched.tree(kept.whole(), 0)
     with Stream(to, {**watched.attrs, "batch_size": batch_size}, watched.tree) as stream:
         for start, x, y in batches:
             end = start + _samples(x)
+            # The states that a stateful layer had after a kill are those of reading what was written once more.
+            if end > stream.done or watched.stateful:
+                part = watched.run(x, y)
             if end > stream.done:
-                stream.append(watched.run(x, y).rows(max(0, stream.done - start)))
+                stream.append(part.rows(max(0, stream.done - start)))
                 tell(end)
         if stream.seen == 0:
             raise ValueError("expected one or more sequences; received no data")
@@ -154,6 +157,30 @@ class _Part:
         return _Part({key: array[start:end] for key, array in self.arrays.items()})
 
 
+class _Kept:
+    """Parts joined along the samples; where their number is known, each goes to its place as it comes."""
+
+    def __init__(self, total):
+        self._total, self._parts, self._arrays = total, [], {}
+        self.samples = 0
+
+    def append(self, part):
+        end = self.samples + part.samples
+        if self._total is None:
+            self._parts.append(part)
+        else:
+            for key, array in part.arrays.items():
+                if key not in self._arrays:
+                    self._arrays[key] = np.empty((self._total, *array.shape[1:]), array.dtype)
+                self._arrays[key][self.samples : end] = array
+        self.samples = end
+
+    def whole(self):
+        if self.samples == 0:
+            raise ValueError("expected one or more sequences; received no data")
+        return _Part(self._arrays) if self._arrays else _concatenated(self._parts)
+
+
 class Watched:
     """An opened model that turns batches into parts of a trace."""
 
@@ -171,6 +198,7 @@ class Watched:
             },
         )
         self.paths = list(opened.gates)
+        self.stateful = any(getattr(layer, "stateful", False) for layer in layers_within(self.model))
         self.attrs = {
             "model": model.name,
             "model_sha256": hashlib.sha256(model.to_json().encode()).hexdigest(),
@@ -188,7 +216,7 @@ class Watched:
         for name, shape, one in zip(self.inputs, self.shapes, flat, strict=True):
             check_sequences(one, shape)
             arrays["input", "", "input" if len(flat) == 1 else f"input_{name}"] = np.asarray(one)
-        results = self.model.predict_on_batch(x)
+        results = self._predict(x)
         # A model whose output is its LSTM's has one name for both; a tree needs two.
         taken = {path.partition("/")[0] for path in self.paths}
         outputs = results["output"][""]
@@ -199,6 +227,13 @@ class Watched:
         if y is not None and np.ndim(y) == 1:
             arrays["target", "", "target"] = np.asarray(y)
         return _Part(arrays)
+
+    def _predict(self, x):
+        if keras.backend.backend() != "tensorflow":
+            return self.model.predict_on_batch(x)
+        # The same without a copy of every array.
+        self.model.make_predict_function()
+        return keras.tree.map_structure(np.asarray, self.model.predict_function([(x,)]))
 
     def tree(self, part, start):
         """A part as a tree whose samples count from `start`."""

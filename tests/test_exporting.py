@@ -173,14 +173,24 @@ def test_the_fused_operator(tmp_path, rng):
     with pytest.raises(ValueError, match="'tflite_fused' cannot hold the layer 'lstm': it has a mask"):
         exporting.export(masked, tmp_path / "out", data, formats=("tflite_fused",), signatures=("predict",))
     assert not (tmp_path / "out").exists()
+    opened = expose(keras.Sequential([keras.Input((None, 3)), lstm(5, name="lstm")]))
+    with pytest.raises(ValueError, match="'tflite_fused' cannot hold the layer 'lstm': the model's outputs hold its g"):
+        exporting.export(opened, tmp_path / "out", data, formats=("tflite_fused",))
+
+
+def test_a_model_whose_outputs_are_its_gates(tmp_path):
+    """`predict` then answers with them, as `zoo.load` does."""
+    model, data = small_model()
+    written = exporting.export(expose(model), tmp_path, data, signatures=("predict",))
+    received = Runner(written.files["tflite"]).predict(data)
+    assert sorted(received) == [*(f"lstm/{name}" for name in "cfghio"), "probabilities"]
 
 
 def test_unknown_format(tmp_path):
     model, data = small_model()
-    with pytest.raises(
-        ValueError, match=r"expected formats of \['saved_model', 'tflite', 'tflite_fused', 'micro'\]; received 'onnx'"
-    ):
-        exporting.export(model, tmp_path, data, formats=("onnx",))
+    known = r"\['saved_model', 'tflite', 'tflite_fused', 'onnx', 'micro'\]"
+    with pytest.raises(ValueError, match=rf"expected formats of {known}; received 'keras'"):
+        exporting.export(model, tmp_path, data, formats=("keras",))
 
 
 def _token_models():

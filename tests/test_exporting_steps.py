@@ -84,6 +84,9 @@ BLAMED = {
         layers.Conv1D(4, 3, padding="same", name="ahead"), layers.LSTM(4)
     ),
     "a GetItem, needs more": lambda: Forecaster(features=3, horizon=4, units=4, autoregression=3, seed=0),
+    "reads 4 steps where the model reads one": lambda: sequential(
+        layers.LSTM(4), layers.RepeatVector(4), layers.LSTM(3)
+    ),
     "is not a layer of the model itself": lambda: sequential(sequential(layers.LSTM(4))),
 }
 

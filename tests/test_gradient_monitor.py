@@ -6,19 +6,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small import Clock
 
-from keras_lstm_gates.gradients import GradientMonitor, gradient_chain, profile
+from keras_lstm_gates.gradients import GradientMonitor, gradient_chain, lag_gains, profile
 
 
-def trained(folder, **options):
+def trained(folder, *callbacks, epochs=2, **options):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((12, 2))
     x = keras.layers.GRU(4, return_sequences=True, name="gru")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.LSTM(5, name="lstm")(x)))
     model.compile("adam", "mse")
     data = np.random.default_rng(0).normal(size=(32, 12, 2)).astype("float32")
-    monitor = GradientMonitor(data[:4], folder, **{"budget": 1, **options})
-    model.fit(data, data[:, 0, :1], epochs=2, verbose=0, callbacks=[monitor])
+    monitor = GradientMonitor(data[:4], folder, **{"budget": None, **options})
+    model.fit(data, data[:, 0, :1], epochs=epochs, verbose=0, callbacks=[*callbacks, monitor])
     return model, data, monitor
 
 
@@ -68,8 +69,12 @@ def test_bad_input_is_refused_when_training_begins(tmp_path):
         )
 
 
-def test_what_the_budget_does_not_allow_is_left_out(tmp_path):
-    _, _, monitor = trained(tmp_path, tensorboard=False, budget=1e-9)
-    assert [point["epoch"] for point in monitor.history] == [0]
-    with pytest.raises(ValueError, match=r"expected a budget in \(0, 1\]; received 2"):
+def test_what_the_budget_does_not_allow_is_left_out(tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("keras_lstm_gates.gradients.monitor.time", clock)
+    monkeypatch.setattr("keras_lstm_gates.gradients.monitor.lag_gains", clock.slowed(lag_gains))
+    _, _, monitor = trained(tmp_path, clock.epochs, epochs=12, tensorboard=False, budget=1 / 8)
+    assert [point["epoch"] - 1 for point in monitor.history] == [-1, *clock.epochs_within_an_eighth]
+    assert monitor.seconds == len(monitor.history) - 1
+    with pytest.raises(ValueError, match=r"expected a budget in \(0, 1\] or None; received 2"):
         GradientMonitor(np.zeros((4, 12, 2)), tmp_path, budget=2)

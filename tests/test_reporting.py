@@ -261,6 +261,23 @@ def test_page_of_features_and_of_a_model(browser, tmp_path):
     assert browser.get_log("browser") == []
 
 
+def test_page_of_a_stateful_model(browser, tmp_path):
+    """The first step of a later batch begins with the memory in which the batch before it ended."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(batch_shape=(2, 5, 3)), keras.layers.LSTM(4, stateful=True, name="lstm")])
+    data = np.random.default_rng(0).normal(size=(4, 5, 3)).astype("float32")
+    tree = trace(model, data, batch_size=2, progress=False)
+    path = reporting.report(tree, tmp_path / "page.html")
+    browser.get(f"file://{path}")
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    for sample, before in [(0, 0), (2, float(tree["lstm"]["c"][0, -1, 1]))]:
+        browser.execute_script("show({sample: arguments[0], unit: 1, step: 0})", sample)
+        now = browser.execute_script("return meeting(0)")
+        assert now["c"] == pytest.approx(float(tree["lstm"]["c"][sample, 0, 1]), abs=1e-6)
+        assert now["cBefore"] == pytest.approx(before, abs=1e-5)
+    assert browser.get_log("browser") == []
+
+
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     """Token ids and a plain Keras model in, a page out."""
     sequence = keras.Input((None,), dtype="int32")

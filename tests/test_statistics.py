@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import xarray as xr
-from small import small_model
+from small import Clock, small_model
 
 from keras_lstm_gates import gate_statistics as st
 from keras_lstm_gates.gate_statistics import statistics
@@ -104,7 +104,7 @@ def test_every_layer_of_a_model_has_its_numbers():
             r"expected labels 'quotes' of shape \(2, 3\), \(sample, time\); received \(2, 4\)",
         ),
         (lambda: statistics(a_trace(np.zeros((1, 2), bool), f=np.ones((1, 2, 1)))), "'/lstm' with every step masked"),
-        (lambda: GateMonitor(None, "x", budget=2), r"expected a budget in \(0, 1\]; received 2"),
+        (lambda: GateMonitor(None, "x", budget=2), r"expected a budget in \(0, 1\] or None; received 2"),
     ],
 )
 def test_mistakes(call, text):
@@ -115,7 +115,7 @@ def test_mistakes(call, text):
 def test_monitor_writes_what_statistics_says(tmp_path):
     model, data = small_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
-    model.fit(data, np.zeros(5), epochs=3, verbose=0, callbacks=[GateMonitor(data, tmp_path, budget=1)])
+    model.fit(data, np.zeros(5), epochs=3, verbose=0, callbacks=[GateMonitor(data, tmp_path, budget=None)])
     lines = [json.loads(line) for line in (tmp_path / "gates.jsonl").read_text().splitlines()]
     assert lines[-1]["epoch"] == 2
     tree = trace(model, data, progress=False)
@@ -157,7 +157,7 @@ def test_monitor_starts_a_stateful_model_anew_at_each_look_and_leaves_its_states
     data = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
     without = keras.models.clone_model(model)
     without.set_weights(model.get_weights())
-    monitor = GateMonitor(data, tmp_path, budget=1)
+    monitor = GateMonitor(data, tmp_path, budget=None)
     model.fit(data, np.zeros((2, 3)), batch_size=2, epochs=3, verbose=0, callbacks=[monitor])
     first, *others = [json.loads(line) for line in (tmp_path / "gates.jsonl").read_text().splitlines()]
     for other in others:
@@ -167,12 +167,17 @@ def test_monitor_starts_a_stateful_model_anew_at_each_look_and_leaves_its_states
     np.testing.assert_allclose(model.layers[0].states[0], without.layers[0].states[0], atol=1e-6)
 
 
-def test_monitor_keeps_its_budget(tmp_path):
+def test_monitor_keeps_its_budget(tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("keras_lstm_gates.monitoring.time", clock)
     model, data = small_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
-    monitor = GateMonitor(data, tmp_path, budget=1e-9)
-    model.fit(data, np.zeros(5), epochs=2, verbose=0, callbacks=[monitor])
-    assert not (tmp_path / "gates.jsonl").exists()
+    monitor = GateMonitor(data, tmp_path, budget=1 / 8)
+    monitor._look = clock.slowed(monitor._look)
+    model.fit(data, np.zeros(5), epochs=12, verbose=0, callbacks=[clock.epochs, monitor])
+    epochs = [json.loads(line)["epoch"] for line in (tmp_path / "gates.jsonl").read_text().splitlines()]
+    assert epochs == clock.epochs_within_an_eighth
+    assert monitor.seconds == len(epochs)
 
 
 def test_monitor_needs_a_model_that_opens(tmp_path):

@@ -1,6 +1,8 @@
 """A trace holds what the equations say, for every sample, with names; a streamed one survives a kill."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,57 +160,85 @@ def test_a_longer_batch_does_not_stream(tmp_path):
         tracing.trace(model, iter([data[:2, :4], data]), progress=False, to=tmp_path / "gates.zarr")
 
 
+def long_data(data):
+    """100 sequences, all different, of the 5 of `small_model`."""
+    return np.tile(data, (20, 1, 1)) * np.linspace(1, 2, 100, dtype="float32")[:, None, None]
+
+
+def plain_stream():
+    model, data = small_model()
+    return model, long_data(data), 3
+
+
+def stateful_stream():
+    """Each batch of 5 begins with the states in which the last one ended."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(batch_shape=(5, 6, 3), name="x")], name="stateful")
+    model.add(keras.layers.LSTM(4, stateful=True, name="lstm"))
+    return model, long_data(small_model()[1]), 5
+
+
 STREAM = """
 import sys, time
-import numpy as np
-from small import small_model
+import keras
+import test_tracing
 from keras_lstm_gates import streaming, tracing
-streaming.BLOCK = 8
-model, data = small_model()
-data = np.tile(data, (20, 1, 1)) * np.linspace(1, 2, 100, dtype="float32")[:, None, None]
 
-def slowly(done):
+name, stops_at = sys.argv[1], int(sys.argv[2])
+
+def told(done):
     print(done, flush=True)
-    time.sleep(0.1 if sys.argv[2] == "slowly" else 0)
+    if done >= stops_at:
+        time.sleep(600)
 
-tracing.trace(model, data, batch_size=3, progress=slowly, to=sys.argv[1])
+streaming.BLOCK = 8
+_, data, batch_size = getattr(test_tracing, name)()
+tracing.trace(keras.saving.load_model(name + ".keras"), data, batch_size, told, to=name + ".zarr")
 """
 
 
 @needs_zarr_3
-def test_killed_and_resumed_is_identical(tmp_path):
-    def start(name, pace):
+def test_killed_and_resumed_is_identical(tmp_path, monkeypatch):
+    def start(stream, stops_at):
         return subprocess.Popen(
-            [sys.executable, "-c", STREAM, str(tmp_path / name), pace],
+            [sys.executable, "-c", STREAM, stream.__name__, str(stops_at)],
             stdout=subprocess.PIPE,
             text=True,
+            cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": os.path.dirname(__file__)},
         )
 
-    whole = start("whole.zarr", "fast")
-    killed = start("killed.zarr", "slowly")
-    # The block up to 40 is written while the batch up to 45 is computed.
-    while int(killed.stdout.readline()) < 45:
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    killed.stdout.close()
-    assert (tmp_path / "killed.zarr.partial").exists()
-    assert not (tmp_path / "killed.zarr").exists()
-    resumed = start("killed.zarr", "fast")
-    told, _ = resumed.communicate(timeout=120)
-    whole.communicate(timeout=120)
-    assert (whole.returncode, resumed.returncode) == (0, 0)
-    # Not from the start, which would tell of the first batch; a block is written beside the computing, so how many
-    # were whole when it was killed depends on the machine.
-    assert int(told.split()[0]) > 20
-    files = {
-        path.relative_to(tmp_path / "whole.zarr") for path in (tmp_path / "whole.zarr").rglob("*") if path.is_file()
-    }
-    assert len(files) > 100
-    for file in files:
-        assert (tmp_path / "killed.zarr" / file).read_bytes() == (tmp_path / "whole.zarr" / file).read_bytes(), file
-    assert tracing.load(tmp_path / "killed.zarr")["lstm"]["f"].shape == (100, 6, 4)
+    streams = (plain_stream, stateful_stream)
+    for stream in streams:
+        # From a file a model has one name, and hash, in every process.
+        stream()[0].save(tmp_path / f"{stream.__name__}.keras")
+    for stream, killed in [(stream, start(stream, 45)) for stream in streams]:
+        while int(killed.stdout.readline()) < 45:
+            pass
+        partial = tmp_path / f"{stream.__name__}.zarr.partial"
+        while json.loads((partial / "progress.json").read_text())["samples"] < 40:
+            time.sleep(0.01)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        killed.stdout.close()
+        assert partial.exists()
+        assert not (tmp_path / f"{stream.__name__}.zarr").exists()
+    resumed = [start(stream, 1000) for stream in streams]
+    told = [process.communicate(timeout=120)[0] for process in resumed]
+    assert [process.returncode for process in resumed] == [0, 0]
+    # What was written is not told again.
+    assert all(int(lines.split()[0]) > 40 for lines in told)
+    monkeypatch.setattr("keras_lstm_gates.streaming.BLOCK", 8)
+    for stream in streams:
+        _, data, batch_size = stream()
+        model = keras.saving.load_model(tmp_path / f"{stream.__name__}.keras")
+        whole, again = tmp_path / "whole.zarr", tmp_path / f"{stream.__name__}.zarr"
+        assert tracing.trace(model, data, batch_size, False, to=whole)["lstm"]["f"].shape == (100, 6, 4)
+        files = [path.relative_to(whole) for path in whole.rglob("*") if path.is_file()]
+        assert len(files) > 100
+        for file in files:
+            assert (again / file).read_bytes() == (whole / file).read_bytes(), file
+        shutil.rmtree(whole)
 
 
 @needs_zarr_3

@@ -206,6 +206,9 @@ def test_a_recipe_is_searched_without_its_test_data(tmp_path, monkeypatch):
     assert read == ["train"]
     datasets.load(recipe)
     assert read == ["train", "train", "test"]
+    longer = tuning.GatedLSTMHyperModel(recipe, model.space | {"epochs": 2})
+    with pytest.raises(ValueError, match="received model epochs 2 where it was 1: take a new folder"):
+        tuning.search(longer, tmp_path / "search", tuner="grid")
 
 
 @pytest.mark.parametrize(

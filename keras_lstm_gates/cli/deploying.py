@@ -24,7 +24,7 @@ def export(
     ] = None,
     formats: Annotated[
         list[str],
-        typer.Option("--format", help="saved_model, tflite or micro (for microcontrollers); may be repeated."),
+        typer.Option("--format", help="saved_model, tflite, onnx or micro (for microcontrollers); may be repeated."),
     ] = ["saved_model", "tflite"],  # noqa: B006  typer's way
     precisions: Annotated[
         list[str],

@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import platform
 
-from keras_lstm_gates.exporting.operators import FUSED, operators
+from keras_lstm_gates.exporting.operators import FUSED, onnx_operators, operators
 from keras_lstm_gates.gates import DESCRIPTIONS
 
 SUMMARIES = {
@@ -89,11 +89,17 @@ def _format(path, batch, time, differences, latency_ms, precision="float32", pre
             for signature, errors in differences.items()
         },
     }
-    tflite = next((part for part in parts.values() if part.suffix == ".tflite"), None)
-    if tflite is not None:
-        for signature, counts in operators(tflite.read_bytes()).items():
-            told["signatures"][signature] |= {"lstm": "fused" if FUSED in counts else "builtin", "operators": counts}
+    for part in parts.values():
+        for signature, counts in _operators(part).items():
+            lstm = "fused" if FUSED & set(counts) else "builtin"
+            told["signatures"][signature] |= {"lstm": lstm, "operators": counts}
     return told
+
+
+def _operators(path):
+    if path.suffix == ".onnx":
+        return {path.stem: onnx_operators(path.read_bytes())}
+    return operators(path.read_bytes()) if path.suffix == ".tflite" else {}
 
 
 def readme(manifest):
@@ -152,6 +158,18 @@ def _how(manifest):
             "",
             "    signatures = tf.saved_model.load('saved_model').signatures      # needs TensorFlow only",
             *(f"    signatures['{name}']({sequence}={sequence})" for name in manifest["signatures"] if name != "step"),
+            "",
+        ]
+    if "onnx" in manifest["formats"]:
+        files = manifest["formats"]["onnx"]["signatures"]
+        lines += [
+            "## With ONNX Runtime",
+            "",
+            *(
+                f"    onnxruntime.InferenceSession('onnx/{name}.onnx').run(None, {{'{sequence}': {sequence}}})"
+                for name in files
+                if name != "step"
+            ),
             "",
         ]
     arenas = {one["path"]: one["arena_bytes"] for one in manifest["formats"].values() if "arena_bytes" in one}

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from keras_lstm_gates import apart
 from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting.onnx_files import open_onnx, write_onnx
+from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.recurrence import use_path
 
 
@@ -60,6 +62,7 @@ FORMATS = {
     "saved_model": Format("saved_model", write_saved_model, open_saved_model, False),
     "tflite": Format("model.tflite", write_tflite, open_tflite, True),
     "tflite_fused": Format("model_fused.tflite", write_tflite, open_tflite, True),
+    "onnx": Format("onnx", write_onnx, open_onnx, False),
 }
 
 
@@ -69,6 +72,7 @@ def _archive(signatures, path, batch, time):
         # Ordinary operations: what other runtimes know.
         with use_path("portable"):
             for name, signature in signatures.items():
+                signature = without_gates(signature) if name == "predict" else signature
                 archive.track(signature.model)
                 sizes = (batch,) if name == "step" else (batch, time)
                 specs = [

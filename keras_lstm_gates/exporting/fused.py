@@ -18,8 +18,15 @@ def fused_predict(signature):
         ValueError: "the format 'tflite_fused' cannot hold the layer 'lstm': it has a mask".
     """
     inputs = signature.model.inputs
-    walked = _Fused().run(signature.model, inputs)
-    return Signature(keras.Model(inputs, walked), signature.inputs)
+    model = keras.Model(inputs, _Fused().run(signature.model, inputs))
+    for layer in model.layers:
+        if isinstance(layer, GatedLSTM):
+            raise ValueError(_cannot(layer, "the model's outputs hold its gates"))
+    return Signature(model, signature.inputs)
+
+
+def _cannot(layer, why):
+    return f"the format 'tflite_fused' cannot hold the layer {layer.name!r}: {why}"
 
 
 class _Fused(Whole):
@@ -30,11 +37,11 @@ class _Fused(Whole):
             return layer(*args, **kwargs)
         why = _why_not(layer, kwargs)
         if why:
-            raise ValueError(f"the format 'tflite_fused' cannot hold the layer {layer.name!r}: {why}")
+            raise ValueError(_cannot(layer, why))
         # Only these two: the converter gives the operator no other results.
         last, every = FusedLSTM(layer, name=f"{layer.name}_fused")(args[0])
-        # The gates are hidden; a graph has to hold something in their place.
-        return {**dict.fromkeys(gates.Gates._fields, every), "output": every if layer.return_sequences else last}
+        # The gates are hidden: who wants them finds the layer itself in the graph.
+        return {**layer(*args, **kwargs), "output": every if layer.return_sequences else last}
 
 
 def _why_not(layer, kwargs):

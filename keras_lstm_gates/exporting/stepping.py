@@ -121,14 +121,16 @@ class _StepByStep(Whole):
 
     def now(self, layer, *args, **kwargs):
         if isinstance(layer, GatedLSTM):
+            if args[0].shape[1] != 1:
+                raise NoStepError(f"the layer {layer.name!r} reads {args[0].shape[1]} steps where the model reads one")
             step = LSTMStep(layer, name=f"{layer.name}_step_{len(self.results)}")
             h, c = self._states[len(self.results)]
             self.results.append(step(args[0], h, c, mask=kwargs.get("mask")))
             return self.results[-1]
         if isinstance(layer, keras.layers.Masking):
-            return _MaskedStep(layer.mask_value, dtype=layer.dtype_policy)(*args)
+            return MaskedStep(layer.mask_value, dtype=layer.dtype_policy)(*args)
         if type(layer).__name__ == "Any" and not isinstance(layer, keras.Layer):
-            return _AnyFeature(name=f"{layer.name}_feature")(*args)
+            return AnyFeature(name=f"{layer.name}_feature")(*args)
         try:
             return layer(*args, **kwargs)
         except Exception as error:
@@ -186,14 +188,14 @@ def _has_lstm(model):
     return any(isinstance(one, GatedLSTM) or (isinstance(one, keras.Model) and _has_lstm(one)) for one in model.layers)
 
 
-class _AnyFeature(keras.layers.Layer):
+class AnyFeature(keras.layers.Layer):
     """`ops.any` over the features of a step by operators that every runtime knows: not all have REDUCE_ANY."""
 
     def call(self, x):
         return ops.max(ops.cast(x, "float32"), axis=-1) > 0
 
 
-class _MaskedStep(keras.layers.Layer):
+class MaskedStep(keras.layers.Layer):
     """What `keras.layers.Masking` returns, likewise."""
 
     def __init__(self, mask_value, **kwargs):
@@ -212,18 +214,18 @@ class LSTMStep(keras.layers.Layer):
 
     def __init__(self, layer, **kwargs):
         super().__init__(dtype=layer.dtype_policy, autocast=False, **kwargs)
-        self._layer = layer
+        self.lstm = layer
         self.built = True
 
     def call(self, x, h, c, mask=None):
         h, c = (ops.cast(state, self.compute_dtype) for state in (h, c))
-        gates = self._layer.cell.step(ops.cast(ops.squeeze(x, 1), self.compute_dtype), [h, c])
+        gates = self.lstm.cell.step(ops.cast(ops.squeeze(x, 1), self.compute_dtype), [h, c])
         if mask is not None:
             none = ops.zeros_like(h)
             kept = Gates(i=none, f=ops.ones_like(h), g=none, o=none, c=c, h=h)
             gates = Gates(*(ops.where(mask, new, old) for new, old in zip(gates, kept, strict=True)))
         named = {name: ops.expand_dims(values, 1) for name, values in gates._asdict().items()}
-        output = named["h"] if self._layer.return_sequences else gates.h
+        output = named["h"] if self.lstm.return_sequences else gates.h
         return {**named, "output": output, "state_h": gates.h, "state_c": gates.c}
 
     def compute_mask(self, x, h=None, c=None, mask=None):

@@ -4,7 +4,6 @@ import keras
 
 from keras_lstm_gates.exporting.signatures import Signature
 from keras_lstm_gates.exporting.stepping import NoStepError, Whole
-from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.lstm import GatedLSTM
 
 
@@ -15,23 +14,28 @@ def without_gates(signature):
     """
     inputs = signature.model.inputs
     try:
-        outputs = _WithoutGates().run(signature.model, inputs)
+        # A layer whose gates are wanted, by the model's outputs or another layer, stays part of the graph.
+        wanted = keras.Model(inputs, _WithoutGates().run(signature.model, inputs)).layers
+        outputs = _WithoutGates(wanted).run(signature.model, inputs)
     except NoStepError:
         return signature
     return Signature(keras.Model(inputs, outputs), signature.inputs)
 
 
 class _WithoutGates(Whole):
-    """Calls the layers of a graph as they are, an LSTM by its twin that returns no gates."""
+    """Calls the layers of a graph as they are, an LSTM by its twin that returns no gates, where none are wanted."""
+
+    def __init__(self, wanted=()):
+        super().__init__()
+        self._wanted = wanted
 
     def now(self, layer, *args, **kwargs):
-        if not isinstance(layer, GatedLSTM) or layer.stateful:
-            return layer(*args, **kwargs)
+        named = layer(*args, **kwargs)
+        if not isinstance(layer, GatedLSTM) or layer.stateful or layer in self._wanted:
+            return named
         returned = _twin(layer)(*args, **kwargs)
         output, *states = returned if layer.return_state else [returned]
-        # The gates are hidden; a graph has to hold something in their place.
-        hidden = dict.fromkeys(Gates._fields, output)
-        return {**hidden, "output": output, **dict(zip(("state_h", "state_c"), states, strict=False))}
+        return {**named, "output": output, **dict(zip(("state_h", "state_c"), states, strict=False))}
 
 
 def _twin(layer):

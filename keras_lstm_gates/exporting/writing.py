@@ -11,7 +11,6 @@ from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.fused import fused_predict
 from keras_lstm_gates.exporting.shortening import shortened
 from keras_lstm_gates.exporting.signatures import asked
-from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.files import filled_when_whole
 from keras_lstm_gates.quantizing import PRECISIONS, quantize
 
@@ -58,14 +57,16 @@ def export(
     Args:
         model: `keras.Model` that `expose` opens, with one input: floats (batch, time, features), or tokens (batch,
             time), which is where the input is int or is read by an Embedding.
-        folder: str or `Path`; gets `saved_model/`, `model.tflite`, `model_int8.tflite` …, `micro/`, `manifest.json`
-            and a README.md, all or none.
+        folder: str or `Path`; gets `saved_model/`, `model.tflite`, `model_int8.tflite` …, `onnx/`, `micro/`,
+            `manifest.json` and a README.md, all or none.
         data: float (samples, time, features), or int (samples, time), sequences to compare the files with the model
             on; "int8" takes its ranges from them.
-        formats: of "saved_model", "tflite", "tflite_fused" and "micro". "tflite_fused" is `predict` alone, by TFLite's
-            fused LSTM operator: for LSTMs without a mask; the interpreter runs it, LiteRT's CompiledModel and LiteRT.js
-            do not; its state lives on between calls until `reset_all_variables()`. "micro" is the C++ sources of
-            `step` for a microcontroller (`keras_lstm_gates.microcontroller`; needs `pip install
+        formats: of "saved_model", "tflite", "tflite_fused", "onnx" and "micro". "tflite_fused" is `predict` alone, by
+            TFLite's fused LSTM operator: for LSTMs without a mask; the interpreter runs it, LiteRT's CompiledModel and
+            LiteRT.js do not; its state lives on between calls until `reset_all_variables()`. "onnx" is one file a
+            signature, of any batch and time, with ONNX's own LSTM operator, for models of the layers in
+            `keras_lstm_gates.exporting.onnx_layers` (needs `pip install 'keras_lstm_gates[onnx]'`). "micro" is the C++
+            sources of `step` for a microcontroller (`keras_lstm_gates.microcontroller`; needs `pip install
             'keras_lstm_gates[micro]'`).
         precisions: of "float32", "float16", "dynamic_int8" and "int8", a file each of the format "tflite"; of "micro"
             what TFLM runs, float32 and int8; the other formats are in float32. What they mean:
@@ -79,10 +80,11 @@ def export(
         `Exported(files, differences, missing)`.
 
     Raises:
-        ValueError: an unknown format, precision or signature, a signature that the model cannot have, a model of
-            several inputs, or data that do not fit the model.
+        ValueError: an unknown format, precision or signature, a signature or a layer that a format cannot have, a model
+            of several inputs, or data that do not fit the model.
         ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001". Nothing is kept then.
-        ModuleNotFoundError: "micro" without tflite-micro, another precision without ai-edge-quantizer.
+        ModuleNotFoundError: "micro" without tflite-micro, "onnx" without onnx and onnxruntime, another precision
+            without ai-edge-quantizer.
         keras_lstm_gates.apart.CrashError: the converter failed, or crashed.
         RuntimeError: the quantizer failed, or crashed.
     """
@@ -111,8 +113,6 @@ def export(
             held = dict(wanted.signatures)
             if name == "tflite_fused":
                 held = {"predict": fused_predict(held["predict"])}
-            elif "predict" in held:
-                held["predict"] = without_gates(held["predict"])
             format_ = FORMATS[name]
             path = temporary / format_.file_name
             shape = {"batch": batch, "time": time} if format_.fixed_batch else {"batch": None, "time": None}

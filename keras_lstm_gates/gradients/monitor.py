@@ -26,7 +26,8 @@ class GradientMonitor(keras.callbacks.Callback):
             below folder/gradients.
         tensorboard: bool. False: no TensorBoard files.
         probes: int > 0, random vectors of the estimate.
-        budget: float in (0, 1], the largest share of the training's time; the measurement before it is free.
+        budget: float in (0, 1], the largest share of the training's time, or None to measure each epoch, whatever it
+            takes; the measurement before the training is free.
 
     Attributes:
         history: list of dicts, one a measurement: "epoch" (0 = before training), and "layers", by name a dict of
@@ -35,8 +36,8 @@ class GradientMonitor(keras.callbacks.Callback):
         seconds: float, what the measurements after the epochs of the last training took.
 
     Raises:
-        ValueError: what `lag_gains` raises, at the beginning of the training; "expected a budget in (0, 1];
-            received 2".
+        ValueError: what `lag_gains` raises, at the beginning of the training; "expected a budget in (0, 1]
+            or None; received 2".
 
     Cost: one pass over x, and time × probes vectors back through the recurrent kernel, a measurement.
 
@@ -45,7 +46,7 @@ class GradientMonitor(keras.callbacks.Callback):
         >>> model = keras.Sequential([keras.Input((12, 1)), keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(1)])
         >>> model.compile(loss="mse")
         >>> x = np.zeros((8, 12, 1), "float32")
-        >>> monitor = GradientMonitor(x[:4], tempfile.mkdtemp(), tensorboard=False, budget=1)
+        >>> monitor = GradientMonitor(x[:4], tempfile.mkdtemp(), tensorboard=False, budget=None)
         >>> _ = model.fit(x, np.zeros(8), epochs=2, verbose=0, callbacks=[monitor])
         >>> [point["epoch"] for point in monitor.history], len(monitor.history[0]["layers"]["lstm"]["gain"])
         ([0, 1, 2], 13)
@@ -53,8 +54,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def __init__(self, x, folder, tensorboard=True, probes=16, budget=0.05):
         super().__init__()
-        if not 0 < budget <= 1:
-            raise ValueError(f"expected a budget in (0, 1]; received {budget}")
+        if budget is not None and not 0 < budget <= 1:
+            raise ValueError(f"expected a budget in (0, 1] or None; received {budget}")
         self.x = x
         self.folder = Path(folder)
         self.probes = probes
@@ -75,7 +76,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Measure after an epoch, where the budget allows it."""
-        if self.seconds + self._cost <= self.budget * (time.perf_counter() - self._began):
+        spent, elapsed = self.seconds + self._cost, time.perf_counter() - self._began
+        if self.budget is None or spent <= self.budget * elapsed:
             self._measure(epoch + 1)
 
     def on_train_end(self, logs=None):

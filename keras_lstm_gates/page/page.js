@@ -147,21 +147,22 @@ function drawMap() {
     colorbar: { thickness: 10, outlinewidth: 0, title: { text: view.gate } },
   }], {
     xaxis: { title: { text: "step" }, showgrid: false },
-    yaxis: { title: { text: byId("sorted").checked ? "unit, longest memory on top" : "unit" }, showticklabels: false, showgrid: false },
+    yaxis: { title: { text: byId("sorted").checked ? "unit, longest memory on top" : "unit" }, showticklabels: false, ticks: "", showgrid: false },
     shapes: stepLine(),
   }, (point) => show({ step: point.x, unit: units[point.pointIndex[0]] }));
 }
 
 function drawCurves() {
-  const times = realSteps(), rows = [...GATES], traces = [], axes = {};
+  const times = realSteps(), rows = [...GATES], traces = [], axes = {}, names = [];
   const input = inputAt(0), tokens = content.tokens?.[view.sample];
   const band = 1 / (rows.length + (input ? 1.4 : 0));
   rows.forEach((name, place) => {
     const axis = place ? `y${place + 1}` : "y", limit = limitOfUnit(name);
     axes[axis.replace("y", "yaxis")] = {
-      domain: [1 - (place + 0.9 + (input ? 1.4 : 0)) * band, 1 - (place + (input ? 1.4 : 0)) * band], range: SIGNED.has(name) ? [-limit, limit] : [-0.03, 1.03],
-      title: { text: `<b>${name}</b>`, standoff: 4 }, nticks: 3, fixedrange: true,
+      domain: [1 - (place + 0.82 + (input ? 1.4 : 0)) * band, 1 - (place + (input ? 1.4 : 0)) * band], range: SIGNED.has(name) ? [-limit, limit] : [-0.03, 1.03],
+      tickvals: SIGNED.has(name) ? [-rounded(limit), 0, rounded(limit)] : [0, 0.5, 1], fixedrange: true,
     };
+    names.push([name, axes[axis.replace("y", "yaxis")].domain]);
     traces.push({
       x: times, y: times.map((step) => valueAt(name, step)), yaxis: axis, mode: "lines", line: { color: css(SIGNED.has(name) ? "--up" : "--accent"), width: 1.8 },
       fill: "tozeroy", fillcolor: (SIGNED.has(name) ? css("--up") : css("--accent")) + "22", connectgaps: false,
@@ -170,17 +171,28 @@ function drawCurves() {
     });
   });
   if (input) {
-    axes.yaxis7 = { domain: [1 - 1.2 * band, 1], title: { text: "<b>x</b>", standoff: 4 }, nticks: 4, fixedrange: true };
+    axes.yaxis7 = { domain: [1 - 1.2 * band, 1], nticks: 4, fixedrange: true };
+    names.push(["x", axes.yaxis7.domain]);
+    const colours = matchMedia("(prefers-color-scheme: dark)").matches ? VIRIDIS.slice(4) : VIRIDIS.slice(0, 8);
     for (let channel = 0; channel < input.length; channel++)
       traces.push({
         x: times, y: times.map((step) => inputAt(step)?.[channel]), yaxis: "y7", mode: "lines", opacity: 0.75,
-        line: { width: 1.2, color: VIRIDIS[1 + Math.floor((channel * 7) / input.length)] }, hovertemplate: `channel ${channel}: %{y:.4g}<extra></extra>`,
+        line: { width: 1.2, color: colours[Math.floor((channel * colours.length) / input.length)] }, hovertemplate: `channel ${channel}: %{y:.4g}<extra></extra>`,
       });
   }
   const ticks = tokens && times.length <= (narrow() ? 30 : 100) ? { tickvals: times, ticktext: times.map((step) => plain(tokens[step] ?? "")), tickangle: ofWords() ? -90 : 0 } : {};
   plot("curves", traces, {
-    ...axes, xaxis: { title: { text: tokens ? "what is read" : "step" }, anchor: "y6", range: [times[0] - 0.5, times[times.length - 1] + 0.5], ...ticks }, shapes: stepLine(),
+    ...axes, xaxis: { title: { text: ticks.ticktext ? "what is read" : "step" }, anchor: "y6", range: [times[0] - 0.5, times[times.length - 1] + 0.5], ...ticks }, shapes: stepLine(),
+    annotations: names.map(([name, [low, high]]) => ({
+      text: `<b>${name}</b>`, font: { size: 14 }, xref: "paper", x: 0, xanchor: "right", xshift: -34, yref: "paper", y: (low + high) / 2, yanchor: "middle", showarrow: false,
+    })), margin: { l: 58, r: 10, t: 24, b: 40 },
   }, (point) => show({ step: point.x }));
+}
+
+// The largest of 1, 2, 5, 10, ... within a limit: a tick that reads well.
+function rounded(limit) {
+  const power = 10 ** Math.floor(Math.log10(limit));
+  return power * [5, 2, 1].find((one) => one * power <= limit);
 }
 
 function limitOfUnit(name) {
@@ -191,7 +203,7 @@ function drawSaturation() {
   const units = layerNow().statistics.units, traces = [], axes = {};
   ["f", "i", "o", "g"].forEach((name, place) => {
     const end = place ? place + 1 : "", gap = narrow() ? 0.06 : 0.04, width = (1 - 3 * gap) / 4;
-    axes[`xaxis${end}`] = { domain: [place * (width + gap), place * (width + gap) + width], range: [-0.05, 1.05], title: { text: `<b>${name}</b> < 0.1`.replace("< 0", "&lt; 0") }, tickvals: [0, 1] };
+    axes[`xaxis${end}`] = { domain: [place * (width + gap), place * (width + gap) + width], range: [-0.05, 1.05], title: { text: `<b>${name === "g" ? "|g|" : name}</b> &lt; 0.1` }, tickvals: [0, 1] };
     axes[`yaxis${end}`] = { range: [-0.05, 1.05], anchor: `x${end}`, tickvals: [0, 0.5, 1], title: place ? undefined : { text: "share of steps > 0.9".replace(">", "&gt;") }, showticklabels: !place };
     traces.push({
       x: units[`${name} < 0.1`], y: units[`${name} > 0.9`], xaxis: `x${end}`, yaxis: `y${end}`, mode: "markers",
@@ -231,7 +243,7 @@ function drawTable() {
   const head = document.createElement("tr");
   for (const column of ["unit", ...columns]) {
     const cell = document.createElement("th"), button = document.createElement("button");
-    button.textContent = (names[column] ?? column) + (order.column === column ? (order.down ? " ▾" : " ▴") : "");
+    button.textContent = (names[column] ?? column.replace(/^g (?=[<>])/, "|g| ")) + (order.column === column ? (order.down ? " ▾" : " ▴") : "");
     cell.setAttribute("aria-sort", order.column === column ? (order.down ? "descending" : "ascending") : "none");
     button.onclick = () => {
       order = { column, down: order.column === column ? !order.down : column !== "unit" };

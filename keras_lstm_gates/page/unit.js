@@ -32,11 +32,11 @@ function drawUnit(now, step) {
     words(x, y + 7, sign, 22);
   };
 
-  put("rect", { x: 110, y: 22, width: 480, height: 376, rx: 24, class: "body" });
+  put("rect", { x: 110, y: 22, width: 494, height: 376, rx: 24, class: "body" });
 
   // x_t and h_{t-1} meet, and go to all four gates.
-  bus("M 60 358 H 520"); bus("M 160 440 V 358");
-  for (const x of [200, 300, 380, 520]) bus(`M ${x} 358 V 322`);
+  bus("M 60 358 H 500"); bus("M 160 440 V 358");
+  for (const x of [200, 300, 380, 500]) bus(`M ${x} 358 V 322`);
 
   // The cell state runs along the top.
   wire("M 60 80 H 184", now.cBefore); wire("M 216 80 H 364", now.kept);
@@ -45,7 +45,7 @@ function drawUnit(now, step) {
   wire("M 300 270 V 170 H 364", now.i); wire("M 380 270 V 186", now.g);
   wire("M 380 154 V 96", now.written);
   wire("M 560 80 V 126", now.c); wire("M 560 158 V 214", now.squashed);
-  wire("M 520 270 V 230 H 544", now.o);
+  wire("M 500 270 V 230 H 544", now.o);
   wire("M 560 246 V 330 H 640", now.h);
 
   operation(200, 80, "×"); operation(380, 80, "+"); operation(380, 170, "×"); operation(560, 230, "×");
@@ -53,13 +53,13 @@ function drawUnit(now, step) {
   words(560, 147, "tanh", 15);
 
   // Each gate is a glass that is as full as it is open; g fills from its middle, up or down.
-  for (const [name, x, squash] of [["f", 200, "σ"], ["i", 300, "σ"], ["g", 380, "tanh"], ["o", 520, "σ"]]) {
-    put("rect", { x: x - 31, y: 270, width: 62, height: 52, rx: 8, class: "gate-box" });
+  for (const [name, x, squash] of [["f", 200, "σ"], ["i", 300, "σ"], ["g", 380, "tanh"], ["o", 500, "σ"]]) {
+    const wide = squash === "tanh", half = wide ? 37 : 31;
+    put("rect", { x: x - half, y: 270, width: 2 * half, height: 52, rx: 8, class: "gate-box" });
     const size = 49 * Math.min(1, Math.abs(now[name])) * (name === "g" ? 0.5 : 1);
     const y = name !== "g" ? 320.5 - size : now.g > 0 ? 296 - size : 296;
-    put("rect", { x: x - 29.5, y, width: 59, height: size, rx: 4, class: "gate-fill" });
-    const wide = squash === "tanh";
-    words(x - (wide ? 20 : 9), 303, name, 22, "gate-ink", "middle", 700);
+    put("rect", { x: x - half + 1.5, y, width: 2 * half - 3, height: size, rx: 4, class: "gate-fill" });
+    words(x - (wide ? 22 : 9), 303, name, 22, "gate-ink", "middle", 700);
     words(x + (wide ? 11 : 13), 302, squash, wide ? 13 : 17, "gate-ink");
     pill(x, 244, now[name]);
   }
@@ -77,9 +77,9 @@ function drawUnit(now, step) {
   side(330, "hₜ", "says now", now.h, false);
   pill(282, 80, now.kept); pill(380, 125, now.written); pill(560, 187, now.squashed);
   words(200, 52, "keep", 13, "quiet"); words(282, 56, "f · c", 13, "quiet");
-  words(380, 52, "add", 13, "quiet"); words(419, 144, "i · g", 13, "quiet", "start");
-  words(344, 200, "write", 13, "quiet"); words(596, 236, "show", 13, "quiet", "start");
-  for (const [x, meaning] of [[200, "forget"], [300, "input"], [380, "modulation"], [520, "output"]])
+  words(380, 52, "add", 13, "quiet"); words(408, 162, "i · g", 13, "quiet", "start");
+  words(344, 200, "write", 13, "quiet"); words(610, 236, "show", 13, "quiet", "start");
+  for (const [x, meaning] of [[200, "forget"], [300, "input"], [380, "modulation"], [500, "output"]])
     words(x, 343 + 32, meaning, 13, "quiet");
 
   drawInput(put, words, step);
@@ -118,10 +118,11 @@ function sayStep(now) {
   byId("said").textContent =
     `It keeps ${percent(now.f)} of its memory of ${digits(now.cBefore)}, admits ${percent(now.i)} of the input modulation ` +
     `${digits(now.g)} and so ${direction}. Of its new memory ${digits(now.c)} it shows ${percent(now.o)}.`;
+  const factor = (value) => (digits(value).startsWith("−") ? `(${digits(value)})` : digits(value));
   const lines = [
-    `c = f · c′ + i · g = ${digits(now.f)} · ${digits(now.cBefore)} + ${digits(now.i)} · ${digits(now.g)} = ${digits(now.c)}`,
+    `c = f · c′ + i · g = ${digits(now.f)} · ${factor(now.cBefore)} + ${digits(now.i)} · ${factor(now.g)} = ${digits(now.c)}`,
     layerNow().kept.includes("h") ? `h = ${digits(now.h)}`
-      : `h = o · tanh(c) = ${digits(now.o)} · ${digits(now.squashed)} = ${digits(now.h)}`,
+      : `h = o · tanh(c) = ${digits(now.o)} · ${factor(now.squashed)} = ${digits(now.h)}`,
   ];
   byId("equations").replaceChildren(...lines.map((line) => {
     const span = document.createElement("span");

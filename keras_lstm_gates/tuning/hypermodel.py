@@ -43,8 +43,8 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         super().__init__()
         self.recipe = recipe
         self.space = spaces.checked(recipe, spaces.default_space(recipe) | (space or {}))
-        # What a search refuses to change; `epochs` and the like of the recipe are not in the space.
-        self.description = recipe.to_dict()
+        # What a search refuses to change; what is fixed, `epochs` and the like, KerasTuner does not know.
+        self.description = self.recipe_with({}).to_dict()
 
     def recipe_of(self, hp):
         """The recipe of `keras_tuner.HyperParameters`; what is not there yet is registered, at its first value."""

@@ -1,0 +1,121 @@
+"""An ONNX graph that grows node by node."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+OPSET = 18
+"""Old enough for the ONNX Runtime of 2023; the newest operator here is LayerNormalization, of 17."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What flows along an edge: its name, its shape with None for a free axis, and its Keras dtype."""
+
+    name: str
+    shape: tuple
+    dtype: str
+
+
+class Graph:
+    """An ONNX graph that grows node by node; weights that are used twice are stored once.
+
+    Attributes:
+        scope: str, the name of the layer whose nodes are added now.
+        bool, float32, int32, int64: ONNX's numbers of these types.
+        tensor: function of an array to the `TensorProto` that an attribute takes.
+    """
+
+    def __init__(self):
+        from onnx import TensorProto, helper, numpy_helper
+
+        self.scope = ""
+        self.float32, self.int32, self.int64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
+        self.bool = TensorProto.BOOL
+        self.tensor = numpy_helper.from_array
+        self._helper = helper
+        self._nodes, self._constants, self._known = [], [], {}
+
+    def add(self, operator, *inputs, outputs=1, **attributes):
+        """Append a node.
+
+        Args:
+            operator: str, ONNX's name of it.
+            inputs: each a name, a `Value`, an array, which becomes a constant, or None for one left out.
+            outputs: int > 0, how many it has.
+            attributes: of the operator; a body may be a `GraphProto`.
+
+        Returns:
+            str, the name of its output, or a list of them.
+        """
+        name = f"{self.scope}:{operator}_{len(self._nodes)}"
+        names = [name] if outputs == 1 else [f"{name}_{number}" for number in range(outputs)]
+        given = [self._edge(one) for one in inputs]
+        self._nodes.append(self._helper.make_node(operator, given, names, name=name, **attributes))
+        return names if outputs > 1 else names[0]
+
+    def model(self, inputs, outputs, name):
+        """The whole as bytes.
+
+        Args:
+            inputs: {name: `keras.KerasTensor`}; an axis of None is free, the first two "batch" and "time".
+            outputs: {name: (the name or `Value` that it is, `keras.KerasTensor`)}.
+            name: str, of the graph.
+        """
+        self.scope = ""
+        for output, (edge, _) in outputs.items():
+            self._nodes.append(self._helper.make_node("Identity", [self._edge(edge)], [output]))
+        nodes, constants = self._needed(outputs)
+        graph = self._helper.make_graph(
+            nodes,
+            name,
+            [self._described(key, tensor) for key, tensor in inputs.items()],
+            [self._described(key, tensor) for key, (_, tensor) in outputs.items()],
+            constants,
+        )
+        opset = self._helper.make_opsetid("", OPSET)
+        # The oldest version of the format that may hold these operators: what most runtimes read.
+        version = self._helper.find_min_ir_version_for([opset])
+        model = self._helper.make_model(
+            graph, opset_imports=[opset], ir_version=version, producer_name="keras_lstm_gates"
+        )
+        return model.SerializeToString()
+
+    def body(self, nodes, inputs, outputs, units):
+        """A `GraphProto` for a loop: nodes (operator, inputs, output) over names of arrays (batch, units)."""
+
+        def described(name):
+            return self._helper.make_tensor_value_info(name, self.float32, ["batch", units])
+
+        return self._helper.make_graph(
+            [self._helper.make_node(operator, given, [output]) for operator, given, output in nodes],
+            "body",
+            [described(name) for name in inputs],
+            [described(name) for name in outputs],
+        )
+
+    def _needed(self, outputs):
+        """The nodes and constants from which the outputs come."""
+        needed, nodes = set(outputs), []
+        for node in reversed(self._nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                nodes.append(node)
+        return nodes[::-1], [one for one in self._constants if one.name in needed]
+
+    def _described(self, name, tensor):
+        shape = [size or free for size, free in zip(tensor.shape, ("batch", "time", None, None, None), strict=False)]
+        dtype = self._helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+        return self._helper.make_tensor_value_info(name, dtype, shape)
+
+    def _edge(self, one):
+        if one is None:
+            return ""
+        if isinstance(one, str | Value):
+            return one if isinstance(one, str) else one.name
+        array = np.asarray(one)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._known:
+            self._known[key] = f"{self.scope}:constant_{len(self._constants)}"
+            self._constants.append(self.tensor(array, self._known[key]))
+        return self._known[key]
