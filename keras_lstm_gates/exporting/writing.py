@@ -52,7 +52,7 @@ def export(
       more than the step and the states, has no `step`.
 
     A SavedModel takes any batch and any number of time steps, and loads without this package. A TFLite file holds
-    builtin operators only.
+    builtin operators only, of TensorFlow 2.9 or older, and no names but those that its signatures show.
 
     Args:
         model: `keras.Model` that `expose` opens, with one input: floats (batch, time, features), or tokens (batch,
