@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_lstm_gates import apart
 from keras_lstm_gates.edge import follower
-from keras_lstm_gates.tflite_graphs import read, rewired, signatures_with, smaller_tables
+from keras_lstm_gates.tflite_graphs import named, read, rewired, signatures_with, smaller_tables
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 
@@ -80,7 +80,7 @@ def quantize(content, precision, data):
         raise ValueError(f"expected a file without the operator {_FUSED}; received one, which cannot be quantized")
     loops = signatures_with(_LOOPS, content) if precision == "int8" else ()
     return Quantized(
-        _made_apart(content, precision, data),
+        _made_apart(named(content), precision, data),
         {name: "dynamic_int8" if name in loops else precision for name in names},
     )
 

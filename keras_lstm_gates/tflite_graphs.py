@@ -25,6 +25,33 @@ def operators(model, subgraph):
     return [(flatbuffer_utils.opcode_to_name(model, one.opcodeIndex), one) for one in subgraph.operators]
 
 
+def named(content):
+    """The file with a name for every tensor: by these ai-edge-quantizer knows them, and a compact file has few."""
+    model, changed = read(content), False
+    for graph, subgraph in enumerate(model.subgraphs):
+        for place, tensor in enumerate(subgraph.tensors):
+            if not tensor.name:
+                tensor.name, changed = f"tensor {place} of graph {graph}".encode(), True
+    return written(model) if changed else bytes(content)
+
+
+def operator_code(model, name, version):
+    """The place of an operator among the file's operator codes, where it is put if it is new."""
+    from ai_edge_litert.schema_py_generated import BuiltinOperator, OperatorCodeT
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    for place in range(len(model.operatorCodes)):
+        if flatbuffer_utils.opcode_to_name(model, place) == name:
+            return place
+    code = OperatorCodeT()
+    code.builtinCode = getattr(BuiltinOperator, name)
+    # Once a byte.
+    code.deprecatedBuiltinCode = min(code.builtinCode, BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
 def signatures_with(names, content):
     """The signatures whose graph has an operator of these names."""
     model = read(content)
@@ -47,13 +74,13 @@ def rewired(content):
     for subgraph in model.subgraphs:
         source = {one.outputs[0]: one.inputs[0] for name, one in operators(model, subgraph) if name == "DEQUANTIZE"}
         for name, one in operators(model, subgraph):
-            written = [subgraph.tensors[place].type for place in one.outputs]
-            if name in ("QUANTIZE", "DEQUANTIZE") or not {TensorType.INT8, TensorType.INT16} & set(written):
+            kinds = [subgraph.tensors[place].type for place in one.outputs]
+            if name in ("QUANTIZE", "DEQUANTIZE") or not {TensorType.INT8, TensorType.INT16} & set(kinds):
                 continue
             wanted = [source.get(place, place) for place in one.inputs]
             changed |= wanted != list(one.inputs)
             one.inputs = wanted
-    return _written(model) if changed else bytes(content)
+    return written(model) if changed else bytes(content)
 
 
 def without_negative_indices(content):
@@ -78,7 +105,7 @@ def without_negative_indices(content):
             gone = {id(one) for one in (select, *(one for _, one in parts))}
             subgraph.operators = [one for one in subgraph.operators if id(one) not in gone]
             changed = True
-    return _written(model) if changed else bytes(content)
+    return written(model) if changed else bytes(content)
 
 
 def smaller_tables(content, kind):
@@ -104,7 +131,7 @@ def smaller_tables(content, kind):
             _gather_smaller(model, subgraph, one, table, rows, getattr(TensorType, kind), scale)
     for place, (stored, _) in done.items():
         model.buffers[place].data = np.frombuffer(stored.tobytes(), "uint8")
-    return _written(model) if done else bytes(content)
+    return written(model) if done else bytes(content)
 
 
 def _smaller(values, kind):
@@ -127,28 +154,14 @@ def _gather_smaller(model, subgraph, gather, table, rows, kind, scale):
             tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
     subgraph.tensors.append(gathered)
     widen = OperatorT()
-    widen.opcodeIndex = _dequantize(model)
+    widen.opcodeIndex = operator_code(model, "DEQUANTIZE", 3)
     widen.inputs, widen.outputs = [len(subgraph.tensors) - 1], [gather.outputs[0]]
     gather.outputs = widen.inputs.copy()
     subgraph.operators.insert(subgraph.operators.index(gather) + 1, widen)
 
 
-def _dequantize(model):
-    """The place of DEQUANTIZE among the file's operator codes, where it is put if it is new."""
-    from ai_edge_litert.schema_py_generated import BuiltinOperator, OperatorCodeT
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    for place in range(len(model.operatorCodes)):
-        if flatbuffer_utils.opcode_to_name(model, place) == "DEQUANTIZE":
-            return place
-    code = OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = BuiltinOperator.DEQUANTIZE
-    code.version = 3
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1
-
-
-def _written(model):
+def written(model):
+    """The bytes of what `read` gave."""
     from ai_edge_litert.tools import flatbuffer_utils
 
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 from keras_lstm_gates import microcontroller
 from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting.compacting import compact
 from keras_lstm_gates.exporting.formats import write_tflite
 from keras_lstm_gates.quantizing import quantize
 from keras_lstm_gates.tflite_graphs import without_negative_indices
@@ -43,9 +44,10 @@ def written(wanted, folder, expected, precisions, tolerances):
     for precision in known:
         path = folder / (FOLDER if precision == "float32" else f"{FOLDER}_{precision}")
         path.mkdir()
+        finished = compact(quantize(content, precision, wanted.data).content)
         made[path.name] = {
             "precision": precision,
-            **_tried(quantize(content, precision, wanted.data).content, wanted, path, expected, tolerances[precision]),
+            **_tried(finished, wanted, path, expected, tolerances[precision]),
         }
     return made
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_lstm_gates.exporting import comparing, micro
+from keras_lstm_gates.exporting.compacting import compact
 from keras_lstm_gates.exporting.describing import manifest, readme
 from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.fused import fused_predict
+from keras_lstm_gates.exporting.shortening import shortened
 from keras_lstm_gates.exporting.signatures import asked
 from keras_lstm_gates.files import filled_when_whole
 from keras_lstm_gates.quantizing import PRECISIONS, quantize
@@ -50,7 +52,7 @@ def export(
       more than the step and the states, has no `step`.
 
     A SavedModel takes any batch and any number of time steps, and loads without this package. A TFLite file holds
-    builtin operators only.
+    builtin operators only, of TensorFlow 2.9 or older, and no names but those that its signatures show.
 
     Args:
         model: `keras.Model` that `expose` opens, with one input: floats (batch, time, features), or tokens (batch,
@@ -119,6 +121,8 @@ def export(
             if name == "tflite":
                 made = _in_precisions(path, precisions, wanted.data)
             for key, (file, precision, of_signatures) in made.items():
+                if file.suffix == ".tflite":
+                    file.write_bytes(compact(shortened(file.read_bytes())))
                 call = format_.open(file)
                 found = _compared(file, call, held, wanted.data, expected, shape["batch"], tolerances[precision])
                 written[key] = {"path": file, **shape, "precision": precision, "precisions": of_signatures, **found}
