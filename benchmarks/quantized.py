@@ -5,12 +5,13 @@
 Writes benchmarks/quantized.md. The metric is over up to 400 test sequences, and the same ones for every precision.
 """
 
+import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from keras_lstm_gates import datasets, quantizing, training, zoo
+from keras_lstm_gates import datasets, exporting, quantizing, training, zoo
 from keras_lstm_gates.edge import Runner
 
 SEQUENCES = 400
@@ -28,16 +29,6 @@ class FromFile:
         return output
 
 
-def largest_difference(content, other, data):
-    """Of any output or gate of any signature of two files."""
-    expected, received = (quantizing.outputs(one, data) for one in (content, other))
-    return max(
-        float(np.abs(received[signature][name] - values).max())
-        for signature, outputs in expected.items()
-        for name, values in outputs.items()
-    )
-
-
 def main():
     """Print and write the table."""
     rows = []
@@ -46,32 +37,33 @@ def main():
         data = datasets.load(preset.recipe)
         batches = data.test.take(-(-SEQUENCES // preset.recipe.batch_size))
         some = np.asarray(next(iter(data.train))[0])[:CALIBRATION]
-        content = (zoo.registry.home(name) / "model.tflite").read_bytes()
-        for precision in quantizing.PRECISIONS:
-            made = quantizing.quantize(content, precision, some)
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "model.tflite"
-                path.write_bytes(made.content)
-                figure = training.evaluate(FromFile(path), preset.recipe, batches)[preset.metric]
-            worst = largest_difference(content, made.content, some)
-            how = ", ".join(f"{key} {value}" for key, value in made.precisions.items() if value != precision)
-            rows.append(
-                (name, precision, len(content) / len(made.content), f"{preset.metric} {figure:.4f}", worst, how)
+        with tempfile.TemporaryDirectory() as folder:
+            made = exporting.export(
+                zoo.load(name, gates=False), Path(folder) / "made", some, ("tflite",), quantizing.PRECISIONS
             )
-            print(*rows[-1], flush=True)
+            told = json.loads((Path(folder) / "made" / "manifest.json").read_text())["formats"]
+            for key, file in made.files.items():
+                precision = told[key]["precision"]
+                figure = training.evaluate(FromFile(file), preset.recipe, batches)[preset.metric]
+                worst = max(max(outputs.values()) for outputs in made.differences[key].values())
+                of_signatures = {one: value["precision"] for one, value in told[key]["signatures"].items()}
+                how = ", ".join(f"{one} {value}" for one, value in of_signatures.items() if value != precision)
+                times = told["tflite"]["bytes"] / told[key]["bytes"]
+                rows.append((name, precision, told[key]["bytes"], times, f"{preset.metric} {figure:.4f}", worst, how))
+                print(*rows[-1], flush=True)
     lines = [
-        f"| {name} | {precision} | {times:.2f} | {figure} | {worst:.1e} | {how} |"
-        for name, precision, times, figure, worst, how in rows
+        f"| {name} | {precision} | {size / 1024:.0f} | {times:.2f} | {figure} | {worst:.1e} | {how} |"
+        for name, precision, size, times, figure, worst, how in rows
     ]
     text = [
         "# The zoo in smaller numbers",
         "",
-        f"Written by `python benchmarks/quantized.py`: the TFLite file of each preset, over up to {SEQUENCES} test",
-        f"sequences; int8 calibrated on {CALIBRATION} training sequences. Largest difference: of any output or gate of",
-        "any signature from the float32 file, in the output's units.",
+        "Written by `python benchmarks/quantized.py`: the TFLite files that `export` makes of each preset, over up to",
+        f"{SEQUENCES} test sequences; int8 calibrated on {CALIBRATION} training sequences. Largest difference: of any",
+        "output or gate of any signature from the model, in the output's units.",
         "",
-        "| preset | precision | times smaller | metric | largest difference | but in other precision |",
-        "|---|---|---|---|---|---|",
+        "| preset | precision | KiB | times smaller | metric | largest difference | but in other precision |",
+        "|---|---|---|---|---|---|---|",
         *lines,
         "",
     ]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from keras_lstm_gates import drift, exporting, plots
 from keras_lstm_gates.cli import app
 from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting.comparing import differences
 from keras_lstm_gates.layers import GatedLSTM
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
@@ -67,6 +68,20 @@ def test_a_file_out_of_tolerance_is_not_kept(exported, tmp_path):
             model, tmp_path / "out", data, ("tflite",), ("float16",), ("predict",), tolerances={"float16": 1e-9}
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_gate_that_turns_at_one_step_is_no_broken_file(rng):
+    values = rng.uniform(-1, 1, (2, 50, 3))
+    turned = values.copy()
+    turned[1, 20, 2] *= -1
+    wanted = {"gates": {"g": (values, True)}}
+    allowed = exporting.TOLERANCES
+    (off,) = differences("a", {"gates": {"g": turned}}, wanted, "int8", allowed["int8"])["gates"].values()
+    assert off == 2 * abs(values[1, 20, 2])
+    with pytest.raises(ArithmeticError, match=r"a differs from the model: gates/g by .*, allowed 0\.0001"):
+        differences("a", {"gates": {"g": turned}}, wanted, "float32", allowed["float32"])
+    with pytest.raises(ArithmeticError, match=r"a differs from the model: gates/g by 0\.[6-9].*, allowed 0\.1"):
+        differences("a", {"gates": {"g": values[::-1]}}, wanted, "int8", allowed["int8"])
 
 
 def test_a_microcontroller_takes_float32_and_int8(tmp_path):

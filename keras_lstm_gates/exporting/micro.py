@@ -23,7 +23,7 @@ def written(wanted, folder, expected, precisions, tolerances):
         folder: `Path`.
         expected: from `keras_lstm_gates.exporting.comparing.expected`.
         precisions: of "float32" and "int8"; others are left out.
-        tolerances: {precision: the largest difference allowed}.
+        tolerances: {precision: as those of `keras_lstm_gates.exporting.comparing.TOLERANCES`}.
 
     Returns:
         {"micro", "micro_int8": what `keras_lstm_gates.exporting.describing.manifest` is told of it}.
@@ -47,12 +47,12 @@ def written(wanted, folder, expected, precisions, tolerances):
         finished = compact(quantize(content, precision, wanted.data).content)
         made[path.name] = {
             "precision": precision,
-            **_tried(finished, wanted, path, expected, tolerances[precision]),
+            **_tried(finished, wanted, path, expected, precision, tolerances[precision]),
         }
     return made
 
 
-def _tried(content, wanted, path, expected, tolerance):
+def _tried(content, wanted, path, expected, precision, tolerance):
     trial = microcontroller.write(content, path, wanted.data[0])
     every_step = wanted.signatures["step"].every_step
     received = {name: (values if name in every_step else values[-1])[None] for name, values in trial.outputs.items()}
@@ -64,7 +64,7 @@ def _tried(content, wanted, path, expected, tolerance):
         "path": path,
         "batch": 1,
         "time": 1,
-        "differences": comparing.differences(path.name, {"step": received}, {"step": first}, tolerance),
+        "differences": comparing.differences(path.name, {"step": received}, {"step": first}, precision, tolerance),
         "latency_ms": {},
         "arena_bytes": trial.arena,
     }

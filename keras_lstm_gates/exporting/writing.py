@@ -74,7 +74,8 @@ def export(
         signatures: of "predict", "gates" and "step", or None for all that the model can have.
         batch: int > 0, of the TFLite file.
         time: int > 0, the TFLite file's number of time steps, or None for any.
-        tolerances: {precision: the largest difference allowed} where it is not that of `TOLERANCES`.
+        tolerances: {precision: what an output may be off} where it is not that of `TOLERANCES`, which says how it
+            is measured.
 
     Returns:
         `Exported(files, differences, missing)`.
@@ -124,7 +125,10 @@ def export(
                 if file.suffix == ".tflite":
                     file.write_bytes(compact(shortened(file.read_bytes())))
                 call = format_.open(file)
-                found = _compared(file, call, held, wanted.data, expected, shape["batch"], tolerances[precision])
+                received, latency = _run(call, held, wanted.data, shape["batch"])
+                own = {signature: expected[signature] for signature in held}
+                off = comparing.differences(file.name, received, own, precision, tolerances[precision])
+                found = {"differences": off, "latency_ms": latency}
                 written[key] = {"path": file, **shape, "precision": precision, "precisions": of_signatures, **found}
         told = manifest(model, wanted, written)
         (temporary / "manifest.json").write_text(json.dumps(told, indent=1) + "\n")
@@ -152,11 +156,10 @@ def _in_precisions(path, precisions, data):
     return made
 
 
-def _compared(path, call, signatures, data, expected, batch, tolerance):
-    """Run a file, compare and time it."""
+def _run(call, signatures, data, batch):
+    """What a file answers, and the milliseconds of a call."""
     received, latency = {}, {}
     for name, signature in signatures.items():
         received[name] = comparing.run(call, name, signature, data, batch)
         latency[name] = comparing.latency_ms(call, name, signature, data, batch)
-    wanted = {name: expected[name] for name in received}
-    return {"differences": comparing.differences(path.name, received, wanted, tolerance), "latency_ms": latency}
+    return received, latency
