@@ -101,6 +101,13 @@ def test_help_tells_a_stranger_what_each_command_does(command):
         assert command(name, "--help")[0] == 0
 
 
+def test_what_tensorflow_says_of_the_machine_is_not_shown():
+    code = "import sys; sys.argv[1:] = ['zoo']; from keras_lstm_gates.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "japanese_vowels" in done.stdout
+
+
 def test_mistakes(command, files, tmp_path):
     model, tflite, data = files / "model.keras", files / "model.tflite", files / "data.npy"
     np.save("rank.npy", np.zeros(3))

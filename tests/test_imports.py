@@ -9,7 +9,18 @@ import keras_lstm_gates
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 FLOORS = [
-    {"apart", "gates", "edge", "files", "initializers", "live", "recipes", "tflite_graphs", "weights"},
+    {
+        "apart",
+        "gates",
+        "edge",
+        "files",
+        "initializers",
+        "live",
+        "recipes",
+        "standard_error",
+        "tflite_graphs",
+        "weights",
+    },
     {"microcontroller_sources", "quantizing", "recurrence_tensorflow", "cell", "opened_layers", "streaming"},
     {"microcontroller", "recurrence"},
     {"lstm"},

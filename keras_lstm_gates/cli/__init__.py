@@ -6,6 +6,10 @@ import sys
 
 from keras_lstm_gates.cli import demonstrating, deploying, looking, training, tuning, zoo  # noqa: F401  they join the app
 from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.standard_error import standard_error_to
+
+WITHOUT_TENSORFLOW = ("run",)
+"""Commands that run where it is not installed."""
 
 
 def main():
@@ -13,6 +17,7 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
+        _import_tensorflow()
         app()
     except (ValueError, OSError, ArithmeticError, ImportError) as error:
         _fail(error)
@@ -21,6 +26,15 @@ def main():
         if not any(kind.__module__.startswith("tensorflow") for kind in type(error).__mro__):
             raise
         _fail(error)
+
+
+def _import_tensorflow():
+    """Before a command that needs it, and without what it tells every user of its processor and the missing GPU."""
+    command, *options = sys.argv[1:] or [""]
+    if command.startswith("-") or command in ("", *WITHOUT_TENSORFLOW) or "--help" in options:
+        return
+    with standard_error_to(os.devnull):
+        import tensorflow  # noqa: F401
 
 
 def _fail(error):

@@ -19,26 +19,25 @@ def listed(context: typer.Context):
     if context.invoked_subcommand is not None:
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from keras_lstm_gates import zoo
 
     table = Table(title="The zoo")
-    table.add_column("name", no_wrap=True)
-    table.add_column("what it does")
-    for column in ("parameters", "metric", "mean ± sd", "best baseline"):
+    table.add_column("model")
+    for column in ("parameters", "mean ± sd", "best baseline"):
         table.add_column(column, justify="right")
     for name in zoo.list():
         card = zoo.card(name)
         quality, metric = card["quality"], card["metric"]
         best = max if metric["higher_is_better"] else min
         table.add_row(
-            name,
-            card["title"],
+            f"[bold]{name}[/]\n[dim]{escape(card['title'])}[/]",
             f"{card['parameters']:,}",
-            metric["name"],
-            f"{quality['mean']:.4g} ± {quality['sd']:.2g}",
-            f"{best(card['baselines'].values()):.4g}",
+            f"{metric['name'].replace('_', ' ')}\n{quality['mean']:.4g} ± {quality['sd']:.2g}",
+            f"\n{best(card['baselines'].values()):.4g}",
+            end_section=True,
         )
     Console().print(table)
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_lstm_gates.standard_error import standard_error_to
 from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, write_record
 
 DEATHS = 2
@@ -203,7 +204,9 @@ class Crew:
         process = self._context.Process(
             target=_worker, args=(self._job, self._address, name, self._threads, str(log), sender), daemon=True
         )
-        process.start()
+        # From its first moment: what TensorFlow says when it is imported belongs into the log too.
+        with standard_error_to(log):
+            process.start()
         sender.close()
         self._running[name] = process, receiver
 
