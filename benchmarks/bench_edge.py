@@ -48,8 +48,8 @@ def main():
         "",
         "| batch, time, features, units | predict | fused predict / ONNX Runtime | predict / ONNX Runtime "
         "| Keras's own export / predict | Keras's own export / fused predict | gates / predict "
-        "| gates / fused predict | step / weight reading |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| gates / fused predict | step / weight reading | predict.onnx / ONNX Runtime | gates.onnx / predict.onnx |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
     ]
@@ -63,7 +63,8 @@ def measured(batch, steps, features, units):
     model = keras.Model(sequence, keras.layers.LSTM(units, name="lstm", return_sequences=True)(sequence))
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        files = exporting.export(model, folder / "ours", x, ("tflite", "tflite_fused"), batch=batch, time=steps).files
+        formats = ("tflite", "tflite_fused", "onnx")
+        files = exporting.export(model, folder / "ours", x, formats, batch=batch, time=steps).files
         unrolled = keras.Model(sequence, keras.layers.LSTM(units, return_sequences=True, unroll=True)(sequence))
         unrolled.set_weights(model.get_weights())
         unrolled.export(folder / "keras.tflite", format="litert", verbose=False)
@@ -74,6 +75,8 @@ def measured(batch, steps, features, units):
             "fused": signature(files["tflite_fused"], "predict", x),
             "keras": exported_by_keras(folder / "keras.tflite", x),
             "onnx": onnx(x, model.get_weights()),
+            "predict.onnx": onnx_file(files["onnx"] / "predict.onnx", x),
+            "gates.onnx": onnx_file(files["onnx"] / "gates.onnx", x),
             "reading": reading(model.count_params()),
         }
         # The same numbers from all, before any is timed.
@@ -98,6 +101,8 @@ def measured(batch, steps, features, units):
         ratio("gates", "predict"),
         ratio("gates", "fused"),
         ratio("step", "reading"),
+        ratio("predict.onnx", "onnx"),
+        ratio("gates.onnx", "predict.onnx"),
     )
 
 
@@ -159,11 +164,22 @@ def onnx(x, weights):
         [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    by_time = np.ascontiguousarray(x.transpose(1, 0, 2))
+    session = one_thread(model.SerializeToString())
+    return lambda: session.run(None, {"X": by_time})
+
+
+def onnx_file(path, x):
+    """A call of an exported ONNX file."""
+    session = one_thread(str(path))
+    return lambda: session.run(None, {"sequence": x})
+
+
+def one_thread(model):
+    """A session of ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    by_time = np.ascontiguousarray(x.transpose(1, 0, 2))
-    return lambda: session.run(None, {"X": by_time})
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def reading(numbers):

@@ -58,7 +58,7 @@ class Graph:
         """The whole as bytes.
 
         Args:
-            inputs: {name: `keras.KerasTensor`}; an axis of None is free, the first two "batch" and "time".
+            inputs: {name: `keras.KerasTensor`}; the first axis is free, "batch", and others of None, the second "time".
             outputs: {name: (the name or `Value` that it is, `keras.KerasTensor`)}.
             name: str, of the graph.
         """
@@ -104,7 +104,8 @@ class Graph:
         return nodes[::-1], [one for one in self._constants if one.name in needed]
 
     def _described(self, name, tensor):
-        shape = [size or free for size, free in zip(tensor.shape, ("batch", "time", None, None, None), strict=False)]
+        free = ("batch", "time", None, None, None)
+        shape = ["batch", *(size or name for size, name in zip(tensor.shape[1:], free[1:], strict=False))]
         dtype = self._helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
         return self._helper.make_tensor_value_info(name, dtype, shape)
 
