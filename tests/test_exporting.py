@@ -178,6 +178,18 @@ def test_the_fused_operator(tmp_path, rng):
         exporting.export(opened, tmp_path / "out", data, formats=("tflite_fused",))
 
 
+def test_the_fused_operator_of_a_large_cell_state(tmp_path):
+    """The converter's own would cut c off at 10."""
+    lstm = keras.layers.LSTM(2, name="lstm", return_sequences=True)
+    model = keras.Sequential([keras.Input((None, 1)), lstm])
+    # Everything is kept and written: c counts up to 25, then down to 5; columns i, f, g, o.
+    lstm.set_weights([np.repeat([[0.0, 0, 9, 0]], 2, axis=1), np.zeros((2, 8)), np.repeat([20.0, 20, 0, 0], 2)])
+    data = np.repeat([1.0, -1.0], [25, 20]).reshape(1, 45, 1)
+    np.testing.assert_allclose(expose(model)(data)["lstm/c"].numpy()[0, [24, -1], 1], [25, 5], rtol=1e-3)
+    written = exporting.export(model, tmp_path, data, formats=("tflite_fused",), signatures=("predict",))
+    assert written.differences["tflite_fused"]["predict"]["lstm"] < 1e-6
+
+
 def test_a_model_whose_outputs_are_its_gates(tmp_path):
     """`predict` then answers with them, as `zoo.load` does."""
     model, data = small_model()

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_lstm_gates import apart
 from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting.fused import unclipped
 from keras_lstm_gates.exporting.onnx_files import open_onnx, write_onnx
 from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.recurrence import use_path
@@ -31,6 +32,12 @@ def write_tflite(signatures, path, batch, time):
             file=str(path),
             signatures=list(signatures),
         )
+
+
+def write_fused(signatures, path, batch, time):
+    """The same, of `keras_lstm_gates.exporting.fused.fused_predict`."""
+    write_tflite(signatures, path, batch, time)
+    path.write_bytes(unclipped(path.read_bytes()))
 
 
 def open_saved_model(path):
@@ -61,7 +68,7 @@ class Format(NamedTuple):
 FORMATS = {
     "saved_model": Format("saved_model", write_saved_model, open_saved_model, False),
     "tflite": Format("model.tflite", write_tflite, open_tflite, True),
-    "tflite_fused": Format("model_fused.tflite", write_tflite, open_tflite, True),
+    "tflite_fused": Format("model_fused.tflite", write_fused, open_tflite, True),
     "onnx": Format("onnx", write_onnx, open_onnx, False),
 }
 

@@ -9,6 +9,7 @@ from keras_lstm_gates import gates
 from keras_lstm_gates.exporting.signatures import Signature
 from keras_lstm_gates.exporting.stepping import Whole
 from keras_lstm_gates.lstm import GatedLSTM
+from keras_lstm_gates.tflite_graphs import operators, read, written
 
 
 def fused_predict(signature):
@@ -23,6 +24,16 @@ def fused_predict(signature):
         if isinstance(layer, GatedLSTM):
             raise ValueError(_cannot(layer, "the model's outputs hold its gates"))
     return Signature(model, signature.inputs)
+
+
+def unclipped(content):
+    """A .tflite file whose fused LSTMs leave c as it is: the converter lets them cut it off at 10 and -10."""
+    model = read(content)
+    for subgraph in model.subgraphs:
+        for name, operator in operators(model, subgraph):
+            if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+                operator.builtinOptions.cellClip = 0.0
+    return written(model)
 
 
 def _cannot(layer, why):
