@@ -63,7 +63,8 @@ def scan(step, state, z, mask, stored):
         state = step(state, z[t], None if mask is None else mask[t])
         return t + 1, state, {name: array.write(t, getattr(state, name)) for name, array in arrays.items()}
 
-    _, last, arrays = tf.while_loop(lambda t, *_: t < time, body, (0, state, arrays), maximum_iterations=time)
+    # TensorFlow's own counter ends the loop.
+    _, last, arrays = tf.while_loop(lambda *_: True, body, (0, state, arrays), maximum_iterations=time)
     return last, {name: array.stack() for name, array in arrays.items()}
 
 
