@@ -68,7 +68,8 @@ def foreign(content, rng):
 
 
 def _graph(model, rng):
-    return model.subgraphs[int(rng.integers(len(model.subgraphs)))]
+    # Another mutation may have left a graph without operators.
+    return _one([graph for graph in model.subgraphs if graph.operators], rng)
 
 
 def _one(items, rng):

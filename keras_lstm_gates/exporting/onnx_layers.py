@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_lstm_gates.exporting.onnx_activations import activated
+from keras_lstm_gates.exporting.onnx_graph import Value
 from keras_lstm_gates.exporting.onnx_lstm import flipped, lstm, lstm_step
 from keras_lstm_gates.exporting.stepping import AnyFeature, LSTMStep, MaskedStep
 from keras_lstm_gates.lstm import GatedLSTM
@@ -137,17 +138,13 @@ def _maximum_over_time(graph, layer, x, **_):
 def _of_several(operator):
     def write(graph, layer, *values, **_):
         # A layer takes a list, an operation each one by itself.
-        values = values[0] if isinstance(values[0], list | tuple) and not hasattr(values[0], "name") else values
-        result, *others = (_float(one) for one in values)
+        values = values[0] if isinstance(values[0], list | tuple) else values
+        result, *others = (one if isinstance(one, Value) else np.float32(one) for one in values)
         for other in others:
             result = graph.add(operator, result, other)
         return result
 
     return write
-
-
-def _float(one):
-    return one if hasattr(one, "name") else np.float32(one)
 
 
 def _concatenated(graph, layer, values, axis=None, **_):
@@ -182,7 +179,7 @@ def _any_of(graph, operation, x, **_):
 
 
 def _not_equal(graph, operation, x, other, **_):
-    other = other if hasattr(other, "name") else np.asarray(other, x.dtype)
+    other = other if isinstance(other, Value) else np.asarray(other, x.dtype)
     return graph.add("Not", graph.add("Equal", x, other))
 
 
