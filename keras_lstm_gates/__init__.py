@@ -10,6 +10,7 @@ _HOMES = {
     "GatedLSTM": "keras_lstm_gates.lstm",
     "GatedLSTMCell": "keras_lstm_gates.cell",
     "Gates": "keras_lstm_gates.gates",
+    "load_model": "keras_lstm_gates.saving",
     "load_weights": "keras_lstm_gates.weights",
     "expose": "keras_lstm_gates.exposing",
     "ChronoBias": "keras_lstm_gates.initializers",

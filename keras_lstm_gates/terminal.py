@@ -77,7 +77,7 @@ def files_table(folder):
         "gate_statistics.json": "what each unit's gates do",
         "gate_saturation.png": "how often each gate is shut or open",
         "metrics.json": "test metrics, parameters, seconds",
-        "model.keras": "the model: keras.models.load_model",
+        "model.keras": "the model: keras_lstm_gates.load_model",
         "gates.zarr": "every gate: keras_lstm_gates.tracing.load",
         "gates.png": "the picture",
         "utterance.npy": "the utterance of the picture",

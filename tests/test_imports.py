@@ -32,6 +32,7 @@ FLOORS = [
     {"gradients"},
     {"reporting"},
     {"baselines", "exporting", "training"},
+    {"saving"},
     {"demo", "tuning", "zoo"},
     {"cli"},
 ]

@@ -76,24 +76,6 @@ def read_sequences(path, model):
     return array[None] if array.ndim == len(model.inputs[0].shape) - 1 else array
 
 
-def read_model(path):
-    import zipfile
-
-    import keras
-
-    # Opening a saved GatedLSTM, or a model that `expose` opened, needs the classes to be registered.
-    import keras_lstm_gates.exposing  # noqa: F401
-
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path} is not a whole .keras file: expected a zip archive; "
-            f"received {path.stat().st_size} bytes that are none"
-        )
-    return keras.models.load_model(path)
-
-
 def new_folder(parent, name):
     """A folder that nobody has: name and time, and a number where two runs share a second."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

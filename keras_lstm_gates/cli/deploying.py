@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_array, read_model, read_sequences
+from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_array, read_sequences
 
 
 @app.command()
@@ -37,10 +37,11 @@ def export(
     from rich.console import Console
 
     from keras_lstm_gates import exporting
+    from keras_lstm_gates.saving import load_model
     from keras_lstm_gates.terminal import differences_table, files_table
 
     console = Console()
-    loaded = read_model(model)
+    loaded = load_model(model)
     sequences = read_sequences(data, loaded)
     folder = new_folder(Path("runs"), "export") if out is None else empty_folder(out)
     with console.status("converting, then running each file against the Keras model"):
@@ -66,9 +67,10 @@ def drift(
 
     from keras_lstm_gates import exporting, plots
     from keras_lstm_gates.files import replaced_when_whole
+    from keras_lstm_gates.saving import load_model
     from keras_lstm_gates.terminal import files_table
 
-    console, loaded = Console(), read_model(model)
+    console, loaded = Console(), load_model(model)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         found = exporting.drift(loaded, file, read_sequences(data, loaded))

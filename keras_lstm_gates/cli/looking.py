@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_model, read_sequences
+from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_sequences
 
 
 @app.command()
@@ -24,10 +24,11 @@ def trace(
 
     from keras_lstm_gates import plots, tracing
     from keras_lstm_gates.files import replaced_when_whole
+    from keras_lstm_gates.saving import load_model
     from keras_lstm_gates.terminal import counted, files_table
 
     console = Console()
-    loaded = read_model(model)
+    loaded = load_model(model)
     sequences = read_sequences(data, loaded)
     with counted(console, "sequences traced", len(sequences)) as progress:
         tree = tracing.trace(loaded, sequences, progress=progress)
@@ -85,6 +86,7 @@ def gradients(
 
     from keras_lstm_gates.files import replaced_when_whole
     from keras_lstm_gates.gradients import save, summary
+    from keras_lstm_gates.saving import load_model
     from keras_lstm_gates.terminal import files_table
 
     *files, data = models
@@ -95,7 +97,7 @@ def gradients(
     for file in files:
         if file.stem in loaded:
             raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
-        loaded[file.stem] = read_model(file)
+        loaded[file.stem] = load_model(file)
     sequences = read_sequences(data, loaded[files[0].stem])[:samples]
     with console.status("walking back through time"):
         found = summary(loaded, sequences, layer=layer)

@@ -3,9 +3,8 @@
 import hashlib
 import json
 
-import keras
-
 from keras_lstm_gates.exposing import expose
+from keras_lstm_gates.saving import load_model
 from keras_lstm_gates.zoo.registry import home, presets
 
 SUMS = "SHA256SUMS"
@@ -38,7 +37,7 @@ def load(name, gates=True):
         >>> {"i", "f", "g", "o", "c", "h"} <= {name.rpartition("/")[2] for name in out}
         True
     """
-    model = keras.models.load_model(verified(name) / "model.keras")
+    model = load_model(verified(name) / "model.keras")
     return expose(model) if gates else model
 
 
