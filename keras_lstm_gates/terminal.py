@@ -49,21 +49,18 @@ class EpochProgress(keras.callbacks.Callback):
 
 
 def differences_table(exported, sequences):
-    """A rich table of the largest difference from the Keras model, a row an output, a column a file."""
+    """A rich table of the largest difference from the Keras model, a row a file's signature; the manifest has all."""
     table = Table(title=f"Largest difference from the Keras model over {sequences} sequences")
-    table.add_column("signature")
-    table.add_column("output")
-    for name in exported.differences:
-        table.add_column(exported.files[name].name, justify="right")
-    rows = dict.fromkeys(
-        (signature, output)
-        for of_format in exported.differences.values()
-        for signature, outputs in of_format.items()
-        for output in outputs
-    )
-    for signature, output in rows:
-        found = [of_format.get(signature, {}).get(output) for of_format in exported.differences.values()]
-        table.add_row(signature, output, *("" if one is None else f"{one:.1e}" for one in found))
+    for column in ("file", "signature", "outputs"):
+        table.add_column(column, justify="right" if column == "outputs" else "left")
+    table.add_column("largest", justify="right")
+    table.add_column("of")
+    for name, signatures in exported.differences.items():
+        for signature, outputs in signatures.items():
+            worst = max(outputs, key=outputs.get)
+            file = exported.files[name].name if signature == next(iter(signatures)) else ""
+            table.add_row(file, signature, str(len(outputs)), f"{outputs[worst]:.1e}", worst)
+        table.add_section()
     return table
 
 
@@ -86,6 +83,10 @@ def files_table(folder):
         "model_float16.tflite": "the same, weights in 16 bits",
         "model_dynamic_int8.tflite": "the same, weights in 8 bits",
         "model_int8.tflite": "the same, step in whole numbers",
+        "model_fused.tflite": "predict by the fused operator, without gates",
+        "onnx": "for ONNX Runtime: a file a signature",
+        "micro": "C++ sources for a microcontroller",
+        "micro_int8": "the same, in whole numbers",
         "drift.csv": "the differences, an output and step a row",
         "drift.png": "the picture",
         "manifest.json": "signatures, shapes, operators, errors, sha256",
