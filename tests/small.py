@@ -1,4 +1,4 @@
-"""A small model and data that fit it, quick to export and to trace; and a clock that tests move."""
+"""A small model and data that fit it, quick to export and to trace; a file of arrays; a clock that tests move."""
 
 import keras
 import numpy as np
@@ -14,6 +14,12 @@ def small_model(seed=1):
     data[1, 4:] = 0
     data[3, 1:] = 0
     return model, data
+
+
+def arrays(path):
+    """{name: array} of an .npz file, which is closed."""
+    with np.load(path) as saved:
+        return dict(saved)
 
 
 class Clock:

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from small import small_model
+from small import arrays, small_model
 
 from keras_lstm_gates import exporting, tracing
 from keras_lstm_gates.edge import Runner
@@ -65,7 +65,7 @@ def test_export_and_run(command, files, tmp_path):
     )
     assert code == 0
     assert "probabilities" in printed
-    saved = np.load(tmp_path / "gates.npz")
+    saved = arrays(tmp_path / "gates.npz")
     model, data = small_model()
     np.testing.assert_allclose(saved["probabilities"], model(data[:1])[0], atol=1e-6)
     assert saved["f"].shape == (6, 4)
@@ -78,7 +78,7 @@ def test_run_as_a_stream(command, files, tmp_path):
     assert code == 0
     assert "step 6 of 6" in printed
     assert printed.count("█") >= 6 * 4
-    saved, whole = np.load(tmp_path / "steps.npz"), Runner(files / "model.tflite").gates(small_model()[1][0])
+    saved, whole = arrays(tmp_path / "steps.npz"), Runner(files / "model.tflite").gates(small_model()[1][0])
     np.testing.assert_allclose(saved["h"], whole["h"], atol=1e-6)
     np.testing.assert_allclose(saved["probabilities"][-1], whole["probabilities"], atol=1e-6)
 
@@ -90,7 +90,7 @@ def test_export_and_run_of_tokens(command, tmp_path):
     assert command("export", "model.keras", "tokens.npy", "--out", "out")[0] == 0
     assert command("run", "out/model.tflite", "tokens.npy", "--out", "out.npz")[0] == 0
     expected = model(np.arange(8)[None] % 9)[0]
-    np.testing.assert_allclose(np.load(tmp_path / "out.npz")["probabilities"], expected, atol=1e-6)
+    np.testing.assert_allclose(arrays(tmp_path / "out.npz")["probabilities"], expected, atol=1e-6)
 
 
 def test_help_tells_a_stranger_what_each_command_does(command):

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from small import arrays
 
 from keras_lstm_gates import training
 from keras_lstm_gates.training import distributed
@@ -49,7 +50,7 @@ def test_two_processes_train_to_the_weights_of_one(tmp_path):
         for worker in workers:
             worker.kill()
     assert [worker.returncode for worker in workers] == [0, 0], "\n".join(printed)
-    first, second = (np.load(tmp_path / f"{index}.npz") for index in range(2))
+    first, second = (arrays(tmp_path / f"{index}.npz") for index in range(2))
     for name, expected in zip(first, one.model.get_weights(), strict=True):
         np.testing.assert_array_equal(first[name], second[name])
         np.testing.assert_allclose(first[name], expected, atol=1e-5)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from reference import lstm
-from small import small_model
+from small import arrays, small_model
 
 from keras_lstm_gates import apart, exporting, expose
 from keras_lstm_gates.edge import Runner
@@ -85,7 +85,7 @@ def test_saved_model_answers_by_name_without_this_package(exported, tmp_path):
         f"np.savez({str(tmp_path / 'out.npz')!r}, **gates, predicted=predicted)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    out = np.load(tmp_path / "out.npz")
+    out = arrays(tmp_path / "out.npz")
     np.testing.assert_allclose(out["predicted"], model(data[:, :4]), atol=1e-6)
     np.testing.assert_array_equal(out["predicted"], out["probabilities"])
     assert out["f"].shape == (5, 4, 4)
