@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lstm_gates import datasets, quantizing, zoo
-from keras_lstm_gates.exporting.compacting import compact
+from keras_lstm_gates import datasets, zoo
 from keras_lstm_gates.exporting.formats import write_tflite
-from keras_lstm_gates.exporting.shortening import shortened
 from keras_lstm_gates.exporting.signatures import asked
+from keras_lstm_gates.exporting.tflite import quantizing
+from keras_lstm_gates.exporting.tflite.compacting import compact
+from keras_lstm_gates.exporting.tflite.shortening import shortened
 
 CALIBRATION = 32
 CALLS = 41

@@ -155,8 +155,9 @@ def _export(folder):
 
     import keras
 
-    from keras_lstm_gates import export, quantizing
-    from keras_lstm_gates.files import filled_when_whole
+    from keras_lstm_gates import export
+    from keras_lstm_gates._support.files import filled_when_whole
+    from keras_lstm_gates.exporting.tflite import quantizing
     from keras_lstm_gates.models import SequenceClassifier
 
     rng = np.random.default_rng(0)

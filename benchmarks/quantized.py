@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lstm_gates import datasets, exporting, quantizing, training, zoo
+from keras_lstm_gates import datasets, exporting, training, zoo
 from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting.tflite import quantizing
 
 SEQUENCES = 400
 CALIBRATION = 32

@@ -126,7 +126,7 @@ def micro(path, signature):
     from ai_edge_litert.interpreter import Interpreter
     from tflite_micro import runtime
 
-    from keras_lstm_gates.microcontroller import MicroRunner
+    from keras_lstm_gates.exporting.micro.microcontroller import MicroRunner
 
     content = path.read_bytes()
     known = Interpreter(model_content=content)

@@ -17,7 +17,7 @@ import numpy as np
 
 from keras_lstm_gates import expose, trace
 from keras_lstm_gates.gates import Gates
-from keras_lstm_gates.streaming import BLOCK
+from keras_lstm_gates.tracing.store import BLOCK
 
 STEPS, FEATURES, UNITS = 100, 8, 128
 

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keras_lstm_gates import plots, report, trace
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 
 
 def main(folder):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.ticker import EngFormatter
 
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gradients import lag_gains
 from keras_lstm_gates.initializers import ChronoBias
 

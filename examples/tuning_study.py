@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from studies import COLOURS, arguments, plain_axes, save
 
 from keras_lstm_gates import training, tuning
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.recipes import RECIPES, Recipe
 
 TUNERS = ("random", "bayesian", "hyperband")

@@ -7,9 +7,9 @@ import numpy as np
 from rich.console import Console
 
 from keras_lstm_gates import datasets, exporting, plots, tracing, training
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.terminal import EpochProgress, counted, differences_table, files_table, print_next
 from keras_lstm_gates.recipes import Recipe
-from keras_lstm_gates.terminal import EpochProgress, counted, differences_table, files_table, print_next
 
 # One direction and its last state: the plainest LSTM, which streams too. Noise: 5-fold cross-validation on the training
 # utterances.

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lstm_gates.bidirectional import Bidirectional
 from keras_lstm_gates.initializers import ChronoBias, ForgetBias
-from keras_lstm_gates.lstm import GatedLSTM
+from keras_lstm_gates.layers.bidirectional import Bidirectional
+from keras_lstm_gates.layers.lstm import GatedLSTM
 
 POOLINGS = ("last", "mean")
 

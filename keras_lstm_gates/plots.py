@@ -9,11 +9,11 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_lstm_gates.gate_statistics import of_layer
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.tracing import flat, nodes
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
+from keras_lstm_gates.tracing.gate_statistics import of_layer
 
 # Both scales grow lighter with the value, so that they keep their meaning in grey and for colour-blind readers.
 GATE_COLOURS = matplotlib.colormaps["viridis"]

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_lstm_gates.cell import GatedLSTMCell
-from keras_lstm_gates.lstm import GatedLSTM
+from keras_lstm_gates.layers.cell import GatedLSTMCell
+from keras_lstm_gates.layers.lstm import GatedLSTM
 
 
 class Fed(NamedTuple):

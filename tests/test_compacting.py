@@ -9,12 +9,14 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_lstm_gates import exporting, quantizing
-from keras_lstm_gates.exporting import micro, writing
-from keras_lstm_gates.exporting.compacting import compact
+from keras_lstm_gates import exporting
+from keras_lstm_gates.exporting import writing
+from keras_lstm_gates.exporting.micro import written as micro
+from keras_lstm_gates.exporting.micro.microcontroller import MicroRunner
 from keras_lstm_gates.exporting.operators import operators
-from keras_lstm_gates.exporting.shortening import shortened
-from keras_lstm_gates.microcontroller import MicroRunner
+from keras_lstm_gates.exporting.tflite import quantizing
+from keras_lstm_gates.exporting.tflite.compacting import compact
+from keras_lstm_gates.exporting.tflite.shortening import shortened
 from keras_lstm_gates.models import SequenceLabeller
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))

@@ -15,7 +15,7 @@ from small import arrays, small_model
 
 from keras_lstm_gates import edge, exporting
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.tflite_graphs import operators, read
+from keras_lstm_gates.exporting.tflite.graphs import operators, read
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import tensorflow as tf
 from reference import lstm
 from small import arrays, small_model
 
-from keras_lstm_gates import apart, exporting, expose
+from keras_lstm_gates import exporting, expose
+from keras_lstm_gates._support import child_process
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.models import CharacterLanguageModel, SequenceLabeller
 
@@ -130,9 +131,9 @@ def test_the_manifest_tells_what_the_files_are(exported):
 
 def test_a_converter_that_fails_is_one_error(tmp_path, monkeypatch):
     model, data = small_model()
-    call = apart.call
-    monkeypatch.setattr(apart, "call", lambda function, **arguments: call("os:abort"))
-    with pytest.raises(apart.CrashError, match="ended its process with SIGABRT"):
+    call = child_process.call
+    monkeypatch.setattr(child_process, "call", lambda function, **arguments: call("os:abort"))
+    with pytest.raises(child_process.CrashError, match="ended its process with SIGABRT"):
         exporting.export(model, tmp_path / "out", data, formats=("tflite",))
     assert not (tmp_path / "out").exists()
 

@@ -13,7 +13,7 @@ from reference import lstm
 from small import small_model
 
 from keras_lstm_gates import GatedLSTM, exporting, zoo
-from keras_lstm_gates.exporting import onnx_files
+from keras_lstm_gates.exporting.onnx import files as onnx_files
 
 HELD = (
     "addition",

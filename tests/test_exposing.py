@@ -7,8 +7,8 @@ import pytest
 from keras import layers
 from reference import lstm, sigmoid
 
-from keras_lstm_gates import exposing
-from keras_lstm_gates.exposing import expose
+from keras_lstm_gates.opening import exposing
+from keras_lstm_gates.opening.exposing import expose
 
 # Keras says so of every nested model that is given a mask, opened or not.
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask attached to it")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_lstm_gates.files import filled_when_whole, replaced_when_whole
+from keras_lstm_gates._support.files import filled_when_whole, replaced_when_whole
 
 
 def test_a_failure_leaves_what_stood_there(tmp_path):

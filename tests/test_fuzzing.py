@@ -9,7 +9,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from small import small_model
 
 from keras_lstm_gates import edge, exporting
-from keras_lstm_gates.tflite_graphs import read
+from keras_lstm_gates.exporting.tflite.graphs import read
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 

@@ -8,13 +8,13 @@ import xarray as xr
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from keras_lstm_gates.bidirectional import Bidirectional
-from keras_lstm_gates.cell import GatedLSTMCell
 from keras_lstm_gates.gradients import compare, gradient_chain, verdict
 from keras_lstm_gates.gradients.chain import steps_of
 from keras_lstm_gates.gradients.recording import record
 from keras_lstm_gates.gradients.terms import LANCZOS_ERROR, Term, frobenius, spectral
-from keras_lstm_gates.lstm import GatedLSTM
+from keras_lstm_gates.layers.bidirectional import Bidirectional
+from keras_lstm_gates.layers.cell import GatedLSTMCell
+from keras_lstm_gates.layers.lstm import GatedLSTM
 
 # Shrinking a failure would run the model hundreds of times.
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_lstm_gates.initializers import ChronoBias
-from keras_lstm_gates.lstm import GatedLSTM
+from keras_lstm_gates.layers.lstm import GatedLSTM
 
 
 @pytest.mark.parametrize("kind", [keras.layers.LSTM, GatedLSTM])

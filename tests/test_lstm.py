@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference import lstm
 
-from keras_lstm_gates.cell import GateWeights
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers import GatedLSTM
+from keras_lstm_gates.layers.cell import GateWeights
 from keras_lstm_gates.recurrence import use_path
 
 BATCH, TIME, FEATURES, UNITS = 3, 5, 4, 2

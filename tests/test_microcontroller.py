@@ -11,7 +11,9 @@ import tensorflow as tf
 import tflm
 from reference import lstm
 
-from keras_lstm_gates import edge, exporting, gates, microcontroller, quantizing
+from keras_lstm_gates import edge, exporting, gates
+from keras_lstm_gates.exporting.micro import microcontroller
+from keras_lstm_gates.exporting.tflite import quantizing
 
 pytest.importorskip("tflite_micro", reason="tflite-micro is not installed: pip install 'keras_lstm_gates[micro]'")
 
@@ -149,7 +151,7 @@ def test_the_arena_is_the_smallest(content, sequence):
     """One unit less is refused, in a process of its own."""
     arena = microcontroller.try_out(content, sequence[:2]).arena
     code = (
-        "import sys; from keras_lstm_gates.microcontroller import MicroRunner\n"
+        "import sys; from keras_lstm_gates.exporting.micro.microcontroller import MicroRunner\n"
         "MicroRunner(sys.stdin.buffer.read(), int(sys.argv[1])).push([0.0] * 3)"
     )
     for size, works in ((arena, True), (arena - microcontroller.ARENA_UNIT, False)):

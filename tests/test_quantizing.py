@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 from reference import lstm
 
-from keras_lstm_gates import apart, exporting, gates, quantizing
+from keras_lstm_gates import exporting, gates
+from keras_lstm_gates._support import child_process
+from keras_lstm_gates.exporting.tflite import quantizing
 from keras_lstm_gates.models import SequenceClassifier, SequenceLabeller
 
 UNITS = 256
@@ -138,8 +140,8 @@ def test_float32_stays(step, data):
 
 
 def test_a_crash_of_the_quantizer_is_one_error(step, data, monkeypatch):
-    call = apart.call
-    monkeypatch.setattr(apart, "call", lambda function, **arguments: call("os:abort"))
+    call = child_process.call
+    monkeypatch.setattr(child_process, "call", lambda function, **arguments: call("os:abort"))
     with pytest.raises(RuntimeError, match=r"int8 failed while starting: .* ended its process with SIGABRT"):
         quantizing.quantize(step, "int8", data)
 

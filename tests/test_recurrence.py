@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from keras import ops
 from reference import lstm
 
-from keras_lstm_gates import recurrence_tensorflow as module
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.recurrence import PATHS, gates_from_hidden, recurrence
+from keras_lstm_gates.recurrence import compiled as module
 
 # The cudnn path needs a kernel that gives h: `test_every_gate_from_the_hidden_states_alone` and `test_lstm.py` test it.
 PATHS = [path for path in PATHS if path != "cudnn"]

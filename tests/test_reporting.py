@@ -56,7 +56,7 @@ def test_the_largest_page_is_below_8_mb(tmp_path):
 
 
 def test_too_much_shows_fewer_samples(tmp_path, monkeypatch):
-    monkeypatch.setattr(reporting, "MOST", 1000)
+    monkeypatch.setattr(page, "MOST", 1000)
     content, _ = reporting._content(noise(20, 10, 5), 20)
     assert [layer["shape"][0] for layer in content["layers"]] == [2, 2]
     assert content["layers"][0]["total"] == 20

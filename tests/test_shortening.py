@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_lstm_gates.exporting.shortening import shortened
-from keras_lstm_gates.tflite_graphs import operators, read
+from keras_lstm_gates.exporting.tflite.graphs import operators, read
+from keras_lstm_gates.exporting.tflite.shortening import shortened
 
 # The converter and TensorFlow's interpreter say so at every use.
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")

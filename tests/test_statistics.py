@@ -9,10 +9,10 @@ import tensorflow as tf
 import xarray as xr
 from small import Clock, small_model
 
-from keras_lstm_gates import gate_statistics as st
-from keras_lstm_gates.gate_statistics import statistics
-from keras_lstm_gates.monitoring import GateMonitor
+from keras_lstm_gates.tracing import gate_statistics as st
 from keras_lstm_gates.tracing import trace
+from keras_lstm_gates.tracing.gate_statistics import statistics
+from keras_lstm_gates.tracing.monitor import GateMonitor
 
 
 def a_trace(mask=None, **gates):
@@ -169,7 +169,7 @@ def test_monitor_starts_a_stateful_model_anew_at_each_look_and_leaves_its_states
 
 def test_monitor_keeps_its_budget(tmp_path, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("keras_lstm_gates.monitoring.time", clock)
+    monkeypatch.setattr("keras_lstm_gates.tracing.monitor.time", clock)
     model, data = small_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
     monitor = GateMonitor(data, tmp_path, budget=1 / 8)

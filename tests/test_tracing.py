@@ -143,7 +143,7 @@ def test_tokens():
 
 @needs_zarr_3
 def test_streamed_is_what_is_kept_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_lstm_gates.streaming.BLOCK", 4)
+    monkeypatch.setattr("keras_lstm_gates.tracing.store.BLOCK", 4)
     model, data = small_model()
     data = np.concatenate([data] * 3)
     streamed = tracing.trace(model, data, batch_size=3, progress=False, to=tmp_path / "gates.zarr")
@@ -182,7 +182,8 @@ STREAM = """
 import sys, time
 import keras
 import test_tracing
-from keras_lstm_gates import streaming, tracing
+from keras_lstm_gates import tracing
+from keras_lstm_gates.tracing import store as streaming
 
 name, stops_at = sys.argv[1], int(sys.argv[2])
 
@@ -228,7 +229,7 @@ def test_killed_and_resumed_is_identical(tmp_path, monkeypatch):
     assert [process.returncode for process in resumed] == [0, 0]
     # What was written is not told again.
     assert all(int(lines.split()[0]) > 40 for lines in told)
-    monkeypatch.setattr("keras_lstm_gates.streaming.BLOCK", 8)
+    monkeypatch.setattr("keras_lstm_gates.tracing.store.BLOCK", 8)
     for stream in streams:
         _, data, batch_size = stream()
         model = keras.saving.load_model(tmp_path / f"{stream.__name__}.keras")
@@ -243,7 +244,7 @@ def test_killed_and_resumed_is_identical(tmp_path, monkeypatch):
 
 @needs_zarr_3
 def test_another_model_does_not_go_on_with_a_partial_trace(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_lstm_gates.streaming.BLOCK", 2)
+    monkeypatch.setattr("keras_lstm_gates.tracing.store.BLOCK", 2)
 
     def broken(data):
         yield data[:3]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_lstm_gates.layers import GatedLSTM, GatedLSTMCell
-from keras_lstm_gates.weights import load_weights
+from keras_lstm_gates.layers.weights_files import load_weights
 
 
 def model(layer, cell, layers=2):

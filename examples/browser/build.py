@@ -20,7 +20,7 @@ import numpy as np
 import strokes
 
 from keras_lstm_gates import export, trace
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.layers import GatedLSTM
 
 HERE = Path(__file__).parent

@@ -4,9 +4,9 @@ import logging
 import os
 import sys
 
+from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli import demonstrating, deploying, looking, training, tuning, zoo  # noqa: F401  they join the app
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.standard_error import standard_error_to
 
 WITHOUT_TENSORFLOW = ("run",)
 """Commands that run where it is not installed."""

@@ -37,8 +37,8 @@ def export(
     from rich.console import Console
 
     from keras_lstm_gates import exporting
-    from keras_lstm_gates.saving import load_model
-    from keras_lstm_gates.terminal import differences_table, files_table
+    from keras_lstm_gates._support.terminal import differences_table, files_table
+    from keras_lstm_gates.opening.readers import load_model
 
     console = Console()
     loaded = load_model(model)
@@ -66,9 +66,9 @@ def drift(
     from rich.table import Table
 
     from keras_lstm_gates import exporting, plots
-    from keras_lstm_gates.files import replaced_when_whole
-    from keras_lstm_gates.saving import load_model
-    from keras_lstm_gates.terminal import files_table
+    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.terminal import files_table
+    from keras_lstm_gates.opening.readers import load_model
 
     console, loaded = Console(), load_model(model)
     with warnings.catch_warnings(record=True) as told:
@@ -116,8 +116,8 @@ def run(
     from rich.console import Console
     from rich.table import Table
 
+    from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates.edge import Runner
-    from keras_lstm_gates.files import replaced_when_whole
 
     console, runner, array = Console(), Runner(file), read_array(data)
     outputs = _streamed(runner, array, console, interval) if stream else runner.run(signature, array)
@@ -136,7 +136,7 @@ def run(
 
 def _streamed(runner, array, console, interval):
     """{output: array} of one sequence, or of several one after the other, drawn step by step."""
-    from keras_lstm_gates import live
+    from keras_lstm_gates.cli import live
 
     stream = runner.stream()
     alone = array.ndim == len(runner.signatures["step"]["inputs"]["x"])

@@ -23,9 +23,9 @@ def trace(
     from rich.console import Console
 
     from keras_lstm_gates import plots, tracing
-    from keras_lstm_gates.files import replaced_when_whole
-    from keras_lstm_gates.saving import load_model
-    from keras_lstm_gates.terminal import counted, files_table
+    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.terminal import counted, files_table
+    from keras_lstm_gates.opening.readers import load_model
 
     console = Console()
     loaded = load_model(model)
@@ -84,10 +84,10 @@ def gradients(
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
     from rich.console import Console
 
-    from keras_lstm_gates.files import replaced_when_whole
+    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.gradients import save, summary
-    from keras_lstm_gates.saving import load_model
-    from keras_lstm_gates.terminal import files_table
+    from keras_lstm_gates.opening.readers import load_model
 
     *files, data = models
     if not files:

@@ -25,8 +25,8 @@ def train(
     from rich.console import Console
 
     from keras_lstm_gates import baselines, datasets, training
+    from keras_lstm_gates._support.terminal import EpochProgress, files_table
     from keras_lstm_gates.recipes import named
-    from keras_lstm_gates.terminal import EpochProgress, files_table
 
     values = of_table(target, window, horizon)
     for setting in settings or []:

@@ -82,7 +82,7 @@ def build(
     from rich.console import Console
 
     from keras_lstm_gates import zoo
-    from keras_lstm_gates.terminal import files_table
+    from keras_lstm_gates._support.terminal import files_table
 
     console = Console()
     console.print(files_table(zoo.build(name, runs, tell=console.print)))

@@ -1,4 +1,4 @@
-"""From a SavedModel to a TFLite file; `keras_lstm_gates.apart` calls it, as the converter may crash."""
+"""From a SavedModel to a TFLite file, in a process of its own, as the converter may crash."""
 
 
 def convert(saved_model, file, signatures):

@@ -8,7 +8,7 @@ import xarray as xr
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting import comparing
 from keras_lstm_gates.exporting.signatures import asked
-from keras_lstm_gates.gate_statistics import ALWAYS, CLOSED, OPEN
+from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN
 
 SATURATING = "ifgo"
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_lstm_gates import apart
+from keras_lstm_gates._support import child_process
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.exporting.fused import unclipped
-from keras_lstm_gates.exporting.onnx_files import open_onnx, write_onnx
-from keras_lstm_gates.exporting.without_gates import without_gates
+from keras_lstm_gates.exporting.onnx.files import open_onnx, write_onnx
+from keras_lstm_gates.exporting.tflite.fused import unclipped
+from keras_lstm_gates.exporting.tflite.without_gates import without_gates
 from keras_lstm_gates.recurrence import use_path
 
 
@@ -26,7 +26,7 @@ def write_tflite(signatures, path, batch, time):
     with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=path.parent) as workplace:
         saved_model = Path(workplace) / "saved_model"
         _archive(signatures, saved_model, batch, time)
-        apart.call(
+        child_process.call(
             "keras_lstm_gates.exporting.converting:convert",
             saved_model=str(saved_model),
             file=str(path),
@@ -35,7 +35,7 @@ def write_tflite(signatures, path, batch, time):
 
 
 def write_fused(signatures, path, batch, time):
-    """The same, of `keras_lstm_gates.exporting.fused.fused_predict`."""
+    """The same, of `keras_lstm_gates.exporting.tflite.fused.fused_predict`."""
     write_tflite(signatures, path, batch, time)
     path.write_bytes(unclipped(path.read_bytes()))
 

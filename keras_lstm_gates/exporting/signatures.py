@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates.exporting.stepping import NoStepError, step_of
-from keras_lstm_gates.exposing import open_graph
-from keras_lstm_gates.tracing import check_sequences
+from keras_lstm_gates.opening.exposing import open_graph
+from keras_lstm_gates.tracing.traces import check_sequences
 
 PROBE_STEPS = 12
 NAMES = ("predict", "gates", "step")

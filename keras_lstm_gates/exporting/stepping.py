@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_lstm_gates.gates import Gates
-from keras_lstm_gates.lstm import GatedLSTM
-from keras_lstm_gates.opened_layers import EachStep
+from keras_lstm_gates.layers.lstm import GatedLSTM
+from keras_lstm_gates.opening.opened_layers import EachStep
 
 
 class NoStepError(Exception):
@@ -38,7 +38,7 @@ def step_of(opened, names, probe):
     A masked step leaves h, c and the model's outputs as they were; its i, g and o are 0 and its f is 1.
 
     Args:
-        opened: `keras_lstm_gates.exposing.Opened`.
+        opened: `keras_lstm_gates.opening.exposing.Opened`.
         names: {gate's name in the signature: (path, gate)}.
         probe: array, a few sequences: the step is run along them, and every layer compared with the model's.
 

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_lstm_gates.exporting import comparing, micro
-from keras_lstm_gates.exporting.compacting import compact
+from keras_lstm_gates._support.files import filled_when_whole
+from keras_lstm_gates.exporting import comparing
 from keras_lstm_gates.exporting.describing import manifest, readme
 from keras_lstm_gates.exporting.formats import FORMATS
-from keras_lstm_gates.exporting.fused import fused_predict
-from keras_lstm_gates.exporting.shortening import shortened
+from keras_lstm_gates.exporting.micro import written as micro
 from keras_lstm_gates.exporting.signatures import asked
-from keras_lstm_gates.files import filled_when_whole
-from keras_lstm_gates.quantizing import PRECISIONS, quantize
+from keras_lstm_gates.exporting.tflite.compacting import compact
+from keras_lstm_gates.exporting.tflite.fused import fused_predict
+from keras_lstm_gates.exporting.tflite.quantizing import PRECISIONS, quantize
+from keras_lstm_gates.exporting.tflite.shortening import shortened
 
 
 class Exported(NamedTuple):
@@ -65,12 +66,12 @@ def export(
             TFLite's fused LSTM operator: for LSTMs without a mask; the interpreter runs it, LiteRT's CompiledModel and
             LiteRT.js do not; its state lives on between calls until `reset_all_variables()`. "onnx" is one file a
             signature, of any batch and time, with ONNX's own LSTM operator, for models of the layers in
-            `keras_lstm_gates.exporting.onnx_layers` (needs `pip install 'keras_lstm_gates[onnx]'`). "micro" is the C++
-            sources of `step` for a microcontroller (`keras_lstm_gates.microcontroller`; needs `pip install
+            `keras_lstm_gates.exporting.onnx.layers` (needs `pip install 'keras_lstm_gates[onnx]'`). "micro" is the C++
+            sources of `step` for a microcontroller (`keras_lstm_gates.exporting.micro`; needs `pip install
             'keras_lstm_gates[micro]'`).
         precisions: of "float32", "float16", "dynamic_int8" and "int8", a file each of the format "tflite"; of "micro"
             what TFLM runs, float32 and int8; the other formats are in float32. What they mean:
-            `keras_lstm_gates.quantizing.quantize` (needs `pip install 'keras_lstm_gates[quantize]'`).
+            `keras_lstm_gates.exporting.tflite.quantizing.quantize` (needs `pip install 'keras_lstm_gates[quantize]'`).
         signatures: of "predict", "gates" and "step", or None for all that the model can have.
         batch: int > 0, of the TFLite file.
         time: int > 0, the TFLite file's number of time steps, or None for any.
@@ -86,7 +87,7 @@ def export(
         ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001". Nothing is kept then.
         ModuleNotFoundError: "micro" without tflite-micro, "onnx" without onnx and onnxruntime, another precision
             without ai-edge-quantizer.
-        keras_lstm_gates.apart.CrashError: the converter failed, or crashed.
+        keras_lstm_gates._support.child_process.CrashError: the converter failed, or crashed.
         RuntimeError: the quantizer failed, or crashed.
     """
     folder = Path(folder)

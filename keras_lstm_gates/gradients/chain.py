@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import xarray as xr
 
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gradients.contributions import contributions
-from keras_lstm_gates.gradients.lstm import LSTMSteps
-from keras_lstm_gates.gradients.plain import GRUSteps, SimpleRNNSteps
+from keras_lstm_gates.gradients.lstm_steps import LSTMSteps
+from keras_lstm_gates.gradients.plain_steps import GRUSteps, SimpleRNNSteps
 from keras_lstm_gates.gradients.products import profiles
 from keras_lstm_gates.gradients.recording import record
 from keras_lstm_gates.gradients.terms import LANCZOS_ERROR, frobenius, largest_singular_value, spectral

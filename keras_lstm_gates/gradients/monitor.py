@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gradients.chain import lag_gains
 from keras_lstm_gates.gradients.recording import watch
 from keras_lstm_gates.gradients.verdicts import judged

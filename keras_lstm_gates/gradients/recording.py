@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lstm_gates.cell import GatedLSTMCell
 from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.layers.cell import GatedLSTMCell
 
 CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
 
@@ -160,7 +160,7 @@ def _both_directions(layer, note, args, kwargs):
 
 
 def _with_gates(layer, forward, backward):
-    """The dict of `keras_lstm_gates.bidirectional.Bidirectional`."""
+    """The dict of `keras_lstm_gates.layers.bidirectional.Bidirectional`."""
     named = {"output": _merged(layer, forward["output"], backward["output"])}
     for direction, values in (("forward", forward), ("backward", backward)):
         for name, value in values.items():

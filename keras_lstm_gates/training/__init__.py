@@ -1,9 +1,9 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
 
+from keras_lstm_gates.losses import Pinball, SummedCrossEntropy
 from keras_lstm_gates.recipes import RECIPES, Recipe
 from keras_lstm_gates.training.evaluating import evaluate
 from keras_lstm_gates.training.fitting import Run, build, environment, fit, fit_epochs, write_json
-from keras_lstm_gates.training.losses import Pinball, SummedCrossEntropy
 
 __all__ = [
     "RECIPES",

@@ -6,7 +6,7 @@ import time
 import keras
 import numpy as np
 
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.training.finiteness import finite
 
 

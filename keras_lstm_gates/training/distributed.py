@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lstm_gates.training.losses import SummedCrossEntropy
+from keras_lstm_gates.losses import SummedCrossEntropy
 
 
 def strategy():

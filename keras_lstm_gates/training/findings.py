@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_lstm_gates import gate_statistics, plots, tracing
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates import plots, tracing
+from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates.tracing import gate_statistics
 
 TRACED = 64
 """The most sequences that the gate statistics are over."""

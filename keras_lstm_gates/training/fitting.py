@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates import datasets, models
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.training import distributed, findings
 from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.evaluating import evaluate
 from keras_lstm_gates.training.finiteness import first_not_finite
-from keras_lstm_gates.training.losses import loss_of
 
 _MODELS = {
     "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),

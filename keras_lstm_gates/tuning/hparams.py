@@ -3,7 +3,7 @@
 import tensorflow as tf
 from tensorboard.plugins.hparams import api
 
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.tuning.trials import COMPLETED, read_record, record_file
 
 

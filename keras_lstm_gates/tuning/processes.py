@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_lstm_gates.standard_error import standard_error_to
+from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, write_record
 
 DEATHS = 2

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.tuning.trials import COMPLETED, RUNNING, read_record, record_file
 
 

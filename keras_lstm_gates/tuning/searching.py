@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras_tuner
 
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.tuning import processes, results, tables
 from keras_lstm_gates.tuning.oracles import make_oracle
 from keras_lstm_gates.tuning.trials import TrialTuner

@@ -12,8 +12,8 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.files import replaced_when_whole
 from keras_lstm_gates.tuning.oracles import worst
 
 COMPLETED, FAILED, OVER_BUDGET, RUNNING = "completed", "failed", "over budget", "running"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lstm_gates import baselines, datasets, exporting, gate_statistics, models, plots, tracing, training
-from keras_lstm_gates.files import replaced_when_whole
+from keras_lstm_gates import baselines, datasets, exporting, models, plots, tracing, training
+from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates.tracing import gate_statistics
 from keras_lstm_gates.zoo.cards import page
 from keras_lstm_gates.zoo.loading import SUMS, sums
 from keras_lstm_gates.zoo.registry import home, preset

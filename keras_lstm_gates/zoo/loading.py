@@ -3,8 +3,8 @@
 import hashlib
 import json
 
-from keras_lstm_gates.exposing import expose
-from keras_lstm_gates.saving import load_model
+from keras_lstm_gates.opening.exposing import expose
+from keras_lstm_gates.opening.readers import load_model
 from keras_lstm_gates.zoo.registry import home, presets
 
 SUMS = "SHA256SUMS"

@@ -1,0 +1,1 @@
+"""The format of microcontrollers: C++ sources of one step."""

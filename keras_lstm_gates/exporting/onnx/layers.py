@@ -1,0 +1,272 @@
+"""Which layers and operations of Keras ONNX has, and as what."""
+
+import keras
+import numpy as np
+
+from keras_lstm_gates.exporting.onnx.activations import activated
+from keras_lstm_gates.exporting.onnx.graph import Value
+from keras_lstm_gates.exporting.onnx.lstm import flipped, lstm, lstm_step
+from keras_lstm_gates.exporting.stepping import AnyFeature, LSTMStep, MaskedStep
+from keras_lstm_gates.layers.lstm import GatedLSTM
+from keras_lstm_gates.opening.opened_layers import MaskedToZero, MergedDirections, StepMask
+
+
+def nodes(graph, layer, *args, **kwargs):
+    """Append the nodes of a layer or an operation.
+
+    Args:
+        graph: `keras_lstm_gates.exporting.onnx.graph.Graph`.
+        layer: `keras.Layer`, or an operation of `keras.ops`.
+        args, kwargs: what it is called with, with `Value`s in the place of tensors.
+
+    Returns:
+        What it returns, with names in the place of tensors.
+
+    Raises:
+        ValueError: one that is not known, or that does what ONNX does not.
+    """
+    known = LAYERS if isinstance(layer, keras.Layer) else OPERATIONS
+    kind = type(layer) if isinstance(layer, keras.Layer) else type(layer).__name__
+    if kind not in known:
+        names = sorted(one if isinstance(one, str) else one.__name__ for one in known)
+        raise ValueError(f"it is a {type(layer).__name__}; expected one of {', '.join(names)}")
+    return known[kind](graph, layer, *args, **kwargs)
+
+
+def _as_it_is(graph, layer, x, **_):
+    return x
+
+
+def _activation(graph, layer, x, **_):
+    return activated(graph, layer.activation, x)
+
+
+def _masking(graph, layer, x, **_):
+    real = graph.add("Not", graph.add("Equal", x, np.float32(layer.mask_value)))
+    return graph.add("Mul", x, _any(graph, real, axis=-1, keepdims=True, to=graph.float32))
+
+
+def _masked_step(graph, layer, x, **_):
+    return x if layer.mask_value == 0 else _masking(graph, layer, x)
+
+
+def _any(graph, x, axis, keepdims, to):
+    numbers = graph.add("Cast", x, to=graph.float32)
+    found = graph.add("ReduceMax", numbers, np.array([axis]), keepdims=int(keepdims))
+    return graph.add("Cast", found, to=to)
+
+
+def _normalization(graph, layer, x, **_):
+    mean, deviation = (np.asarray(keras.ops.convert_to_numpy(one), "float32") for one in (layer.mean, layer.variance))
+    deviation = np.maximum(np.sqrt(deviation), np.float32(keras.config.epsilon()))
+    if layer.invert:
+        return graph.add("Add", graph.add("Mul", x, deviation), mean)
+    return graph.add("Div", graph.add("Sub", x, mean), deviation)
+
+
+def _rescaling(graph, layer, x, **_):
+    scaled = graph.add("Mul", x, np.asarray(layer.scale, "float32"))
+    return graph.add("Add", scaled, np.asarray(layer.offset, "float32"))
+
+
+def _embedding(graph, layer, x, **_):
+    return graph.add("Gather", np.asarray(layer.embeddings, "float32"), x, axis=0)
+
+
+def _dense(graph, layer, x, **_):
+    product = graph.add("MatMul", x, np.asarray(layer.kernel, "float32"))
+    if layer.use_bias:
+        product = graph.add("Add", product, np.asarray(layer.bias, "float32"))
+    return activated(graph, layer.activation, product)
+
+
+def _layer_normalization(graph, layer, x, **_):
+    axes = [int(axis) for axis in np.atleast_1d(layer.axis)]
+    if axes not in ([-1], [len(x.shape) - 1]):
+        raise ValueError(f"it normalizes the axes {axes}; expected the last")
+    width = x.shape[-1]
+    scale = np.ones(width, "float32") if layer.gamma is None else np.asarray(layer.gamma, "float32")
+    offset = np.zeros(width, "float32") if layer.beta is None else np.asarray(layer.beta, "float32")
+    return graph.add("LayerNormalization", x, scale, offset, axis=-1, epsilon=float(layer.epsilon))
+
+
+def _flatten(graph, layer, x, **_):
+    return graph.add("Flatten", x, axis=1)
+
+
+def _reshape(graph, layer, x, **_):
+    return graph.add("Reshape", x, np.array([0, *layer.target_shape]))
+
+
+def _reshaped(graph, operation, x, **_):
+    shape = list(operation.newshape)
+    if any(not isinstance(size, int) for size in shape):
+        raise ValueError(f"its new shape is {shape}; expected whole numbers")
+    return graph.add("Reshape", x, np.array(shape))
+
+
+def _step_mask(graph, layer, x, mask=None, **_):
+    if mask is not None:
+        return mask
+    return graph.add("ConstantOfShape", graph.add("Shape", x, end=2), value=graph.tensor(np.array([True])))
+
+
+def _repeated(graph, layer, x, **_):
+    return graph.add("Tile", graph.add("Unsqueeze", x, np.array([1])), np.array([1, layer.n, 1]))
+
+
+def _time_distributed(graph, layer, x, **_):
+    if type(layer.layer) not in (*EACH_FEATURE_VECTOR, *OF_TRAINING):
+        names = sorted(one.__name__ for one in EACH_FEATURE_VECTOR)
+        raise ValueError(f"it holds a {type(layer.layer).__name__}; expected one of {', '.join(names)}")
+    return nodes(graph, layer.layer, x)
+
+
+def _average(graph, layer, x, mask=None, **_):
+    over_time = np.array([1])
+    if mask is None:
+        return graph.add("ReduceMean", x, over_time, keepdims=int(layer.keepdims))
+    real = graph.add("Cast", graph.add("Unsqueeze", mask, np.array([-1])), to=graph.float32)
+    total = graph.add("ReduceSum", graph.add("Mul", x, real), over_time, keepdims=int(layer.keepdims))
+    return graph.add("Div", total, graph.add("ReduceSum", real, over_time, keepdims=int(layer.keepdims)))
+
+
+def _maximum_over_time(graph, layer, x, **_):
+    return graph.add("ReduceMax", x, np.array([1]), keepdims=int(layer.keepdims))
+
+
+def _of_several(operator):
+    def write(graph, layer, *values, **_):
+        # A layer takes a list, an operation each one by itself.
+        values = values[0] if isinstance(values[0], list | tuple) else values
+        result, *others = (one if isinstance(one, Value) else np.float32(one) for one in values)
+        for other in others:
+            result = graph.add(operator, result, other)
+        return result
+
+    return write
+
+
+def _concatenated(graph, layer, values, axis=None, **_):
+    return graph.add("Concat", *values, axis=layer.axis if axis is None else axis)
+
+
+def _merged_directions(graph, layer, values, **_):
+    first, second = values
+    if layer.sequences:
+        second = flipped(graph, second)
+    if layer.merge_mode == "concat":
+        return graph.add("Concat", first, second, axis=-1)
+    if layer.merge_mode is None:
+        return first, second
+    merged = graph.add("Mul" if layer.merge_mode == "mul" else "Add", first, second)
+    return graph.add("Div", merged, np.float32(2)) if layer.merge_mode == "ave" else merged
+
+
+def _masked_to_zero(graph, layer, x, mask=None, **_):
+    if mask is None:
+        return x
+    mask = flipped(graph, mask) if layer.backwards else mask
+    return graph.add("Where", graph.add("Unsqueeze", mask, np.array([-1])), x, np.float32(0))
+
+
+def _any_feature(graph, layer, x, **_):
+    return _any(graph, x, axis=-1, keepdims=False, to=graph.bool)
+
+
+def _any_of(graph, operation, x, **_):
+    return _any(graph, x, axis=operation.axis[0], keepdims=operation.keepdims, to=graph.bool)
+
+
+def _not_equal(graph, operation, x, other, **_):
+    other = other if isinstance(other, Value) else np.asarray(other, x.dtype)
+    return graph.add("Not", graph.add("Equal", x, other))
+
+
+def _flip(graph, operation, x, **_):
+    if operation.axis != 1:
+        raise ValueError(f"it flips the axis {operation.axis}; expected 1, time")
+    return flipped(graph, x)
+
+
+def _part(graph, operation, x, key, **_):
+    key = list(key) if isinstance(key, list | tuple) else [key]
+    if Ellipsis in key:
+        at = key.index(Ellipsis)
+        key[at : at + 1] = [slice(None)] * (len(x.shape) - len(key) + 1)
+    gone = [axis for axis, one in enumerate(key) if isinstance(one, int)]
+    for axis, one in enumerate(key):
+        if isinstance(one, int):
+            one = slice(one, None if one == -1 else one + 1)
+        elif not isinstance(one, slice) or (one.step or 1) < 0:
+            raise ValueError(f"it takes the part {key}; expected numbers and slices forwards")
+        if one != slice(None):
+            numbers = (one.start or 0, np.iinfo("int64").max if one.stop is None else one.stop, axis, one.step or 1)
+            x = graph.add("Slice", x, *(np.array([number]) for number in numbers))
+    return graph.add("Squeeze", x, np.array(gone)) if gone else x
+
+
+def _with_axis(operator):
+    def write(graph, operation, x, **_):
+        return graph.add(operator, x, np.atleast_1d(operation.axis))
+
+    return write
+
+
+_layers = keras.layers
+OF_TRAINING = (
+    _layers.Dropout,
+    _layers.SpatialDropout1D,
+    _layers.GaussianNoise,
+    _layers.GaussianDropout,
+    _layers.ActivityRegularization,
+    _layers.Identity,
+)
+EACH_FEATURE_VECTOR = {
+    _layers.Dense: _dense,
+    _layers.Activation: _activation,
+    _layers.Normalization: _normalization,
+    _layers.LayerNormalization: _layer_normalization,
+    _layers.Rescaling: _rescaling,
+}
+"""Those that do the same at every step."""
+LAYERS = {
+    GatedLSTM: lstm,
+    LSTMStep: lstm_step,
+    MaskedToZero: _masked_to_zero,
+    MergedDirections: _merged_directions,
+    StepMask: _step_mask,
+    MaskedStep: _masked_step,
+    AnyFeature: _any_feature,
+    _layers.Masking: _masking,
+    _layers.Embedding: _embedding,
+    _layers.Flatten: _flatten,
+    _layers.Reshape: _reshape,
+    _layers.GlobalAveragePooling1D: _average,
+    _layers.GlobalMaxPooling1D: _maximum_over_time,
+    _layers.Concatenate: _concatenated,
+    _layers.Add: _of_several("Add"),
+    _layers.Subtract: _of_several("Sub"),
+    _layers.Multiply: _of_several("Mul"),
+    _layers.Maximum: _of_several("Max"),
+    _layers.Minimum: _of_several("Min"),
+    _layers.RepeatVector: _repeated,
+    _layers.TimeDistributed: _time_distributed,
+    **EACH_FEATURE_VECTOR,
+    **dict.fromkeys(OF_TRAINING, _as_it_is),
+}
+OPERATIONS = {
+    "Add": _of_several("Add"),
+    "Subtract": _of_several("Sub"),
+    "Multiply": _of_several("Mul"),
+    "Divide": _of_several("Div"),
+    "Concatenate": _concatenated,
+    "NotEqual": _not_equal,
+    "Any": _any_of,
+    "Flip": _flip,
+    "GetItem": _part,
+    "Reshape": _reshaped,
+    "ExpandDims": _with_axis("Unsqueeze"),
+    "Squeeze": _with_axis("Squeeze"),
+}
+"""By the name of their class, which Keras does not make public."""

@@ -1,0 +1,1 @@
+"""The format TFLite (LiteRT): its files, their graphs, and their numbers in fewer bits."""

@@ -1,0 +1,177 @@
+"""The graphs of a .tflite file with one operator where the converter wrote many: the same answers bit for bit."""
+
+import copy
+
+import numpy as np
+from ai_edge_litert.schema_py_generated import BuiltinOptions, DynamicUpdateSliceOptionsT, OperatorT, TensorType
+
+from keras_lstm_gates.exporting.tflite.graphs import operator_code, operators, read, written
+
+_OLDEST_VERSION = "2.9.0"
+"""Of TensorFlow, whose interpreter has DYNAMIC_UPDATE_SLICE."""
+
+
+def shortened(content):
+    """Let one operator do what the converter wrote as many.
+
+    - A step is written into a history by DYNAMIC_UPDATE_SLICE. The converter wrote the history (a TensorList of
+      float32) as concatenate(history[:step], update, history[step + 1:]), which copies all of it twice at every step.
+    - x W of three axes, whose sizes the converter did not know, is one FULLY_CONNECTED that keeps its axes. The
+      converter wrote reshape(reshape(x, (-1, features)) W, ...), and ten operators for these two shapes.
+
+    Args:
+        content: bytes of a .tflite file.
+
+    Returns:
+        bytes of the new file; of one that is short already, the same.
+    """
+    model, changed = read(content), 0
+    for subgraph in model.subgraphs:
+        changed += _multiply_last_axis(model, subgraph) + _update_slices(model, subgraph)
+    if not changed:
+        return bytes(content)
+    _need_version(model, _OLDEST_VERSION)
+    return written(model)
+
+
+def _update_slices(model, subgraph):
+    """How many times concatenate(history[:step], update, history[step + 1:]) was replaced."""
+    formula, starts, order, count = _Formulas(model, subgraph), {}, [], 0
+    for name, one in operators(model, subgraph):
+        found = _slice_update(formula(one.outputs[0]), subgraph) if name == "CONCATENATION" else None
+        if found is not None and one.builtinOptions.axis == 0:
+            history, update, step, next_start = found
+            if step not in starts:
+                # [step, 0, 0] is made as [step + 1, 0, 0] is.
+                start = copy.deepcopy(formula.makers[next_start][1])
+                subgraph.tensors.append(copy.deepcopy(subgraph.tensors[next_start]))
+                starts[step] = len(subgraph.tensors) - 1
+                start.inputs[0], start.outputs[0] = step, starts[step]
+                order.append(start)
+            one = _update_operator(model, [history, update, starts[step]], one.outputs)
+            count += 1
+        order.append(one)
+    subgraph.operators = _needed(order, subgraph.outputs)
+    return count
+
+
+def _slice_update(formula, subgraph):
+    """(history, update, [step], [step + 1, 0, 0]) of a history with a step written into it, or None."""
+    match formula:
+        case (
+            _,
+            "CONCATENATION",
+            (_, "SLICE", (history, *_), (_, "numbers", *begin), (_, "CONCATENATION", now, (_, "numbers", *size))),
+            (update, *_),
+            (_, "SLICE", (other, *_), (start, "CONCATENATION", after, (_, "numbers", *tail)), (_, "numbers", *rest)),
+        ):
+            pass
+        case _:
+            return None
+    match now, after:
+        case (step, "RESHAPE", (number, *_), _), (_, "RESHAPE", (_, "ADD", (same, *_), (_, "numbers", 1)), _):
+            pass
+        case _:
+            return None
+    fits = (
+        (history, number, {*begin}, {*size}, {*tail}, {*rest}) == (other, same, {0}, {-1}, {0}, {-1})
+        and subgraph.tensors[update].shape[0] == 1
+        and subgraph.tensors[history].type == TensorType.FLOAT32
+    )
+    return (history, update, step, start) if fits else None
+
+
+def _update_operator(model, inputs, outputs):
+    made = OperatorT()
+    made.opcodeIndex = operator_code(model, "DYNAMIC_UPDATE_SLICE", 1)
+    made.builtinOptionsType = BuiltinOptions.DynamicUpdateSliceOptions
+    made.builtinOptions = DynamicUpdateSliceOptionsT()
+    made.inputs, made.outputs = inputs, outputs
+    return made
+
+
+def _multiply_last_axis(model, subgraph):
+    """How many times reshape(reshape(x, (-1, features)) W, (*x.shape[:2], units)) was replaced."""
+    formula, count = _Formulas(model, subgraph), 0
+    for place, (name, one) in enumerate(operators(model, subgraph)):
+        found = _last_axis_product(formula(one.outputs[0])) if name == "RESHAPE" else None
+        if found is not None:
+            x, product = found
+            made = copy.deepcopy(formula.makers[product][1])
+            made.inputs[0], made.outputs = x, one.outputs
+            made.builtinOptions.keepNumDims = True
+            code = model.operatorCodes[made.opcodeIndex]
+            code.version = max(code.version, _KEEPS_AXES)
+            subgraph.operators[place] = made
+            count += 1
+    subgraph.operators = _needed(subgraph.operators, subgraph.outputs)
+    return count
+
+
+_KEEPS_AXES = 5
+"""The version of FULLY_CONNECTED that can keep its axes."""
+
+
+def _last_axis_product(formula):
+    """(x, the product of two axes) of a product with the last of x's three axes, or None."""
+    match formula:
+        case (
+            _,
+            "RESHAPE",
+            (product, "FULLY_CONNECTED", (_, "RESHAPE", (x, *_), (_, "PACK", rows, columns)), *_),
+            (_, "CONCATENATION", (_, "GATHER", (_, "SHAPE", (first, *_)), (_, "numbers", 0, 1)), (_, "numbers", _)),
+        ):
+            pass
+        case _:
+            return None
+    match rows, columns:
+        case (
+            (_, "REDUCE_PROD", (_, "GATHER", (_, "SHAPE", (second, *_)), (_, "numbers", 0, 1)), (_, "numbers", 0)),
+            (_, "REDUCE_PROD", (_, "GATHER", (_, "SHAPE", (third, *_)), (_, "numbers", 2)), (_, "numbers", 0)),
+        ):
+            return (x, product) if x == first == second == third else None
+    return None
+
+
+class _Formulas:
+    """How the tensors of a graph are made.
+
+    Attributes:
+        makers: {tensor: (operator's name, operator)}.
+    """
+
+    _DEPTH = 8
+    """As deep as the formulas that are looked for."""
+
+    def __init__(self, model, subgraph):
+        self._model, self._tensors = model, subgraph.tensors
+        self.makers = {one.outputs[0]: (name, one) for name, one in operators(model, subgraph)}
+
+    def __call__(self, place, depth=_DEPTH):
+        """(tensor, operator's name, *formulas of its inputs); (tensor, "numbers", *whole numbers) of a constant."""
+        if place in self.makers and depth:
+            name, maker = self.makers[place]
+            return place, name, *(self(one, depth - 1) for one in maker.inputs)
+        data = self._model.buffers[self._tensors[place].buffer].data
+        if data is None or self._tensors[place].type != TensorType.INT32:
+            return (place,)
+        return place, "numbers", *np.frombuffer(bytes(data), "int32").tolist()
+
+
+def _needed(order, outputs):
+    """The operators that the outputs need."""
+    kept, needed = [], {*outputs}
+    for one in reversed(order):
+        if needed & {*one.outputs}:
+            kept.append(one)
+            needed |= {*one.inputs}
+    return kept[::-1]
+
+
+def _need_version(model, version):
+    """Tell it in the file's metadata, where that says less."""
+    for one in model.metadata or ():
+        if one.name == b"min_runtime_version":
+            told = bytes(model.buffers[one.buffer].data).rstrip(b"\0").decode()
+            if [int(part) for part in told.split(".")] < [int(part) for part in version.split(".")]:
+                model.buffers[one.buffer].data = np.frombuffer(version.encode().ljust(16, b"\0"), "uint8")

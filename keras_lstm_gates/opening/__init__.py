@@ -1,0 +1,6 @@
+"""Other people's models, opened: the same layers and weights, with every gate by name."""
+
+from keras_lstm_gates.opening.exposing import Opened, expose, open_graph
+from keras_lstm_gates.opening.readers import load_model
+
+__all__ = ["Opened", "expose", "load_model", "open_graph"]

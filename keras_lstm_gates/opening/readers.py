@@ -1,0 +1,43 @@
+"""Open a saved Keras model in which classes of this package stand."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+# So that Keras knows their classes.
+
+
+def load_model(path):
+    """A saved model, as `keras.models.load_model` opens it once every class of this package is imported.
+
+    Args:
+        path: str or `Path`, of a .keras file.
+
+    Returns:
+        `keras.Model`.
+
+    Raises:
+        FileNotFoundError: "no such file: model.keras".
+        ValueError: "model.keras is not a whole .keras file: ...", or a class of yours that Keras does not know: import
+            the module that registers it first.
+
+    Example:
+        >>> from keras_lstm_gates.zoo.registry import home
+        >>> load_model(home("shakespeare_plays") / "model.keras").loss.name
+        'summed_cross_entropy'
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is not a whole .keras file: expected a zip archive; "
+            f"received {path.stat().st_size} bytes that are none"
+        )
+    try:
+        return keras.models.load_model(path)
+    except TypeError as error:
+        # Keras's, for a class that is not registered, between the configurations of what holds it and of itself.
+        said = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config")[0]
+        raise ValueError(f"cannot open {path}: {said}") from error

@@ -1,0 +1,200 @@
+"""One self-contained HTML page of a trace: `report`."""
+
+import base64
+import html
+import io
+import json
+import zlib
+from importlib.resources import files
+
+import numpy as np
+
+from keras_lstm_gates import plots
+from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates.gates import DESCRIPTIONS
+from keras_lstm_gates.gradients import verdict
+from keras_lstm_gates.tracing import flat, nodes, tokens
+from keras_lstm_gates.tracing.gate_statistics import of_layer
+
+EXACT = 500_000
+"""Up to so many numbers a page keeps float32; beyond it float16, three digits."""
+MOST = 2_600_000
+"""The most numbers a page holds, which keeps it below 8 MB; beyond it samples are left out."""
+
+
+def report(tree, path, *, title=None, samples=20, gradients=None):
+    """Write a page that shows a trace: numbers, heat maps, curves, and every step of every unit as a drawing.
+
+    The page is one file without a server or a network. It holds: the numbers a person asks first; a heat map of time
+    and units; a unit's curves under its input or over its text; the recurrent unit as text books draw it, with the
+    numbers of the chosen sample, step and unit; the statistics as a table that sorts; how to read each; how it was
+    made. Everything can be reached by keyboard: ← → step, ↑ ↓ unit, space plays, i f g o c h choose what is coloured.
+
+    Args:
+        tree: `xarray.DataTree` from `trace`.
+        path: str or `Path` of the .html file.
+        title: str, or None for the model's name.
+        samples: int > 0, the most sequences to show. Statistics are of all of the trace.
+        gradients: `xarray.DataTree` of `gradient_chain` or `compare` for a section on the gradient, or None.
+
+    Returns:
+        The path, with what was written in it.
+
+    Raises:
+        ImportError: plotly is not installed: `pip install keras_lstm_gates[report]`.
+        ValueError: "expected samples of 1 or more; received 0", or a trace without a layer.
+
+    Cost: 1.6 MB for the plotting library, and 10 bytes a sample, step and unit. Where the page would hold more than
+    2.6 million numbers it shows fewer samples, and says so.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from keras_lstm_gates.models import SequenceClassifier
+        >>> from keras_lstm_gates.tracing import trace
+        >>> tree = trace(SequenceClassifier(features=3, classes=2, units=4), np.ones((5, 7, 3)), progress=False)
+        >>> report(tree, Path(tempfile.mkdtemp()) / "gates.html").name
+        'gates.html'
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise ImportError(
+            "the page draws with plotly, which is not installed; run: pip install 'keras_lstm_gates[report]'"
+        ) from None
+    if samples < 1:
+        raise ValueError(f"expected samples of 1 or more; received {samples}")
+    if not nodes(tree):
+        raise ValueError("expected a trace with one or more layers; received one with none")
+    content, numbers = _content(tree, samples)
+    content["title"] = title or f"The gates of {tree.attrs.get('model', 'an LSTM')}"
+    room = files("keras_lstm_gates.reporting")
+    page = (room / "page.html").read_text(encoding="utf-8")
+    # Values last, so that nothing in the data is taken for a place to fill.
+    for place, text in {
+        "STYLE": (room / "page.css").read_text(encoding="utf-8"),
+        "SCRIPT": "\n".join((room / name).read_text(encoding="utf-8") for name in ("data.js", "unit.js", "page.js")),
+        "TITLE": html.escape(content["title"]),
+        "GRADIENTS": "" if gradients is None else _gradient_section(gradients),
+        "LIBRARY": _packed(get_plotlyjs().encode()),
+        "NUMBERS": _packed(numbers),
+        "CONTENT": json.dumps(content, allow_nan=False).replace("<", "\\u003c"),
+    }.items():
+        before, _, after = page.partition(f"<!--{place}-->")
+        page = before + text + after
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _gradient_section(tree):
+    """The terms over time, the products over the lag and the models side by side, drawn once, with the verdicts."""
+    picture = io.BytesIO()
+    plots.gradient_chain(tree).savefig(picture, format="svg")
+    source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    verdicts = "".join(f"<li>{html.escape(str(one))}</li>" for one in verdict(tree))
+    return f"""<section aria-labelledby="gradients-title">
+    <h2 id="gradients-title">The gradient over the lag</h2>
+    <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
+      alt="Terms of the gradient at each step, its products over the lag, and each layer's gain over the lag"></div>
+    <ul>{verdicts}</ul>
+    <p class="how">Left: what carries the gradient from one step to the one before, through each gate and directly.
+    Middle: the product of these over more and more steps; where it falls below 10<sup>−3</sup>, what happened so long
+    ago can hardly be learned. Right: every layer along all routes.</p>
+  </section>"""
+
+
+def _content(tree, samples):
+    """What the page shows as plain data, and its numbers as bytes."""
+    flats = {path: flat(node.to_dataset()) for path, node in nodes(tree).items()}
+    each = {path: int(np.prod([node.sizes["time"], node.sizes["unit"], 5])) for path, node in flats.items()}
+    shown = max(1, min(samples, MOST // sum(each.values())))
+    exact = shown * sum(each.values()) <= EXACT
+    parts, layers = [], []
+    for path, node in flats.items():
+        count = min(shown, node.sizes["sample"])
+        values = {name: node[name].values[:count].astype("float64") for name in "ifgoch"}
+        # Nearly always h is o tanh(c), and need not be kept; with another activation it must.
+        derived = bool(np.abs(values["h"] - values["o"] * np.tanh(values["c"])).max() < 1e-4)
+        kept = "ifgoc" if derived else "ifgoch"
+        parts += [_planes(values[name], exact) for name in kept]
+        layers.append(
+            {
+                "path": path,
+                "shape": [count, node.sizes["time"], node.sizes["unit"]],
+                "total": node.sizes["sample"],
+                "kept": kept,
+                "backwards": node.attrs.get("reads") == "backwards",
+                "real": [np.flatnonzero(mask).tolist() for mask in node["mask"].values[:count]],
+                "statistics": _statistics(node),
+            }
+        )
+    inputs, read = _inputs(tree, shown, parts, exact)
+    content = {
+        "layers": layers,
+        "exact": exact,
+        "input": inputs,
+        "tokens": read,
+        "descriptions": DESCRIPTIONS,
+        "made": {name: str(value) for name, value in tree.attrs.items() if name != "vocabulary"},
+    }
+    return content, b"".join(parts)
+
+
+def _inputs(tree, shown, parts, exact):
+    """The shape of the shown input, whose numbers are added to `parts`, and the tokens where there are some."""
+    if "input" not in tree:
+        return None, None
+    count = min(shown, tree["input"].shape[0])
+    if tree.attrs.get("vocabulary") is not None:
+        return None, [tokens(tree, sample) for sample in range(count)]
+    values = tree["input"].values[:count]
+    if values.ndim == 2 and values.dtype.kind in "iu":
+        return None, values.astype(str).tolist()
+    if values.ndim == 2:
+        values = values[:, :, None]
+    if values.ndim != 3:
+        return None, None
+    values = values[:, :, :16]
+    parts.append(_planes(values, exact))
+    return list(values.shape), None
+
+
+def _statistics(node):
+    numbers = of_layer(node)
+    columns = {
+        "half_life": numbers["half_life"],
+        "time_constant": numbers["time_constant"],
+        **{f"{gate} mean": numbers["mean"].sel(gate=gate) for gate in "ifgoch"},
+        **{f"{gate} < 0.1": numbers["left_saturated"].sel(saturating=gate) for gate in "ifgo"},
+        **{f"{gate} > 0.9": numbers["right_saturated"].sel(saturating=gate) for gate in "ifgo"},
+        "g bias": numbers["g_bias"],
+    }
+    always = {name: int(numbers[name].sel(saturating="f").sum()) for name in ("always_open", "always_closed")}
+    return {
+        "units": {name: [_finite(value) for value in values.values] for name, values in columns.items()},
+        "effective_memory": _finite(numbers["effective_memory"]),
+        "steps": int(numbers["steps"]),
+        "quantiles": {gate: _quantiles(numbers, gate) for gate in "ifgo"},
+        **always,
+    }
+
+
+def _quantiles(numbers, gate):
+    return [round(float(value), 3) for value in numbers["quantiles"].sel(gate=gate).mean(dim="unit")]
+
+
+def _finite(value):
+    """Five digits; None for an infinite number, which JSON has not."""
+    value = float(value)
+    return float(f"{value:.5g}") if np.isfinite(value) else None
+
+
+def _planes(values, exact):
+    """Numbers as bytes, all first bytes, then all second: alike bytes side by side deflate better."""
+    values = np.ascontiguousarray(values, "<f4" if exact else "<f2")
+    return values.reshape(-1, 1).view("u1").T.tobytes()
+
+
+def _packed(data):
+    return base64.b64encode(zlib.compress(data, 9)).decode()

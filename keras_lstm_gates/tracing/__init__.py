@@ -1,0 +1,18 @@
+"""Every gate of every step as labelled arrays: traces, their store, their statistics, and a monitor of training."""
+
+from keras_lstm_gates.tracing.gate_statistics import of_layer, statistics
+from keras_lstm_gates.tracing.monitor import GateMonitor
+from keras_lstm_gates.tracing.traces import flat, load, node, nodes, save, tokens, trace
+
+__all__ = [
+    "GateMonitor",
+    "flat",
+    "load",
+    "node",
+    "nodes",
+    "of_layer",
+    "save",
+    "statistics",
+    "tokens",
+    "trace",
+]

@@ -1,0 +1,181 @@
+"""`GateMonitor`: the statistics of the gates at every epoch of a training."""
+
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_lstm_gates.opening.exposing import layers_within, open_graph
+from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
+from keras_lstm_gates.tracing.traces import check_sequences
+
+_BINS = 400
+
+
+class GateMonitor(keras.callbacks.Callback):
+    """Record what the gates do at every epoch: a line of JSON a layer, and curves in TensorBoard.
+
+    The model is opened once; it shares its weights with the opened one. Each epoch costs one prediction, whose
+    statistics are summed in the same compiled graph, and one record in TensorBoard. Should that ever take more than
+    `budget` of the time since the training began, the epoch is left out.
+
+    Args:
+        data: array of sequences to look at, or a list or dict of them where the model has several inputs; 32 to 256
+            are enough. Best less than a twentieth of what an epoch trains on.
+        folder: str or `Path`. Gets gates.jsonl, and tensorboard/ with one curve a number.
+        budget: float in (0, 1], the largest share of the training's time, or None to look at each epoch, whatever it
+            takes; compiling, before the training, is free.
+
+    Attributes:
+        seconds: float, what the looks of the last training took.
+
+    Files:
+        gates.jsonl: a line an epoch and layer: epoch, layer, effective_memory, half_life (median over units, steps),
+        and for each of i, f, g, o, over all units and real steps: mean, spread, the quantiles q5, q25, q50, q75 and
+        q95 (to 0.005), and the shares left_saturated, right_saturated (of steps), always_open, always_closed (of
+        units). An infinite number of steps is written as null.
+
+    Raises:
+        ValueError: what `expose` raises and data that do not fit, at the beginning of the training; "expected a budget
+            in (0, 1] or None; received 2".
+
+    Example:
+        >>> import tempfile
+        >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4, name="lstm")])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.ones((8, 5, 3), "float32")
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = model.fit(x, np.zeros((8, 4)), epochs=2, verbose=0, callbacks=[GateMonitor(x, folder, budget=None)])
+        >>> first = json.loads((folder / "gates.jsonl").read_text().splitlines()[0])
+        >>> first["epoch"], first["layer"], sorted(first["f"])[:3]
+        (0, 'lstm', ['always_closed', 'always_open', 'left_saturated'])
+    """
+
+    def __init__(self, data, folder, budget=0.05):
+        super().__init__()
+        if budget is not None and not 0 < budget <= 1:
+            raise ValueError(f"expected a budget in (0, 1] or None; received {budget}")
+        self.data, self.folder, self.budget = data, Path(folder), budget
+        self._summed = self._writer = self._cost = self._began = None
+        self.seconds = 0.0
+
+    def on_train_begin(self, logs=None):
+        opened = open_graph(self.model)
+        for one, shape in zip(keras.tree.flatten(self.data), (one.shape for one in self.model.inputs), strict=True):
+            check_sequences(one, shape)
+        sums = {
+            path: _Sums(name=f"sums_{place}")(gates._asdict(), opened.masks[path])
+            for place, (path, gates) in enumerate(opened.gates.items())
+        }
+        self._summed = keras.Model(opened.inputs, sums)
+        # Histograms have no XLA.
+        self._summed.jit_compile = False
+        self._look()  # compiles
+        started = time.perf_counter()
+        self._look()
+        self._cost, self.seconds = time.perf_counter() - started, 0.0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        started = time.perf_counter()
+        if self.budget is not None and self.seconds + self._cost > self.budget * (started - self._began):
+            return
+        found = self._look()
+        with (self.folder / "gates.jsonl").open("a") as lines:
+            for layer, numbers in found.items():
+                lines.write(json.dumps({"epoch": epoch, "layer": layer, **numbers}) + "\n")
+        # One record for all curves: `tf.summary.scalar` would run an operation for each.
+        record = tf.compat.v1.Summary()
+        for layer, numbers in found.items():
+            for name, value in _flat(numbers):
+                record.value.add(tag=f"{layer}/{name}", simple_value=value)
+        with self._writer.as_default():
+            tf.summary.experimental.write_raw_pb(record.SerializeToString(), step=epoch)
+        self._writer.flush()
+        self._cost = time.perf_counter() - started
+        self.seconds += self._cost
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
+
+    def _look(self):
+        for layer in layers_within(self._summed):
+            if getattr(layer, "stateful", False):
+                layer.reset_state()
+        return {path: _numbers(path, sums) for path, sums in self._summed.predict_on_batch(self.data).items()}
+
+
+class _Sums(keras.layers.Layer):
+    """What `GateMonitor` needs of a layer's gates, over all real steps: means by unit, and a histogram a gate."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def call(self, gates, real):
+        steps, axes = ops.sum(ops.cast(real, "float32")), tuple(range(len(real.shape)))
+        real = ops.expand_dims(real, -1)
+
+        def mean(values):
+            return ops.sum(ops.where(real, ops.cast(values, "float32"), 0.0), axis=axes) / steps
+
+        sums = {"steps": steps, "log f": mean(ops.log(ops.cast(gates["f"], "float32")))}
+        for name in "ifgo":
+            values = ops.cast(gates[name], "float32")
+            size = ops.abs(values)
+            # Masked steps fall into a bin of their own, the last.
+            bins = ops.cast(ops.clip((values + 1) * (_BINS / 2), 0, _BINS - 1), "int32")
+            sums[name] = {
+                "mean": mean(values),
+                "square": mean(values * values),
+                "left": mean(size < CLOSED),
+                "right": mean(size > OPEN),
+                "histogram": ops.bincount(ops.reshape(ops.where(real, bins, _BINS), (-1,)), minlength=_BINS + 1),
+            }
+        return sums
+
+
+def _numbers(path, sums):
+    if sums["steps"] == 0:
+        raise ValueError(f"expected sequences with real steps; the layer {path!r} received only masked ones")
+    kept = np.exp(sums["log f"])
+    memory = {"effective_memory": float(effective_memory(kept)), "half_life": float(np.median(half_life(kept)))}
+    numbers = {name: value if np.isfinite(value) else None for name, value in memory.items()}
+    for gate in "ifgo":
+        of_gate = sums[gate]
+        mean = of_gate["mean"].mean(dtype="float64")
+        variance = of_gate["square"].mean(dtype="float64") - mean**2
+        numbers[gate] = {
+            "mean": float(mean),
+            "spread": float(np.sqrt(max(variance, 0.0))),
+            **{f"q{100 * q:.0f}": value for q, value in zip(QUANTILES, _quantiles(of_gate["histogram"]), strict=True)},
+            "left_saturated": float(of_gate["left"].mean()),
+            "right_saturated": float(of_gate["right"].mean()),
+            "always_open": float((of_gate["right"] > ALWAYS).mean()),
+            "always_closed": float((of_gate["left"] > ALWAYS).mean()),
+        }
+    return numbers
+
+
+def _quantiles(histogram):
+    """Of the real steps in bins from -1 to 1, with a last bin for the others; linear within a bin."""
+    real = histogram[:_BINS]
+    below = np.concatenate([[0], np.cumsum(real)]) / real.sum()
+    return [round(float(value), 4) for value in np.interp(QUANTILES, below, np.linspace(-1, 1, _BINS + 1))]
+
+
+def _flat(numbers):
+    for name, value in numbers.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}/{inner}", one) for inner, one in value.items())
+        elif value is not None:
+            yield name, value

@@ -1,0 +1,352 @@
+"""Run sequences through any trained model and keep every gate of every step, as labelled arrays."""
+
+import hashlib
+import importlib.metadata
+import itertools
+
+import keras
+import numpy as np
+import xarray as xr
+
+from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates.gates import DESCRIPTIONS, Gates
+from keras_lstm_gates.opening.exposing import layers_within, open_graph
+from keras_lstm_gates.tracing.store import Stream
+
+
+def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None, layers=None):
+    """The gates of every LSTM of a model, for every sequence, step and unit.
+
+    Args:
+        model: `keras.Model` that `expose` opens.
+        data: array (sample, time, feature) or of token ids (sample, time); a list or dict of arrays where the model
+            has several inputs; a `tf.data.Dataset`, `keras.utils.PyDataset` or generator of batches x or (x, y).
+            Batches may differ in length.
+        batch_size: int > 0, for arrays; batches that come as such keep their size.
+        progress: True shows a bar; False nothing; a function is called with the number of samples done.
+        to: path of a Zarr store to write as the batches come, or None to keep all in memory. A
+            trace that was interrupted goes on where it stopped when it is called again with the same arguments; a
+            stateful model reads what was written once more, without writing. No batch may then be longer than the
+            first.
+        vocabulary: list of str, the token of each id, for `tokens`.
+        layers: names of the layers to open, as in `expose`.
+
+    Returns:
+        `xarray.DataTree`. The root holds the inputs as coordinates (`input`, or `input_<name>` for several), the
+        model's own outputs and, where the data bring one number a sample, `target` (sample). Each LSTM is a node by
+        its path, such as "lstm" or "bidirectional/forward", with i, f, g, o, c, h (sample, time, unit) and `mask`
+        (sample, time), True = a real step. Time is the input's; the attribute `reads` says "backwards" where the
+        layer reads from its end. Steps beyond a sequence's end repeat its last real step and are masked. The
+        attributes hold the model's name, the sha256 of its configuration and of its weights, and the versions.
+
+    Raises:
+        ValueError: what `expose` raises, or inputs that are not finite or do not fit: "expected sequences of shape
+            (samples, time, features) = (any, any, 3); received (5, 6, 2)".
+        FileExistsError: `to` exists.
+
+    Cost: memory 24 bytes a sample, step and unit, twice that where the data do not tell their length; with `to` a few
+    batches and blocks of 64 samples.
+
+    Example:
+        >>> from keras_lstm_gates.models import SequenceClassifier
+        >>> tree = trace(SequenceClassifier(features=3, classes=2, units=4), np.ones((5, 7, 3)), progress=False)
+        >>> tree["lstm"]["f"].dims, tree["lstm"]["f"].shape
+        (('sample', 'time', 'unit'), (5, 7, 4))
+    """
+    watched = Watched(model, layers, vocabulary)
+    batches, total = _batches(data, batch_size, len(model.inputs))
+    tell = _teller(progress, total)
+    if to is None:
+        kept = _Kept(total)
+        for _, x, y in batches:
+            kept.append(watched.run(x, y))
+            tell(kept.samples)
+        return watched.tree(kept.whole(), 0)
+    with Stream(to, {**watched.attrs, "batch_size": batch_size}, watched.tree) as stream:
+        for start, x, y in batches:
+            end = start + _samples(x)
+            # The states that a stateful layer had after a kill are those of reading what was written once more.
+            if end > stream.done or watched.stateful:
+                part = watched.run(x, y)
+            if end > stream.done:
+                stream.append(part.rows(max(0, stream.done - start)))
+                tell(end)
+        if stream.seen == 0:
+            raise ValueError("expected one or more sequences; received no data")
+        return load(stream.finish())
+
+
+def save(tree, path):
+    """Write a trace as a Zarr store; it appears under `path` when it is whole."""
+    with replaced_when_whole(path) as temporary:
+        tree.to_zarr(temporary, consolidated=False)
+
+
+def load(path):
+    """Read a trace that `save` or `trace(to=...)` wrote; the arrays are read when they are used."""
+    return xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None)
+
+
+def nodes(tree):
+    """The LSTMs of a trace, or of its statistics: {path: node}, in the model's order.
+
+    Example:
+        >>> from keras_lstm_gates.models import SequenceClassifier
+        >>> model = SequenceClassifier(features=3, classes=2, units=4)
+        >>> list(nodes(trace(model, np.ones((5, 7, 3)), progress=False)))
+        ['lstm']
+    """
+    return {node.path.strip("/"): node for node in tree.subtree if "unit" in node.sizes}
+
+
+def node(tree, layer=None):
+    """One LSTM of a trace by its path, the first where `layer` is None.
+
+    Raises:
+        ValueError: "expected one of the layers ['lstm']; received 'gru'".
+    """
+    known = nodes(tree)
+    layer = next(iter(known)) if layer is None else layer
+    if layer not in known:
+        raise ValueError(f"expected one of the layers {list(known)}; received {layer!r}")
+    return known[layer]
+
+
+def flat(dataset):
+    """A node's dataset as (sample, time, unit); the steps of a `TimeDistributed` count as samples of their own."""
+    steps = [dim for dim in dataset["f"].dims if dim.startswith("step")]
+    if not steps:
+        return dataset
+    stacked = dataset.drop_vars(["sample", *steps], errors="ignore").stack(one=["sample", *steps], create_index=False)
+    return stacked.rename(one="sample").transpose("sample", "time", "unit")
+
+
+def tokens(tree, sample):
+    """The tokens that a sample's steps read, a list of str, or None where the trace has no vocabulary.
+
+    The input is ids (sample, time), or one-hot (sample, time, feature) with a feature a token.
+    """
+    vocabulary = tree.attrs.get("vocabulary")
+    if vocabulary is None or "input" not in tree:
+        return None
+    ids = tree["input"].values[sample] if tree["input"].ndim == 2 else tree["input"].values[sample].argmax(axis=-1)
+    return [vocabulary[int(one)] if 0 <= int(one) < len(vocabulary) else f"#{int(one)}" for one in ids]
+
+
+def check_sequences(x, shape):
+    """Raise a `ValueError` unless x is finite and fits the model's input shape (batch, time, features)."""
+    x = np.asarray(x)
+    fits = x.ndim == len(shape) and all(want in (None, size) for want, size in zip(shape, x.shape, strict=False))
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        axes = {2: "(samples, time)", 3: "(samples, time, features)"}.get(len(shape), "(samples, ...)")
+        raise ValueError(f"expected sequences of shape {axes} = ({wanted}); received {x.shape}")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
+        raise ValueError(f"expected finite numbers; received {x[place]} at index {place}")
+
+
+class _Part:
+    """Arrays of some samples by (kind, path, name): kinds are input, output, gate, mask and target."""
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+        self.samples = len(next(iter(arrays.values())))
+
+    def rows(self, start, end=None):
+        return _Part({key: array[start:end] for key, array in self.arrays.items()})
+
+
+class _Kept:
+    """Parts joined along the samples; where their number is known, each goes to its place as it comes."""
+
+    def __init__(self, total):
+        self._total, self._parts, self._arrays = total, [], {}
+        self.samples = 0
+
+    def append(self, part):
+        end = self.samples + part.samples
+        if self._total is None:
+            self._parts.append(part)
+        else:
+            for key, array in part.arrays.items():
+                if key not in self._arrays:
+                    self._arrays[key] = np.empty((self._total, *array.shape[1:]), array.dtype)
+                self._arrays[key][self.samples : end] = array
+        self.samples = end
+
+    def whole(self):
+        if self.samples == 0:
+            raise ValueError("expected one or more sequences; received no data")
+        return _Part(self._arrays) if self._arrays else _concatenated(self._parts)
+
+
+class Watched:
+    """An opened model that turns batches into parts of a trace."""
+
+    def __init__(self, model, layers=None, vocabulary=None):
+        opened = open_graph(model, layers)
+        self.inputs = [tensor.name for tensor in model.inputs]
+        self.shapes = [tensor.shape for tensor in model.inputs]
+        self.backwards = opened.backwards
+        self.model = keras.Model(
+            opened.inputs,
+            {
+                "output": {"": opened.outputs},
+                "gate": {path: gates._asdict() for path, gates in opened.gates.items()},
+                "mask": {path: {"mask": mask} for path, mask in opened.masks.items()},
+            },
+        )
+        self.paths = list(opened.gates)
+        self.stateful = any(getattr(layer, "stateful", False) for layer in layers_within(self.model))
+        self.attrs = {
+            "model": model.name,
+            "model_sha256": hashlib.sha256(model.to_json().encode()).hexdigest(),
+            "weights_sha256": _weights_hash(model),
+            **{f"{name}_version": importlib.metadata.version(name) for name in ("keras_lstm_gates", "keras", "numpy")},
+        }
+        if vocabulary is not None:
+            self.attrs["vocabulary"] = [str(token) for token in vocabulary]
+
+    def run(self, x, y):
+        arrays = {}
+        flat = keras.tree.flatten(x)
+        if len(flat) != len(self.inputs):
+            raise ValueError(f"expected {len(self.inputs)} inputs {self.inputs}; received {len(flat)}")
+        for name, shape, one in zip(self.inputs, self.shapes, flat, strict=True):
+            check_sequences(one, shape)
+            arrays["input", "", "input" if len(flat) == 1 else f"input_{name}"] = np.asarray(one)
+        results = self._predict(x)
+        # A model whose output is its LSTM's has one name for both; a tree needs two.
+        taken = {path.partition("/")[0] for path in self.paths}
+        outputs = results["output"][""]
+        results["output"][""] = {f"output_{name}" if name in taken else name: outputs[name] for name in outputs}
+        for kind, of_paths in results.items():
+            for path, named in of_paths.items():
+                arrays.update({(kind, path, name): value for name, value in named.items()})
+        if y is not None and np.ndim(y) == 1:
+            arrays["target", "", "target"] = np.asarray(y)
+        return _Part(arrays)
+
+    def _predict(self, x):
+        if keras.backend.backend() != "tensorflow":
+            return self.model.predict_on_batch(x)
+        # The same without a copy of every array.
+        self.model.make_predict_function()
+        return keras.tree.map_structure(np.asarray, self.model.predict_function([(x,)]))
+
+    def tree(self, part, start):
+        """A part as a tree whose samples count from `start`."""
+        samples = {"sample": np.arange(start, start + part.samples)}
+        root = xr.Dataset(
+            {
+                name: (_root_dims(kind, name, value), value)
+                for (kind, path, name), value in part.arrays.items()
+                if not path
+            }
+        ).set_coords([name for kind, _, name in part.arrays if kind == "input"])
+        parts = {path: self._node(path, part, samples) for path in self.paths}
+        tree = xr.DataTree.from_dict({"/": root, **parts})
+        tree.attrs = dict(self.attrs)
+        return tree
+
+    def _node(self, path, part, samples):
+        gates = {name: part.arrays["gate", path, name] for name in Gates._fields}
+        rank = gates["h"].ndim
+        steps = ["step"] if rank == 4 else [f"step_{place}" for place in range(rank - 3)]
+        dims = ("sample", *steps, "time", "unit")
+        sizes = dict(zip(dims, gates["h"].shape, strict=True))
+        mask = np.asarray(part.arrays["mask", path, "mask"], bool)
+        return xr.Dataset(
+            {
+                **{
+                    name: (dims, value, {"long_name": DESCRIPTIONS[name], "units": "1"})
+                    for name, value in gates.items()
+                },
+                "mask": (dims[:-1], mask, {"long_name": "True = a real step"}),
+            },
+            coords={**{dim: np.arange(size) for dim, size in sizes.items()}, **samples},
+            attrs={"layer": path, "reads": "backwards" if path in self.backwards else "forward"},
+        )
+
+
+def _root_dims(kind, name, value):
+    if (kind, name) == ("input", "input"):
+        return ("sample", "input_time", "feature", *(f"input_axis_{axis}" for axis in range(3, value.ndim)))[
+            : value.ndim
+        ]
+    return ("sample", *(f"{name}_axis_{axis}" for axis in range(1, value.ndim)))
+
+
+def _weights_hash(model):
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()
+
+
+def _batches(data, batch_size, inputs):
+    """(start, x, y) of every batch, and the number of samples where it is known."""
+    if hasattr(data, "as_numpy_iterator"):
+        return _counted(_split(batch) for batch in data.as_numpy_iterator()), None
+    if isinstance(data, keras.utils.PyDataset):
+        return _counted(_split(data[place]) for place in range(len(data))), None
+    if inputs > 1 and isinstance(data, (list, tuple, dict)):
+        arrays = keras.tree.map_structure(np.asarray, data)
+    elif isinstance(data, (list, np.ndarray)) or hasattr(data, "__array__"):
+        arrays = np.asarray(data)
+    elif hasattr(data, "__iter__"):
+        return _counted(_split(batch) for batch in data), None
+    else:
+        raise ValueError(f"expected arrays, a tf.data.Dataset or a generator of batches; received {data!r}")
+    total = _samples(arrays)
+    starts = range(0, total, batch_size)
+    cut = ((keras.tree.map_structure(lambda one, s=start: one[s : s + batch_size], arrays), None) for start in starts)
+    return _counted(cut), total
+
+
+def _split(batch):
+    return batch[:2] if isinstance(batch, tuple) and len(batch) > 1 else (batch, None)
+
+
+def _counted(batches):
+    start = 0
+    for x, y in batches:
+        yield start, x, y
+        start += _samples(x)
+
+
+def _samples(x):
+    flat = keras.tree.flatten(x)
+    sizes = {len(one) for one in flat if np.ndim(one)}
+    if len(sizes) != 1:
+        raise ValueError(f"expected arrays of one number of samples; received {sorted(sizes)}")
+    return sizes.pop()
+
+
+def _teller(progress, total):
+    if callable(progress):
+        return progress
+    if not progress:
+        return lambda done: None
+    bar = keras.utils.Progbar(total, unit_name="sequence")
+    return lambda done: bar.update(done, finalize=done == total)
+
+
+def _concatenated(parts):
+    kept = set.intersection(*(set(part.arrays) for part in parts))
+    return _Part({key: _joined([part.arrays[key] for part in parts], key[0]) for key in parts[0].arrays if key in kept})
+
+
+def _joined(arrays, kind):
+    """Join batches along the sample axis; along the others, the end of a smaller batch is repeated or filled."""
+    if len({array.shape[1:] for array in arrays}) == 1:
+        return np.concatenate(arrays)
+    largest = [max(sizes) for sizes in itertools.zip_longest(*(array.shape[1:] for array in arrays))]
+    # A gate repeats its last real step; of an input, a mask and an output nothing is known there: zeros.
+    fill = "edge" if kind == "gate" else "constant"
+    padded = [
+        np.pad(array, [(0, 0), *((0, most - size) for most, size in zip(largest, array.shape[1:], strict=True))], fill)
+        for array in arrays
+    ]
+    return np.concatenate(padded)
