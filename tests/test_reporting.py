@@ -14,6 +14,7 @@ from small import small_model
 
 from keras_lstm_gates import cli, reporting
 from keras_lstm_gates.gradients import gradient_chain, verdict
+from keras_lstm_gates.reporting import page as page_module
 from keras_lstm_gates.tracing import trace
 
 EVIL = "<script>document.title = 'owned'</script>"
@@ -56,8 +57,8 @@ def test_the_largest_page_is_below_8_mb(tmp_path):
 
 
 def test_too_much_shows_fewer_samples(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "MOST", 1000)
-    content, _ = reporting._content(noise(20, 10, 5), 20)
+    monkeypatch.setattr(page_module, "MOST", 1000)
+    content, _ = page_module._content(noise(20, 10, 5), 20)
     assert [layer["shape"][0] for layer in content["layers"]] == [2, 2]
     assert content["layers"][0]["total"] == 20
 
@@ -78,7 +79,7 @@ def test_a_section_on_the_gradient(tmp_path):
 def test_other_activations_keep_their_h():
     tree = noise(2, 5, 3)
     tree["one"]["h"] = tree["one"]["h"] * 0.5
-    content, numbers = reporting._content(tree, 2)
+    content, numbers = page_module._content(tree, 2)
     assert [layer["kept"] for layer in content["layers"]] == ["ifgoch", "ifgoc"]
     assert len(numbers) == 4 * (6 + 5) * 2 * 5 * 3
 
