@@ -313,8 +313,10 @@ def _as_its_manifest_says(path, content):
 
 def _try_out(path):
     """Raise a `ValueError` unless a process of its own can call every signature of the file."""
-    code = f"import runpy, sys; runpy.run_path({__file__!r})['_trial'](sys.argv[1])"
-    paths = os.pathsep.join(place or os.getcwd() for place in sys.path)
+    # `python -c` puts the working folder first on the path, where somebody may have put a numpy.py.
+    code = "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    code += f"runpy.run_path({os.path.abspath(__file__)!r})['_trial'](sys.argv[1])"
+    paths = os.pathsep.join(place for place in sys.path if place and os.path.abspath(place) != os.getcwd())
     try:
         done = subprocess.run(
             [sys.executable, "-c", code, str(path)],

@@ -1,7 +1,9 @@
 """Calls in another process: results, errors, and crashes that end only that process."""
 
 import pytest
+from small import small_model
 
+from keras_lstm_gates import edge, exporting
 from keras_lstm_gates._support import child_process
 
 
@@ -29,3 +31,28 @@ def test_what_is_printed_is_no_answer():
 def test_it_works_where_the_caller_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert child_process.call("os:getcwd") == str(tmp_path)
+
+
+HOSTILE = ("numpy", "json", "runpy", "keras", "tensorflow", "importlib", "ai_edge_litert", "tflite_micro", "pickle")
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch):
+    """A working folder with files that Python would import, and that say so when it does."""
+    for name in HOSTILE:
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write({name!r})\n")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert not (tmp_path / "imported").exists()
+
+
+def test_nothing_is_imported_from_the_working_folder(hostile, monkeypatch):
+    monkeypatch.setattr(child_process, "_worker", None)
+    assert child_process.call("json:dumps", obj=[1]) == "[1]"
+    assert str(hostile) not in child_process.call("numpy:get_include")
+
+
+def test_no_file_is_tried_out_with_what_is_in_the_working_folder(hostile):
+    model, data = small_model()
+    written = exporting.export(model, hostile / "out", data, formats=("tflite", "micro"))
+    assert sorted(edge.Runner(written.files["tflite"]).signatures) == ["gates", "predict", "step"]

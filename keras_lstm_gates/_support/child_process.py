@@ -10,6 +10,8 @@ import sys
 import tempfile
 import threading
 
+from keras_lstm_gates._support import python
+
 _lock = threading.Lock()
 _worker = None
 
@@ -53,16 +55,15 @@ class _Worker:
     def __init__(self):
         self.parent = os.getpid()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the process
-        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from keras_lstm_gates._support import child_process; child_process._serve()"],
+            python.command("from keras_lstm_gates._support import child_process; child_process._serve()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
             # A full disk is to be an error there as it is here.
             restore_signals=False,
-            env={**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+            env=python.environment(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1"),
         )
         atexit.register(self.end)
 

@@ -5,13 +5,13 @@ NumPy, the LiteRT interpreter and `tflite-micro` only: importing this file loads
 
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_lstm_gates._support import python
 from keras_lstm_gates.edge import follower
 from keras_lstm_gates.exporting.micro.sources import sources
 
@@ -104,10 +104,9 @@ def try_out(content, sequence):
         folder = Path(name)
         (folder / "step.tflite").write_bytes(content)
         np.save(folder / "x.npy", sequence)
-        code = (
-            f"from keras_lstm_gates.exporting.micro import microcontroller; microcontroller._try_out({str(folder)!r})"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, errors="replace")
+        code = f"from {__name__} import _try_out; _try_out(sys.argv[1])"
+        process = python.command(code, str(folder))
+        done = subprocess.run(process, env=python.environment(), capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
             said = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith(("  ", "Trace"))]
             raise RuntimeError(f"TFLM cannot run it: {' | '.join(said[-4:]) or f'it ended with {done.returncode}'}")
