@@ -1,6 +1,7 @@
 """The chief and its workers: KerasTuner's distributed mode, started, watched, restarted and ended."""
 
 import contextlib
+import functools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -19,6 +20,7 @@ from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, wri
 DEATHS = 2
 LINGER_SECONDS = 60.0
 CHIEF_SECONDS = 60.0
+_CHIEF = "chief"
 _VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
 
 
@@ -87,33 +89,68 @@ def work(job, address, name):
     """Be the worker `name` of the chief at an address until it has no more trials.
 
     Raises:
-        ConnectionError: no chief answers there within a minute, or it went away.
+        ConnectionError: no chief answers there within a minute, or it went away, for a minute or in the middle of an
+            answer.
     """
     import grpc
 
     from keras_lstm_gates.tuning.searching import make_tuner
 
-    host, port = host_and_port(address)
-    deadline = time.monotonic() + CHIEF_SECONDS
-    while True:
-        try:
-            socket.create_connection((host, port), timeout=5).close()
-            break
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise ConnectionError(
-                    f"no chief answers at {address} after {CHIEF_SECONDS:.0f} s ({error}): start it there with the "
-                    "role 'chief', or mend the address"
-                ) from None
-            time.sleep(0.2)
+    _wait_for_chief(address)
     with environment(address, name):
         try:
-            make_tuner(job).search(**job.fit)
+            tuner = make_tuner(job)
+            tuner.oracle.stub = _WatchedStub(tuner.oracle.stub, address)
+            tuner.search(**job.fit)
         except grpc.RpcError as error:
             raise ConnectionError(
                 f"the chief at {address} no longer answers {name} ({error.code().name}): start it again, then this "
                 "worker with the same number"
             ) from None
+
+
+def _wait_for_chief(address):
+    deadline = time.monotonic() + CHIEF_SECONDS
+    while (refusal := _refusal(address)) is not None:
+        if time.monotonic() > deadline:
+            raise ConnectionError(
+                f"no chief answers at {address} after {CHIEF_SECONDS:.0f} s ({refusal}): start it there with the "
+                "role 'chief', or mend the address; or the search has ended"
+            )
+        time.sleep(0.2)
+
+
+def _refusal(address):
+    """The error of a connection to an address, or None where something listens."""
+    try:
+        socket.create_connection(host_and_port(address), timeout=5).close()
+    except OSError as error:
+        return error
+    return None
+
+
+class _WatchedStub:
+    """The chief's methods for a worker; KerasTuner's own calls wait an hour for a chief that has gone."""
+
+    def __init__(self, stub, address):
+        self._stub, self._address = stub, address
+
+    def __getattr__(self, name):
+        return functools.partial(self._call, getattr(self._stub, name))
+
+    def _call(self, method, request, **options):
+        import grpc
+
+        answer = method.future(request, **options)
+        while True:
+            try:
+                return answer.result(timeout=1.0)
+            except grpc.FutureTimeoutError:
+                try:
+                    _wait_for_chief(self._address)
+                except ConnectionError:
+                    answer.cancel()
+                    raise
 
 
 def lead(tuner, job, address, workers, threads, board):
@@ -122,12 +159,20 @@ def lead(tuner, job, address, workers, threads, board):
     # KerasTuner's server sleeps 20 s at a time when it ends, and waits for workers that are dead: it serves in a
     # thread, and this one decides when the search is over.
     server = threading.Thread(target=_serve, args=(tuner, oracle), daemon=True)
-    server.start()
-    _wait_until_open(address, oracle)
-    if not workers:
-        _see_remote_workers_through(oracle, board)
-        return
-    crew = Crew(job, address, workers, threads, oracle)
+    # The server would also end as soon as it has told the workers that came; others may still be starting.
+    oracle.tuner_ids.add(_CHIEF)
+    try:
+        server.start()
+        _wait_until_open(address, oracle)
+        if workers:
+            _see_crew_through(Crew(job, address, workers, threads, oracle), oracle, board)
+        else:
+            _see_remote_workers_through(oracle, board)
+    finally:
+        oracle.tuner_ids.discard(_CHIEF)
+
+
+def _see_crew_through(crew, oracle, board):
     try:
         crew.start()
         while crew.watch():
@@ -149,8 +194,7 @@ def _wait_until_open(address, oracle):
     for _ in range(300):
         if oracle.failure is not None:
             raise oracle.failure
-        with contextlib.suppress(OSError):
-            socket.create_connection(host_and_port(address), timeout=1).close()
+        if _refusal(address) is None:
             return
         time.sleep(0.1)
     raise OSError(f"expected the chief to listen at {address} within 30 s; it does not")
@@ -158,20 +202,18 @@ def _wait_until_open(address, oracle):
 
 def _see_remote_workers_through(oracle, board):
     """Until every worker that asked for trials was told that there are no more."""
-    came = False
     quiet_since = None
     while True:
         time.sleep(0.5)
         board.update()
         if oracle.failure is not None:
             raise oracle.failure
-        came = came or bool(oracle.tuner_ids)
-        if not came or oracle.ongoing_trials or not oracle.over:
+        if oracle.ongoing_trials or not oracle.over:
             quiet_since = None
             continue
         quiet_since = quiet_since or time.monotonic()
         # A worker that died between two trials never asks again.
-        if not oracle.tuner_ids or time.monotonic() - quiet_since > LINGER_SECONDS:
+        if oracle.tuner_ids <= {_CHIEF} or time.monotonic() - quiet_since > LINGER_SECONDS:
             time.sleep(1.0)
             return
 
