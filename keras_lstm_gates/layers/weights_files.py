@@ -11,6 +11,8 @@ from pathlib import Path
 
 import h5py
 
+from keras_lstm_gates._support.hdf5 import check_self_contained
+
 _RECURRENT = re.compile(r"(gated_)?(lstm|lstm_cell)(_\d+)?")
 
 
@@ -24,8 +26,8 @@ def load_weights(model, path):
 
     Raises:
         FileNotFoundError: "no such file: ...".
-        ValueError: the LSTMs of a part of the model are of both kinds where the file has them under other names: which
-            is which cannot be told.
+        ValueError: the file is damaged or reaches into other files; or the LSTMs of a part of the model are of both
+            kinds where the file has them under other names: which is which cannot be told.
 
     Example:
         >>> import keras, os, tempfile
@@ -41,6 +43,7 @@ def load_weights(model, path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
+    check_self_contained(path)
     with tempfile.TemporaryDirectory() as folder:
         of_model = Path(folder) / "model.weights.h5"
         model.save_weights(of_model)
