@@ -11,87 +11,97 @@ def page(card, files):
     Returns:
         str.
     """
+    sizes = [(f"`{path}`", f"{size / 1024:,.0f} KiB") for path, size in files.items()]
+    used = (f"{key} {value}" for key, value in card["environment"].items() if key != "platform")
+    lines = [
+        f"# {card['name']}",
+        "",
+        card["title"],
+        "",
+        "![Every gate at every step of one test sequence](gates.png)",
+        "",
+        f"{card['parameters']:,} parameters, {sum(files.values()) / 1024:,.0f} KiB in all files.",
+        "",
+        *_quality(card),
+        *([] if card["sample"] is None else _sample(card["sample"])),
+        *_gates(card["gates"]),
+        "## Data and licence",
+        "",
+        f"{card['data']}. {card['licence']}. The model: Apache-2.0.",
+        "",
+        "## Limits",
+        "",
+        card["limits"],
+        "",
+        *_use(card),
+        f"Made with {', '.join(used)}.",
+        "",
+        *_table(("file", "size"), sizes),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _quality(card):
     quality, metric = card["quality"], card["metric"]
-    name, seeds = metric["name"], len(quality["seeds"])
+    name, mean, spread = metric["name"], f"{quality['mean']:.4g}", f"{quality['sd']:.2g}"
     rows = [
-        (
-            f"**this model's recipe, {seeds} seeds**",
-            f"**{quality['mean']:.4g} ± {quality['sd']:.2g}**",
-            "measured here",
-        ),
+        (f"**this model's recipe, {len(quality['seeds'])} seeds**", f"**{mean} ± {spread}**", "measured here"),
         ("these files (the first seed)", f"{quality['shipped']:.4g}", "measured here"),
         *((key, f"{value:.4g}", "baseline, measured here") for key, value in card["baselines"].items()),
         *((key, f"{one['value']:.4g}", one["source"]) for key, one in card["published"].items()),
     ]
     better = "higher" if metric["higher_is_better"] else "lower"
-    memory = [
+    return [
+        "## How good it is",
+        "",
+        f"{name}: {metric['definition']}; {better} is better. The spread is the standard deviation over the seeds.",
+        "",
+        *_table(("model", name, "source"), rows),
+        "",
+        *([_aimed(card), ""] if card["aim"] is not None else []),
+    ]
+
+
+def _gates(layers):
+    rows = [
         (
             f"`{layer}`",
             *(f"{one[gate]['mean']:.2f}" for gate in "ifo"),
             *(f"{one[gate]['left_saturated']:.0%} / {one[gate]['right_saturated']:.0%}" for gate in "ifo"),
             "never forgets" if one["effective_memory"] is None else f"{one['effective_memory']:.1f} steps",
         )
-        for layer, one in card["gates"].items()
+        for layer, one in layers.items()
     ]
+    head = ("layer", "mean i", "mean f", "mean o", "i shut / open", "f shut / open", "o shut / open", "memory")
+    return [
+        "## Its gates",
+        "",
+        "Over test sequences; shut / open: the share of steps with the gate below 0.1 / above 0.9.",
+        "",
+        *_table(head, rows),
+        "",
+    ]
+
+
+def _use(card):
     recipe = ", ".join(f"{key} {value}" for key, value in card["recipe"].items() if value not in ({}, [], None))
-    sizes = [(f"`{path}`", f"{size / 1024:,.0f} KiB") for path, size in files.items()]
-    return "\n".join(
-        [
-            f"# {card['name']}",
-            "",
-            card["title"],
-            "",
-            "![Every gate at every step of one test sequence](gates.png)",
-            "",
-            f"{card['parameters']:,} parameters, {sum(files.values()) / 1024:,.0f} KiB in all files.",
-            "",
-            "## How good it is",
-            "",
-            f"{name}: {metric['definition']}; {better} is better. The spread is the standard deviation over the seeds.",
-            "",
-            *_table(("model", name, "source"), rows),
-            "",
-            *([_aimed(card), ""] if card["aim"] is not None else []),
-            *([] if card["sample"] is None else _sample(card["sample"])),
-            "## Its gates",
-            "",
-            "Over test sequences; shut / open: the share of steps with the gate below 0.1 / above 0.9.",
-            "",
-            *_table(
-                ("layer", "mean i", "mean f", "mean o", "i shut / open", "f shut / open", "o shut / open", "memory"),
-                memory,
-            ),
-            "",
-            "## Data and licence",
-            "",
-            f"{card['data']}. {card['licence']}. The model: Apache-2.0.",
-            "",
-            "## Limits",
-            "",
-            card["limits"],
-            "",
-            "## Use it, check it, make it again",
-            "",
-            "```python",
-            "from keras_lstm_gates import zoo",
-            f'model = zoo.load("{card["name"]}")  # a Keras model; its outputs: the answer and every gate, by name',
-            "```",
-            "",
-            "```sh",
-            f"keras-lstm-gates zoo evaluate {card['name']}   # is the figure above true here?",
-            f"{card['command']}",
-            "```",
-            "",
-            f"Recipe: {recipe}.",
-            "",
-            "Made with "
-            + ", ".join(f"{key} {value}" for key, value in card["environment"].items() if key != "platform")
-            + ".",
-            "",
-            *_table(("file", "size"), sizes),
-            "",
-        ]
-    )
+    return [
+        "## Use it, check it, make it again",
+        "",
+        "```python",
+        "from keras_lstm_gates import zoo",
+        f'model = zoo.load("{card["name"]}")  # a Keras model; its outputs: the answer and every gate, by name',
+        "```",
+        "",
+        "```sh",
+        f"keras-lstm-gates zoo evaluate {card['name']}   # is the figure above true here?",
+        f"{card['command']}",
+        "```",
+        "",
+        f"Recipe: {recipe}.",
+        "",
+    ]
 
 
 def _aimed(card):

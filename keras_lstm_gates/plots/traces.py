@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
+from keras_lstm_gates.plots._styles import shades
 from keras_lstm_gates.tracing import flat, nodes
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
@@ -105,7 +106,7 @@ def saturation(tree, layer=None):
     figure = Figure(figsize=(9, 2.9), layout="constrained")
     for axes, gate in zip(figure.subplots(1, 4, sharex=True, sharey=True), "ifog", strict=True):
         axes.plot([0, 1], [1, 0], color="0.8", linewidth=1, zorder=0)
-        for (path, node), shade, shape in zip(numbers.items(), _shades(len(numbers)), _shapes(), strict=False):
+        for (path, node), shade, shape in zip(numbers.items(), shades(len(numbers)), _shapes(), strict=False):
             of_gate = node.sel(saturating=gate)
             axes.scatter(
                 of_gate["left_saturated"], of_gate["right_saturated"], s=22, color=shade, marker=shape,
@@ -139,7 +140,7 @@ def memory(tree, layer=None):
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     low, high = 0.1, 10.0 * longest
-    for (path, node), shade, shape in zip(numbers.items(), _shades(len(numbers)), _shapes(), strict=False):
+    for (path, node), shade, shape in zip(numbers.items(), shades(len(numbers)), _shapes(), strict=False):
         lives = np.sort(node["half_life"].values)[::-1]
         axes.plot(
             np.arange(1, len(lives) + 1), np.clip(lives, low, high), color=shade, marker=shape, markersize=4,
@@ -216,47 +217,6 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
     return figure
 
 
-def drift(dataset, title=None):
-    """How an exported file parts from its model along the sequence, a line an output.
-
-    Args:
-        dataset: `xarray.Dataset` from `keras_lstm_gates.exporting.drift`.
-        title: str, or None for the file's name.
-
-    Returns:
-        `matplotlib.figure.Figure`: the mean absolute difference of each output on a log scale over time, to the left,
-        and the largest one to the right; a panel row a layer, and one for the model's own outputs. An output that is
-        given once a sequence is a point at the last step; a difference of exactly 0 is not drawn.
-    """
-    rows = {}
-    for name in dataset["output"].values.tolist():
-        path, _, gate = name.rpartition("/")
-        rows.setdefault(f"layer {path}".strip() if gate in Gates._fields else "outputs", []).append(name)
-    figure = Figure(figsize=(10, 0.6 + 2.6 * len(rows)), layout="constrained")
-    panels = figure.subplots(len(rows), 2, sharex=True, squeeze=False)
-    for (row, names), pair in zip(rows.items(), panels, strict=True):
-        for axes, quantity in zip(pair, ("mean_difference", "largest_difference"), strict=True):
-            for place, name in enumerate(names):
-                values = dataset[quantity].sel(output=name).values
-                values = np.where(values > 0, values, np.nan)
-                once = np.isfinite(values).sum() == 1
-                label = name.rpartition("/")[2]
-                axes.plot(
-                    dataset["time"], values, "s" if once else _MODEL_LINES[place % len(_MODEL_LINES)],
-                    color=_shades(len(names))[place], linewidth=1.5, label=label,
-                )  # fmt: skip
-            axes.set_yscale("log")
-            axes.set_title(f"{row}: {quantity.replace('_', ' ')}", fontsize=10, loc="left")
-            axes.spines[["top", "right"]].set_visible(False)
-        pair[0].set_ylabel("|file - model|")
-        pair[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    for axes in panels[-1]:
-        axes.set_xlabel("time step")
-    signature, file, model = (dataset.attrs[name] for name in ("signature", "file", "model"))
-    figure.suptitle(title or f"{file}, signature {signature!r}, beside the model {model!r}", fontsize=12)
-    return figure
-
-
 def _picked(tree, layer, sample):
     """The node of a path, without the axes of a `TimeDistributed`, and the path."""
     known = nodes(tree)
@@ -271,10 +231,6 @@ def _picked(tree, layer, sample):
 def _numbers(tree, layer):
     known = nodes(tree) if layer is None else {layer: node_of(tree, layer)}
     return {path: of_layer(one) for path, one in known.items()}
-
-
-def _shades(count):
-    return matplotlib.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2))[:count])
 
 
 def _shapes():
@@ -305,113 +261,3 @@ def _input_panel(axes, tree, sample, times):
     for channel, shade in zip(values[times].T, shades, strict=True):
         axes.plot(times, channel, color=shade, linewidth=1.2)
     axes.set_title(f"$\\bf{{x}}$  input: {values.shape[-1]} channels", fontsize=10, loc="left")
-
-
-_TERM_STYLES = {
-    "direct": ("#0b3c8c", "-", 2.2),
-    "f": ("#d1495b", "-", 1.4),
-    "i": ("#2a9d6f", "--", 1.4),
-    "g": ("#e0a030", "-.", 1.6),
-    "z": ("#d1495b", "-", 1.4),
-    "r": ("#2a9d6f", "--", 1.4),
-    "k": ("#e0a030", "-.", 1.6),
-    "recurrent": ("#d1495b", "-", 1.4),
-    "sum": ("#222222", ":", 1.8),
-}
-_PATH_STYLES = {
-    "direct": ("#0b3c8c", "-", "direct: the product of f alone"),
-    "full": ("#d1495b", "-", "full: all routes, through o too"),
-    "chain": ("#111111", "--", "chain: the product of $dc_t/dc_{t-1}$"),
-    "state": ("#777777", ":", "state: the whole Jacobian of (h, c)"),
-}
-_MODEL_COLOURS = ("#0b3c8c", "#d1495b", "#2a9d6f", "#e0a030", "#8a6fb0")
-_MODEL_LINES = ("-", "--", "-.", ":")
-
-
-def gradient_chain(tree, layer=None, title=None):
-    """The terms of the gradient over time, its products over the lag, and each model's gradient beside the others'.
-
-    Args:
-        tree: `xarray.DataTree` from `keras_lstm_gates.gradients`: of `gradient_chain`, or of `compare`.
-        layer: str, the layer whose terms and products are drawn; None takes the first.
-        title: str, or None for the layer's name.
-
-    Returns:
-        `matplotlib.figure.Figure`: the spectral norm of each term at every step; the gain over the lag along each path;
-        and the gain along all routes of every layer of every model. Lines are medians over the sequences, bands their
-        quartiles; a gain is the Frobenius norm of the product relative to lag 0; gains below 1e-12 or above 1e6 are
-        outside the axes.
-
-    Raises:
-        ValueError: no such layer in the tree.
-    """
-    found = [node.to_dataset() for node in tree.subtree if "product_frobenius" in node]
-    names = [node.attrs["layer"] for node in found]
-    if layer is not None and layer not in names:
-        raise ValueError(f"expected one of the layers {names}; received {layer!r}")
-    node = found[0 if layer is None else names.index(layer)]
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    terms, paths, models = figure.subplots(1, 3)
-    state = "c" if "chain" in node["path"].values else "h"
-
-    times = np.arange(node.sizes["time"])
-    real = node["mask"].values.any(axis=0)
-    for name in node["term"].values:
-        colour, line, width = _TERM_STYLES[name]
-        # A masked step has no terms, and up to a sequence's first real one no gate has been passed yet.
-        norms = node["spectral"].sel(term=name).where(node["mask"]).values[:, real]
-        if not (norms[~np.isnan(norms)] > 0).any():
-            continue
-        label = {"sum": f"sum: $d{state}_t/d{state}_{{t-1}}$", "direct": "direct"}.get(name, f"through {name}")
-        _median_and_quartiles(terms, times[real], norms, colour, line, label, width)
-    terms.set_ylim(bottom=0)
-    _label(terms, f"Terms of $d{state}_t/d{state}_{{t-1}}$", "time step", "spectral norm")
-
-    for name, (colour, line, label) in _PATH_STYLES.items():
-        if name not in node["path"].values:
-            continue
-        if state == "h":
-            label = {"direct": "direct: the product of z alone", "full": "full: all routes"}[name]
-        _gain(paths, node["product_frobenius"].sel(path=name).values, colour, line, label)
-    _label(paths, "Products over the lag", "lag in steps, back from the last", "gain, relative to lag 0")
-
-    several = len({other.attrs["model"] for other in found}) > 1
-    for place, other in enumerate(found):
-        label = f"{other.attrs['model']}, {other.attrs['layer']}" if several else other.attrs["layer"]
-        colour = _MODEL_COLOURS[place % len(_MODEL_COLOURS)]
-        line = _MODEL_LINES[place % len(_MODEL_LINES)]
-        _gain(models, other["product_frobenius"].sel(path="full").values, colour, line, label)
-    _label(models, "All routes, layer by layer", "lag in steps, back from the last", "gain, relative to lag 0")
-    for axes in (paths, models):
-        axes.set_yscale("log")
-        low, high = axes.get_ylim()
-        axes.set_ylim(max(low, 1e-12), min(max(high, 2.0), 1e6))
-        if low < 1e-3:
-            axes.axhline(1e-3, color="0.5", linewidth=0.8)
-            place = {"xycoords": ("axes fraction", "data"), "va": "bottom"}
-            axes.annotate("$10^{-3}$", (0.01, 1e-3), fontsize=8, color="0.4", **place)
-    figure.suptitle(
-        title or f"Gradient chain of layer {node.attrs['layer']!r}, model {node.attrs['model']!r}", fontsize=12
-    )
-    return figure
-
-
-def _gain(axes, norms, colour, line, label):
-    relative = norms / norms[:, :1]
-    relative = relative[:, ~np.isnan(relative).all(axis=0)]
-    _median_and_quartiles(axes, np.arange(relative.shape[1]), relative, colour, line, label, 1.8)
-
-
-def _median_and_quartiles(axes, x, values, colour, line, label, width):
-    low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-    axes.plot(x, middle, line, color=colour, linewidth=width, label=label)
-    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-
-
-def _label(axes, title, xlabel, ylabel):
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
-    axes.margins(x=0.01)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
