@@ -1,5 +1,6 @@
 """`GatedLSTMCell`: one step of an LSTM as a Keras RNN cell that can name its gates."""
 
+import numbers
 from typing import Any, NamedTuple
 
 import keras
@@ -33,7 +34,10 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     Args:
         units: int > 0. Width of h, c and every gate.
-        implementation: 1 or 2, as in Keras: with 1 each gate has a dropout mask of its own, with 2 they share one.
+        dropout, recurrent_dropout: float in [0, 1), the share of the inputs, or of h, that training drops. A rate of 1
+            drops nothing: as in Keras, whose saved models may have it.
+        implementation: 1 or 2, as in Keras: with 1 each gate has a dropout mask of its own, with 2 they share one. The
+            0 of old models stands for 2.
         **kwargs: of `keras.layers.LSTMCell`.
 
     Call arguments:
@@ -46,8 +50,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     Raises:
         ValueError: "units must be a positive int; received units=0".
-        ValueError: "dropout must be a float in [0, 1); received dropout=1.5". (Keras clamps it without a word, and
-            its rate 1 drops nothing.)
+        ValueError: "dropout must be a float in [0, 1); received dropout=1.5". (Keras clamps it without a word.)
 
     Example:
         >>> import numpy as np
@@ -60,16 +63,52 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         ((2, 4), (2, 4))
     """
 
-    def __init__(self, units, *args, implementation=2, **kwargs):
-        if isinstance(units, bool) or not isinstance(units, int) or units <= 0:
-            raise ValueError(f"units must be a positive int; received units={units!r}")
-        if implementation not in (1, 2):
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        *,
+        implementation=2,
+        **kwargs,
+    ):
+        if not isinstance(implementation, numbers.Integral) or implementation not in (0, 1, 2):
             raise ValueError(f"implementation must be 1 or 2; received implementation={implementation!r}")
-        for name in ("dropout", "recurrent_dropout"):
-            rate = kwargs.get(name, 0.0)
-            if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-                raise ValueError(f"{name} must be a float in [0, 1); received {name}={rate!r}")
-        super().__init__(units, *args, implementation=implementation, **kwargs)
+        super().__init__(
+            _positive_int("units", units),
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=_rate("dropout", dropout),
+            recurrent_dropout=_rate("recurrent_dropout", recurrent_dropout),
+            seed=seed,
+            implementation=int(implementation),
+            **kwargs,
+        )
         if self.unit_forget_bias and isinstance(self.bias_initializer, ChronoBias):
             raise ValueError(
                 "ChronoBias sets the bias of the forget gate: expected unit_forget_bias=False with it; received True"
@@ -91,14 +130,14 @@ class GatedLSTMCell(keras.layers.LSTMCell):
     def input_product(self, x, training=False):
         """x W + b under this batch's input dropout; x (batch, features) or (time, batch, features)."""
         masks = None
-        if training and self.dropout:
+        if training and 0 < self.dropout < 1:
             masks = self.get_dropout_mask(x if len(x.shape) == 2 else x[0])
         z = _product(x, masks, self.kernel)
         return z if self.bias is None else z + self.bias
 
     def recurrent_product(self, h, training=False):
         """h R under this batch's recurrent dropout; h (batch, units)."""
-        masks = self.get_recurrent_dropout_mask(h) if training and self.recurrent_dropout else None
+        masks = self.get_recurrent_dropout_mask(h) if training and 0 < self.recurrent_dropout < 1 else None
         return _product(h, masks, self.recurrent_kernel)
 
     def gate_weights(self):
@@ -153,6 +192,18 @@ class GatedLSTMCell(keras.layers.LSTMCell):
 
     def get_config(self):
         return {**super().get_config(), "implementation": self.implementation}
+
+
+def _positive_int(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value <= 0:
+        raise ValueError(f"{name} must be a positive int; received {name}={value!r}")
+    return int(value)
+
+
+def _rate(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a float in [0, 1); received {name}={value!r}")
+    return float(value)
 
 
 def _product(x, masks, weights):

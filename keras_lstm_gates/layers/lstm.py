@@ -7,11 +7,11 @@ from keras import ops
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers.cell import GatedLSTMCell
-from keras_lstm_gates.recurrence import recurrence
+from keras_lstm_gates.recurrence import cudnn_obstacles, recurrence
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
-class GatedLSTM(keras.layers.RNN):
+class GatedLSTM(keras.layers.LSTM):
     """LSTM over a sequence that can also return its gates, step by step.
 
     For step t, with x_t (batch, features):
@@ -34,8 +34,8 @@ class GatedLSTM(keras.layers.RNN):
         gate_regularizer: dict of a regularizer (or its name) for any of "i", "f", "g", "o", "c", "h", for example
             {"f": keras.regularizers.L1(1e-4)}. Each is called with that gate of the whole batch, (batch, time,
             units), masked steps set to 0, and joins the layer's losses, as `activity_regularizer` does.
-        **kwargs: every other argument of `keras.layers.LSTM`, with its meaning and its default; `return_sequences`,
-            `return_state`, `go_backwards`, `stateful` and `unroll` among them.
+        **kwargs: every other argument of `keras.layers.LSTM`, with its meaning, its default and its position;
+            `return_sequences`, `return_state`, `go_backwards`, `stateful`, `unroll` and `use_cudnn` among them.
 
     Call arguments:
         inputs: float, (batch, time, features). Unitless: scale first.
@@ -55,8 +55,11 @@ class GatedLSTM(keras.layers.RNN):
     Raises:
         ValueError: "units must be a positive int; received units=0".
         ValueError: "gate_regularizer must have keys among ('i', 'f', 'g', 'o', 'c', 'h'); received 'forget'".
-        ValueError: "initial_state must be [h, c], each of shape (2, 4); received shapes [(2, 4)]".
-        ValueError: "mask must have the shape (batch, time) = (2, 10) of the sequences; received (2, 9)".
+        ValueError: "layer 'lstm': initial_state must be [h, c], each of shape (2, 4); received shapes [(2, 4)]".
+        ValueError: "layer 'lstm': mask must have the shape (batch, time) = (2, 10) of the sequences; received (2, 9)".
+            In a graph that learns these sizes only when it runs, an InvalidArgumentError with both shapes and the
+            layer's name.
+        ValueError: "layer 'lstm': use_cudnn=True expected a GPU, received none; ...", as Keras where it is called.
         ValueError: "keras.layers.Bidirectional cannot carry the dict of return_gates=True; ...".
 
     Cost: with training=True, as `fit` calls it, all paths of `keras_lstm_gates.recurrence` store h, c and the gates of
@@ -72,10 +75,12 @@ class GatedLSTM(keras.layers.RNN):
         >>> tuple(out["f"].shape)
         (2, 10, 4)
 
-    Where Keras is silent or surprising: a dropout rate outside [0, 1), which Keras clamps (and takes 1 as no dropout
-    at all), is refused here. `implementation`, which Keras's `get_config` forgets, is kept. Keras draws dropout masks
-    in inference too and so moves the seed on; here only training does. `activity_regularizer` means the output alone,
-    so with `return_gates=True`, where Keras would apply it to every gate, it is refused in favour of
+    Where Keras is silent or surprising: a dropout rate outside [0, 1], which Keras clamps, is refused here; 1 drops
+    nothing, as in Keras. `implementation`, which Keras's `get_config` forgets, is kept; `use_cudnn`, which belongs to
+    the machine, is not, as in Keras. Keras draws dropout masks in inference too and so moves the seed on; here only
+    training does. An initial state or a mask of one row, which Keras stretches over the batch in some modes and not in
+    others, is refused. Keras 3.16 ends a mask at its LSTMs; here it goes on. `activity_regularizer` means the output
+    alone, so with `return_gates=True`, where Keras would apply it to every gate, it is refused in favour of
     `gate_regularizer`.
 
     Source: Hochreiter & Schmidhuber 1997, Long short-term memory; Gers, Schmidhuber & Cummins 2000, Learning to
@@ -107,6 +112,7 @@ class GatedLSTM(keras.layers.RNN):
         go_backwards=False,
         stateful=False,
         unroll=False,
+        use_cudnn="auto",
         *,
         implementation=2,
         return_gates=False,
@@ -118,9 +124,13 @@ class GatedLSTM(keras.layers.RNN):
                 "with return_gates=True expected gate_regularizer={'h': ...} instead of an activity_regularizer, which "
                 f"would apply to every gate; received activity_regularizer={activity_regularizer!r}"
             )
+        if use_cudnn not in ("auto", True, False):
+            raise ValueError(f"use_cudnn must be 'auto', True or False; received use_cudnn={use_cudnn!r}")
         # Bidirectional sets zero_output_for_mask, as RNN's constructor does: only the former must find gates.
         self.return_gates = False
-        super().__init__(
+        # Not the constructor of LSTM, which would make a cell of its own.
+        keras.layers.RNN.__init__(
+            self,
             GatedLSTMCell(
                 units,
                 activation=activation,
@@ -154,15 +164,25 @@ class GatedLSTM(keras.layers.RNN):
         )
         self.return_gates = return_gates
         self.gate_regularizer = _regularizers(gate_regularizer)
+        self.use_cudnn = use_cudnn
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        # Keras 3.16 sets it to False in every RNN, which would end the mask here.
+        self.supports_masking = True
+        if use_cudnn and not self._cudnn_obstacles():
+            self.supports_jit = False  # XLA knows no cuDNN kernel
 
     def build(self, sequences_shape, initial_state_shape=None):
         super().build(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
+        if self.use_cudnn is True and (obstacles := self._cudnn_obstacles()):
+            raise ValueError(
+                f"layer {self.name!r}: use_cudnn=True expected {'; '.join(obstacles)}: cuDNN is not supported for this "
+                "layer on this machine; use_cudnn='auto' takes it where it is"
+            )
         h0, c0 = self._initial_state(sequences, initial_state)
-        mask = _checked_mask(mask, sequences)
+        mask = self._mask(mask, sequences)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
@@ -194,8 +214,10 @@ class GatedLSTM(keras.layers.RNN):
         cell = self.cell
         z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
         dropped = None
-        if training and cell.recurrent_dropout:
+        if training and 0 < cell.recurrent_dropout < 1:
             dropped = ops.stack(cell.get_recurrent_dropout_mask(h0))
+        # Of a mask only the user, who then asks for cuDNN, knows that it pads on the right, as the kernel needs it.
+        hides = self.use_cudnn is True or (self.use_cudnn and mask is None and not self._kernel_obstacles())
         outputs = {"h", *(["c"] if self.return_state or self.stateful else []), *self.gate_regularizer}
         gates = recurrence(
             z,
@@ -210,39 +232,68 @@ class GatedLSTM(keras.layers.RNN):
             last_only=last_only,
             outputs=Gates._fields if self.return_gates else outputs,
             training=training,
-            hidden=(lambda: self._hidden_by_keras(sequences, h0, c0, training)) if self._keras_is_fused() else None,
+            hidden=(lambda: self._hidden_by_keras(sequences, h0, c0, mask, training)) if hides else None,
         )
         cell.reset_dropout_mask()
         cell.reset_recurrent_dropout_mask()
         return gates
 
-    def _keras_is_fused(self):
-        """Whether Keras's cuDNN kernel can serve: it takes one dropout mask for all gates, and a bias."""
-        return self.cell.use_bias and not self.cell.recurrent_dropout and self.cell.implementation == 2
+    def _kernel_obstacles(self):
+        """What keeps Keras's cuDNN kernel, which takes a bias and one dropout mask for all gates, from this layer."""
+        obstacles = []
+        if not self.use_bias:
+            obstacles.append("use_bias=True, received use_bias=False")
+        if self.recurrent_dropout:
+            obstacles.append(f"no recurrent dropout, received recurrent_dropout={self.recurrent_dropout}")
+        if self.dropout and self.implementation == 1:
+            obstacles.append(f"implementation=2, received implementation=1 with dropout={self.dropout}")
+        return obstacles
 
-    def _hidden_by_keras(self, sequences, h0, c0, training):
+    def _cudnn_obstacles(self):
+        """The same, with what keeps any layer on this machine from it."""
+        return [*self._kernel_obstacles(), *cudnn_obstacles(self.activation, self.recurrent_activation, self.unroll)]
+
+    def _hidden_by_keras(self, sequences, h0, c0, mask, training):
         """h of all steps by `keras.layers.LSTM`, on a GPU its cuDNN kernel, with this very cell and its dropout."""
-        stock = keras.layers.LSTM(self.units, return_sequences=True, dtype=self.dtype_policy)
+        stock = keras.layers.LSTM(
+            self.units, return_sequences=True, use_cudnn=self.use_cudnn, dtype=self.dtype_policy, name="hidden"
+        )
         stock.cell = self.cell
         stock.built = True
-        return stock(sequences, initial_state=[h0, c0], training=training)
+        return stock(sequences, initial_state=[h0, c0], mask=mask, training=training)
 
     def _initial_state(self, sequences, initial_state):
         batch = sequences.shape[0]
-        if initial_state is None and self.stateful:
-            initial_state = self.states
-            if batch is not None and batch != self.states[0].shape[0]:
-                raise ValueError(
-                    f"stateful=True: expected the batch size {self.states[0].shape[0]} of the first batch; "
-                    f"received {batch}"
-                )
-        if initial_state is None:
-            initial_state = self.get_initial_state(ops.shape(sequences)[0])
-        shapes = [tuple(getattr(state, "shape", ())) for state in keras.tree.flatten(initial_state)]
-        wanted = (batch, self.units)
-        if len(shapes) != 2 or not all(_fits(shape, wanted) for shape in shapes):
-            raise ValueError(f"initial_state must be [h, c], each of shape {wanted}; received shapes {shapes}")
-        return [ops.cast(ops.convert_to_tensor(state), self.compute_dtype) for state in initial_state]
+        if self.stateful and not _fits((batch,), self.states[0].shape[:1]):
+            raise ValueError(
+                f"layer {self.name!r} with stateful=True: expected the batch size {self.states[0].shape[0]} of the "
+                f"first batch; received {batch}"
+            )
+        if initial_state is None and not self.stateful:
+            return self.get_initial_state(ops.shape(sequences)[0])
+        states = self.states if initial_state is None else initial_state
+        states = list(states) if isinstance(states, (list, tuple)) else [states]
+        shapes = [tuple(getattr(state, "shape", ())) for state in states]
+        expected = (batch, self.units)
+        if len(shapes) != 2 or not all(_fits(shape, expected) for shape in shapes):
+            raise ValueError(
+                f"layer {self.name!r}: initial_state must be [h, c], each of shape {expected}; received shapes {shapes}"
+            )
+        states = [ops.cast(ops.convert_to_tensor(state), self.compute_dtype) for state in states]
+        return [_of_sizes(state, ops.shape(sequences)[:1], "initial_state_has_another_batch") for state in states]
+
+    def _mask(self, mask, sequences):
+        if mask is None:
+            return None
+        mask = keras.tree.flatten(mask)[0]
+        expected = tuple(sequences.shape[:2])
+        if not _fits(tuple(mask.shape), expected):
+            raise ValueError(
+                f"layer {self.name!r}: mask must have the shape (batch, time) = {expected} of the sequences; "
+                f"received {tuple(mask.shape)}"
+            )
+        mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
+        return _of_sizes(mask, ops.shape(sequences)[:2], "mask_has_another_size")[..., 0]
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         batch, time = sequences_shape[:2]
@@ -288,42 +339,19 @@ class GatedLSTM(keras.layers.RNN):
         # An int: TensorFlow skips a setter whose attribute already is the very object False.
         self._zero_output_for_mask = int(value)
 
+    implementation = property(lambda layer: layer.cell.implementation, doc="`implementation` of the cell.")
+    seed = property(lambda layer: layer.cell.seed, doc="`seed` of the cell.")
+
     def get_config(self):
-        config = super().get_config()
-        del config["cell"]
-        of_cell = self.cell.get_config()
         return {
-            **config,
-            **{name: of_cell[name] for name in _OF_CELL},
+            **super().get_config(),
+            "implementation": self.implementation,
             "zero_output_for_mask": bool(self.zero_output_for_mask),
-            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
             "return_gates": self.return_gates,
             "gate_regularizer": {
                 name: keras.regularizers.serialize(regularizer) for name, regularizer in self.gate_regularizer.items()
             },
         }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-
-_OF_CELL = (
-    "units activation recurrent_activation use_bias unit_forget_bias "
-    "kernel_initializer recurrent_initializer bias_initializer "
-    "kernel_regularizer recurrent_regularizer bias_regularizer "
-    "kernel_constraint recurrent_constraint bias_constraint "
-    "dropout recurrent_dropout implementation seed"
-).split()
-
-
-def _of_cell(name):
-    return property(lambda layer: getattr(layer.cell, name), doc=f"`{name}` of the cell.")
-
-
-# As keras.layers.LSTM, the layer shows its cell's arguments as its own.
-for _name in _OF_CELL:
-    setattr(GatedLSTM, _name, _of_cell(_name))
 
 
 def _expects_one_output():
@@ -341,23 +369,23 @@ def _regularizers(by_gate):
     return {name: keras.regularizers.get(regularizer) for name, regularizer in by_gate.items()}
 
 
-def _checked_mask(mask, sequences):
-    if mask is None:
-        return None
-    mask = keras.tree.flatten(mask)[0]
-    if not _fits(tuple(mask.shape), tuple(sequences.shape[:2])):
-        raise ValueError(
-            f"mask must have the shape (batch, time) = {tuple(sequences.shape[:2])} of the sequences; "
-            f"received {tuple(mask.shape)}"
-        )
-    return ops.cast(mask, "bool")
-
-
 def _fits(shape, wanted):
     """Whether two static shapes agree, None being any size."""
     return len(shape) == len(wanted) and all(
         size is None or want is None or size == want for size, want in zip(shape, wanted, strict=True)
     )
+
+
+def _of_sizes(value, sizes, what):
+    """`value`, refused when the graph runs (under XLA: is compiled) unless `sizes` are those of its first axes.
+
+    The refusal is that of a concatenation, with nothing: it holds in every kind of graph, where an assertion would be
+    left out by XLA and a reshape by the optimizer; and it names both shapes, the layer and `what` is wrong.
+    """
+    if all(isinstance(size, int) for size in (*sizes, *value.shape[: len(sizes)])):
+        return value
+    with keras.name_scope(what):
+        return ops.concatenate([value, ops.zeros((*sizes, 0), value.dtype)], axis=-1)
 
 
 def _last(values):

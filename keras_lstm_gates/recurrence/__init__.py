@@ -1,5 +1,5 @@
 """The LSTM recurrence over a whole sequence, forward and backward."""
 
-from keras_lstm_gates.recurrence.paths import PATHS, gates_from_hidden, recurrence, use_path
+from keras_lstm_gates.recurrence.paths import PATHS, cudnn_obstacles, gates_from_hidden, recurrence, use_path
 
-__all__ = ["PATHS", "gates_from_hidden", "recurrence", "use_path"]
+__all__ = ["PATHS", "cudnn_obstacles", "gates_from_hidden", "recurrence", "use_path"]

@@ -103,10 +103,11 @@ def recurrence(
             share one compilation. Taken when the number of steps is unknown (time=None in a graph), and in eager
             mode, where the next call may bring another length.
         cudnn: h by `hidden`, which is Keras's cuDNN kernel on a GPU, then every gate by `gates_from_hidden`. Taken
-            where TensorFlow sees a GPU, `hidden` is given and there is no mask. Its arithmetic is tested on a CPU; it
-            has not been timed.
+            where TensorFlow sees a GPU and `hidden` is given. Its arithmetic is tested on a CPU; it has not been
+            timed.
         portable: ordinary operations and automatic differentiation: every backend, activation and order of
-            gradient; the path to export. Taken on other backends, for other activations and with `unroll=True`.
+            gradient; the path to export. Taken on other backends, for other activations, with `unroll=True` and
+            under `tf.debugging.enable_check_numerics`, which watches operations that XLA would melt into one.
 
     Gradients of gradients need path="portable"; the other paths refuse them when they run.
     """
@@ -130,11 +131,11 @@ def recurrence(
         raise ValueError(f"Expected outputs among {Gates._fields}. Received: {sorted(unknown)}")
 
     obstacles = _obstacles(activation, recurrent_activation, unroll)
-    path = _choose(path or _path_in_use.get(), obstacles, time, hidden is not None and mask is None)
+    path = _choose(path or _path_in_use.get(), obstacles, time, hidden is not None)
     if last_only:
         outputs = ("c", "h")
     if path == "cudnn":
-        gates = gates_from_hidden(ops.transpose(z, (1, 0, 2)), hidden(), h0, c0, recurrent_kernel)
+        gates = gates_from_hidden(ops.transpose(z, (1, 0, 2)), hidden(), h0, c0, recurrent_kernel, mask=mask)
         gates = [values[:, -1] for values in gates] if last_only else gates
         return Gates(*(values if name in outputs else None for name, values in zip(Gates._fields, gates)))
     if path == "portable":
@@ -184,11 +185,17 @@ def _obstacles(activation, recurrent_activation, unroll):
     return obstacles
 
 
+def cudnn_obstacles(activation, recurrent_activation, unroll):
+    """What keeps Keras's cuDNN kernel from serving these arguments on this machine, each as "..., received ..."."""
+    obstacles = _obstacles(activation, recurrent_activation, unroll)
+    return obstacles if keras.backend.backend() != "tensorflow" or _sees_gpu() else [*obstacles, "a GPU, received none"]
+
+
 def _choose(path, obstacles, time, fused_kernel_serves):
     if path != "auto" and path not in PATHS:
         raise ValueError(f"Expected path to be 'auto' or one of {PATHS}. Received: path={path!r}")
     if path == "auto":
-        if obstacles:
+        if obstacles or _checks_every_number():
             return "portable"
         if fused_kernel_serves and _sees_gpu():
             return "cudnn"
@@ -205,6 +212,21 @@ def _eager():
     import tensorflow as tf
 
     return tf.executing_eagerly()
+
+
+def _checks_every_number():
+    """Whether `tf.debugging.enable_check_numerics` is on: what it adds to every operation, XLA cannot compile.
+
+    TensorFlow does not tell; it has to be shown a number that is none.
+    """
+    import tensorflow as tf
+
+    with tf.init_scope():
+        try:
+            tf.negative(tf.constant(float("nan")))
+        except tf.errors.InvalidArgumentError:
+            return True
+    return False
 
 
 def _sees_gpu():
