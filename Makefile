@@ -1,13 +1,15 @@
 # make demo   the main job on real data, end to end
 # make test   the tests
 # make bench  GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
+# make matrix the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
+# make audit  known vulnerabilities of what is installed
 # Each makes the virtual environment .venv where there is none.
 
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench matrix audit clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -21,12 +23,24 @@ bench: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --editable '.[bench]'
 	$(VENV)/bin/python benchmarks/bench_layer.py
 
+# ONLY=nightly: one environment; `.nox/tool/bin/nox --list --noxfile tests/matrix/noxfile.py` names them.
+matrix:
+	$(PYTHON) -m venv .nox/tool
+	.nox/tool/bin/python -m pip install --quiet nox uv
+	PATH="$(CURDIR)/.nox/tool/bin:$$PATH" .nox/tool/bin/nox --noxfile tests/matrix/noxfile.py --envdir .nox/environments $(if $(ONLY),--session $(ONLY))
+
+# Strict: else a package that cannot be looked up, as where there is no network, counts as one without a fault.
+audit: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet pip-audit
+	$(VENV)/bin/python -m pip freeze --exclude-editable > $(VENV)/audited.txt
+	$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audited.txt
+
 $(INSTALLED): setup.cfg pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; this is " + sys.version.split()[0] + "; try make PYTHON=python3.11" if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)/bin/python -m pip install --progress-bar on --editable '.[test]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .nox *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -61,7 +61,8 @@ def step_of(opened, names, probe):
     states = [tuple(keras.Input((lstm.units,), dtype="float32") for _ in "hc") for lstm in whole.lstms]
     # States are outputs too: so they belong to the graph from the start, before the layers take them.
     flat = [state for pair in states for state in pair]
-    with_states = keras.Model([sequence, *flat], {**named, **{f"state:{at}": one for at, one in enumerate(flat)}})
+    unread = {f"state:{at}": UnreadState()(state) for at, state in enumerate(flat)}
+    with_states = keras.Model([sequence, *flat], {**named, **unread})
     walk = _StepByStep(states)
     now = walk.run(with_states, [one_step, *flat])
     _check(whole, walk, sequence, [one_step, *flat], probe)
@@ -97,6 +98,8 @@ class Whole:
         return walked.output
 
     def call(self, layer, *args, **kwargs):
+        if isinstance(layer, UnreadState):
+            return layer(*args)
         if isinstance(layer, EachStep) or (isinstance(layer, keras.Model) and _has_lstm(layer)):
             raise NoStepError(f"the LSTM within {layer.name!r} is not a layer of the model itself")
         if isinstance(layer, GatedLSTM):
@@ -186,6 +189,10 @@ def _needs_more(layer):
 
 def _has_lstm(model):
     return any(isinstance(one, GatedLSTM) or (isinstance(one, keras.Model) and _has_lstm(one)) for one in model.layers)
+
+
+class UnreadState(keras.layers.Identity):
+    """Reads a state that no layer reads yet: Keras before 3.15 has no model with an input that nothing reads."""
 
 
 class AnyFeature(keras.layers.Layer):

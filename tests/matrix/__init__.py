@@ -1,0 +1,1 @@
+"""The versions of Python, TensorFlow and Keras that the tests run with."""
