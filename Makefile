@@ -1,13 +1,14 @@
-# make demo   the main job on real data, end to end
-# make test   the tests
-# make bench  GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
+# make demo      the main job on real data, end to end
+# make test      the tests, of strangers' models a selection of every kind and stage
+# make test-all  the same and every other pair of a stranger's model and a stage
+# make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # Each makes the virtual environment .venv where there is none.
 
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test bench clean
+.PHONY: demo test test-all bench clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -16,6 +17,9 @@ test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+
+test-all: test
+	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile -m full tests/strangers
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --editable '.[bench]'
