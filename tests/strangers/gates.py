@@ -38,11 +38,9 @@ def expected(model, data):
     found = {}
     for path, layer, steps in _paths(model):
         own = [call for call in calls if call.layer is layer]
-        if steps:
-            own = [own[place : place + steps] for place in range(0, len(own), steps)]
-        else:
-            own = [[call] for call in own]
-        for place, group in enumerate(own):
+        # Below a `TimeDistributed` a layer is called for each of its steps.
+        together = steps or 1
+        for group in (own[place : place + together] for place in range(0, len(own), together)):
             numbers = [_gates_of(call) for call in group]
             for name in numbers[0]:
                 parts = [one[name] for one in numbers]

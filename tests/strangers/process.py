@@ -1,5 +1,6 @@
 """The other side of `strangers.worker`: one process that answers many jobs."""
 
+import contextlib
 import json
 import os
 import select
@@ -18,14 +19,14 @@ class Process:
     """A worker that is started when it is first asked, and again where a job ended it."""
 
     def __init__(self):
-        self._process = self._log = None
+        self._process = None
+        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (closed by `close`)
 
     def answer(self, job):
         """The worker's answer to a job, or the kind "Crash" where the job ended the process or took too long."""
         seconds = SECONDS
         if self._process is None:
             seconds += STARTING_SECONDS
-            self._log = tempfile.TemporaryFile("w+", errors="replace")
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "strangers.worker"],
                 stdin=subprocess.PIPE,
@@ -45,16 +46,20 @@ class Process:
         code = self._process.wait()
         self._log.seek(0)
         said = self._log.read()[-2000:]
-        self.close()
+        self._end()
         text = f"the process ended with {code}" if ready else f"no answer within {seconds} s"
         return {"kind": "Crash", "text": text, "traceback": said}
 
     def close(self):
+        self._end()
+        self._log.close()
+
+    def _end(self):
         if self._process is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
             self._process.wait(timeout=60)
             self._process.stdout.close()
-            self._log.close()
             self._process = None
 
 

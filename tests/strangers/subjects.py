@@ -29,9 +29,9 @@ class Subject(NamedTuple):
     targets: Any
 
 
-def used_names():
-    """Layers that a user's script has made before, so that the automatic names count from elsewhere."""
-    for _ in range(2):
+def use_names(models):
+    """So many models made by a user's script before, so that the automatic names count from elsewhere."""
+    for _ in range(models):
         inputs = keras.Input((3, 2))
         keras.Model(inputs, keras.layers.Dense(1)(keras.layers.LSTM(2)(inputs)))
 
@@ -41,8 +41,8 @@ def built(name, swap=True):
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
     case = CASES[name]
-    # The second model of its process: its names end in _1.
-    keras.layers.LSTM(1)(keras.Input((1, 1)))
+    # The second model of its process: the names in it end in _1.
+    use_names(1)
     stock, data, targets = case.build()
     random = rng(2)
     for variable in stock.trainable_variables:
@@ -131,7 +131,7 @@ def another_batch(subject):
 
 def another_length(subject):
     """`another_batch` with the last two steps cut off every input whose time is free, or None where none is."""
-    inputs = [tensor for tensor in subject.stock.inputs]
+    inputs = list(subject.stock.inputs)
     free = {tensor.name for tensor in inputs if len(tensor.shape) > 1 and tensor.shape[1] is None}
     if not free:
         return None
