@@ -18,7 +18,8 @@ class Case(NamedTuple):
         build: function of nothing to (model, data, targets).
         loss: what `compile` takes.
         tolerance: float, how far float32 (or less) arithmetic may be off.
-        quick: bool, whether every stage runs in the quick selection.
+        quick: bool, whether it is of the quick selection.
+        brief: bool, whether it runs through the light stages only: it is near to another case.
         stateful: bool, whether a call begins where the one before ended.
     """
 
@@ -28,6 +29,7 @@ class Case(NamedTuple):
     loss: Any = "mse"
     tolerance: float = 1e-5
     quick: bool = False
+    brief: bool = False
     stateful: bool = False
 
 

@@ -2,19 +2,9 @@
 
 import pytest
 
-from strangers.case import Case
 from strangers.corpus import CASES
 from strangers.refusals import KNOWN_FAULTS, REFUSALS
-from strangers.stages import STAGES, SWAPPED
-
-LOADED = "_when_loaded"
-"""What the name of a stage ends with that ran already in the process that built the model."""
-
-NAMES = [*STAGES, *(f"{stage}{LOADED}" for stage in STAGES if stage in SWAPPED)]
-"""Every stage of the lists and the table."""
-
-LIGHT = {"called", "exposed", "traced", "gradients"}
-"""Stages of a second or so: the quick selection runs them on every quick case, and the others each on a few."""
+from strangers.stages import LIGHT, STAGES
 
 
 def check(name, stage, answer):
@@ -34,20 +24,19 @@ def check(name, stage, answer):
         pytest.fail(f"{pair}: expected a ValueError; received {said[:600]}", pytrace=False)
 
 
-def pairs(stages):
-    """The parameters of a test: (name, stage), case by case; those beyond the quick selection are marked `full`."""
-    found = []
-    for place, case in enumerate(CASES.values()):
-        for number, stage in enumerate(stages):
-            marks = () if _is_quick(case, place, stage, number) else pytest.mark.full
-            found.append(pytest.param(case.name, stage, marks=marks, id=f"{case.name}-{stage}"))
-    return found
+def pairs(stages=tuple(STAGES)):
+    """(name, stage) of each pair that these stages run, case by case."""
+    return [(case.name, stage) for case in CASES.values() for stage in stages if not case.brief or stage in LIGHT]
 
 
-_QUICK = [case.name for case in CASES.values() if case.quick]
+def parameters(stages):
+    """The parameters of a test: `pairs`; those beyond the quick selection are marked `full`."""
+    quick = [case.name for case in CASES.values() if case.quick]
+    order = list(STAGES)
 
+    def marks(name, stage):
+        # Every light stage of a quick case, and of the others two or three.
+        chosen = name in quick and (stage in LIGHT - {"trained"} or quick.index(name) % 5 == order.index(stage) % 5)
+        return () if chosen else pytest.mark.full
 
-def _is_quick(case: Case, place, stage, number):
-    if not case.quick:
-        return False
-    return stage in LIGHT or _QUICK.index(case.name) % 6 == NAMES.index(stage) % 6
+    return [pytest.param(*pair, marks=marks(*pair), id="-".join(pair)) for pair in pairs(stages)]

@@ -18,31 +18,45 @@ class StockRefusesError(Exception):
 
 def called(subject):
     """Swapped, then called without a graph and by `predict` in batches that fit badly."""
+    _call(subject, lambda time: [(time, 2 * time + 1), (time + 2, 2 * time + 1)])
+
+
+def called_when_loaded(subject):
+    """The same when it was saved and loaded elsewhere."""
+    _call(subject, lambda time: [(1, 2), (time + 2, 2 * time + 1)])
+
+
+def _call(subject, sizes):
     case, stock, ours, data, _ = subject
     _close(subjects.answers(ours, data), subjects.answers(stock, data), case.tolerance, "eager")
-    time, batch = subjects.steps(data), subjects.fixed_batch(stock)
-    # Of one, as many as there are steps and a last one of one, more than steps and fewer.
-    for size, number in [(batch, 2 * batch)] if batch else [(1, 2), (time, 2 * time + 1), (time + 2, 2 * time + 1)]:
+    batch = subjects.fixed_batch(stock)
+    # As many as there are steps and a last one of one; more than steps, and a last one of fewer.
+    for size, number in [(batch, 2 * batch)] if batch else sizes(subjects.steps(data)):
         many = subjects.rows(data, number)
         received, wanted = (_predicted(model, many, size) for model in (ours, stock))
         _close(received, wanted, case.tolerance, f"predict of {number} in batches of {size}")
 
 
 def trained(subject):
-    """Five steps of `fit`, compiled as `compile` does by itself."""
-    _train(subject, "auto")
+    """Five steps of `fit`, compiled as `compile` does by itself, the last of one sample."""
+    _train(subject, "auto", 9)
 
 
 def trained_compiled(subject):
     """Five steps of `fit` with jit_compile=True, where stock Keras can."""
-    _train(subject, True)
+    _train(subject, True, 10)
 
 
-def _train(subject, jit_compile):
+def trained_when_loaded(subject):
+    """Five steps of `fit` with jit_compile=False when it was saved and loaded elsewhere."""
+    _train(subject, False, 9)
+
+
+def _train(subject, jit_compile, number):
     case, _, _, data, targets = subject
     stock, ours = without_dropout(subject.stock), without_dropout(subject.swapped)
-    # A last batch of one, where the batch is free.
-    size, number = (subjects.fixed_batch(stock), 5 * subjects.samples(data)) if subjects.fixed_batch(stock) else (2, 9)
+    size = subjects.fixed_batch(stock) or 2
+    number = 5 * size if subjects.fixed_batch(stock) else number
     x, y = subjects.rows(data, number), subjects.rows(targets, number)
 
     def fit(model):
@@ -101,6 +115,7 @@ def gradients(subject):
 
     stock, data, targets = subject.stock, subject.data, subject.targets
     stock.compile("sgd", subject.case.loss)
+    subjects.reset(stock)
     tree = keras_lstm_gates.gradient_chain(stock, data, targets, full=True)
     nodes = {
         node.path.strip("/"): node for node in tree.subtree if "term" in node.coords and "f" in node["term"].values
@@ -199,6 +214,8 @@ STAGES = {
         called,
         trained,
         trained_compiled,
+        called_when_loaded,
+        trained_when_loaded,
         exposed,
         traced,
         gradients,
@@ -209,9 +226,11 @@ STAGES = {
     )
 }
 
-
-SWAPPED = {"called", "trained", "trained_compiled"}
+SWAPPED = {"called", "trained", "trained_compiled", "called_when_loaded", "trained_when_loaded"}
 """Stages of a model whose layers are swapped; the others take the stock model as it is."""
+
+LIGHT = {"called", "trained", "exposed", "traced", "gradients", "onnx"}
+"""Stages of a second or so."""
 
 
 def _export(subject, folder, name):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input wit
 built = functools.lru_cache(maxsize=1)(subjects.built)
 
 
-@pytest.mark.parametrize(("name", "stage"), outcomes.pairs(["called", "trained", "trained_compiled"]))
+@pytest.mark.parametrize(("name", "stage"), outcomes.parameters(["called", "trained", "trained_compiled"]))
 def test_as_stock(name, stage):
     try:
         stages.STAGES[stage](built(name))

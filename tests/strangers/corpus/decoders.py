@@ -17,7 +17,7 @@ def seq2seq_with_states():
     return with_targets(model, [series(3, 6, 5), series(3, 4, 4)])
 
 
-@case
+@case(brief=True)
 def translation_of_words():
     """Both sides embedded and masked."""
     source, target = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
@@ -37,7 +37,7 @@ def bidirectional_encoder_states():
     return with_targets(keras.Model(inputs, layers.TimeDistributed(layers.Dense(1))(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def inference_decoder():
     """The decoder of the tutorial's inference: states go in and come out."""
     inputs, h, c = keras.Input((None, 3), name="step"), keras.Input((4,), name="h"), keras.Input((4,), name="c")
@@ -46,7 +46,7 @@ def inference_decoder():
     return with_targets(model, [series(3, 5, 3), series(3, 4), series(3, 4) + 1])
 
 
-@case
+@case(brief=True)
 def state_from_an_image():
     """Captioning: the image's features are the first state."""
     features, words = keras.Input((6,)), keras.Input((5,), dtype="int32")
@@ -55,7 +55,7 @@ def state_from_an_image():
     return with_targets(keras.Model([features, words], layers.Dense(11)(x)), [series(4, 6), tokens(4, 5)])
 
 
-@case
+@case(brief=True)
 def captioning_by_addition():
     features, words = keras.Input((6,)), keras.Input((6,), dtype="int32")
     image = layers.Dense(4, activation="relu")(layers.Dropout(0.5)(features))
@@ -86,7 +86,7 @@ def sequential_ends_with_states():
     return with_targets(model, series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def sequential_ends_with_bidirectional_states():
     model = keras.Sequential([keras.Input((6, 3)), layers.Bidirectional(layers.LSTM(3, return_state=True))])
     return with_targets(model, series(4, 6, 3))
@@ -111,7 +111,7 @@ def self_attention():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def multi_head_attention():
     inputs = keras.Input((6, 4))
     x = layers.Bidirectional(layers.LSTM(2, return_sequences=True))(inputs)
@@ -119,7 +119,7 @@ def multi_head_attention():
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(x))), series(4, 6, 4))
 
 
-@case
+@case(brief=True)
 def weighted_sum_of_steps():
     """Attention by hand: a score a step, a softmax over time, the weighted sum."""
     inputs = keras.Input((6, 3))

@@ -32,7 +32,7 @@ def outputs_in_a_list():
     return with_targets(keras.Model(inputs, outputs), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def outputs_by_name():
     inputs = keras.Input((None, 3))
     x = layers.LSTM(4, return_sequences=True)(inputs)
@@ -56,7 +56,7 @@ def siamese_of_two_lengths():
     return with_targets(model, [series(3, 5, 3), series(3, 7, 3)])
 
 
-@case
+@case(brief=True)
 def siamese_bidirectional():
     left, right = keras.Input((None, 3)), keras.Input((None, 3))
     shared = layers.Bidirectional(layers.LSTM(3))
@@ -64,7 +64,7 @@ def siamese_bidirectional():
     return with_targets(keras.Model([left, right], layers.Dense(1)(distance)), [series(3, 5, 3), series(3, 6, 3)])
 
 
-@case
+@case(brief=True)
 def question_and_answer():
     """A shared Embedding and a shared LSTM under two masks."""
     question, answer = keras.Input((6,), dtype="int32"), keras.Input((6,), dtype="int32")
@@ -98,7 +98,7 @@ def sequential_in_functional():
     return with_targets(keras.Model(inputs, layers.Dense(1)(encoder(inputs))), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def models_in_models():
     inner_inputs = keras.Input((6, 3))
     inner = keras.Model(inner_inputs, layers.LSTM(4, return_sequences=True)(inner_inputs))
@@ -117,7 +117,7 @@ def autoencoder_of_two_models():
     return with_targets(keras.Model(inputs, decoder(encoder(inputs))), series(4, 6, 2))
 
 
-@case
+@case(brief=True)
 def nested_model_of_several_outputs():
     encoder_inputs = keras.Input((6, 3))
     encoder = keras.Model(encoder_inputs, layers.LSTM(4, return_sequences=True, return_state=True)(encoder_inputs))
@@ -144,7 +144,7 @@ def steps_unstacked():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(4, 5, 3))
 
 
-@case
+@case(brief=True)
 def last_steps_sliced():
     """The last three steps, and the last one again by its index."""
     inputs = keras.Input((6, 3))
@@ -160,7 +160,7 @@ def steps_flattened():
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def steps_reshaped_and_permuted():
     inputs = keras.Input((6, 3))
     x = layers.Permute((2, 1))(layers.LSTM(4, return_sequences=True)(inputs))
@@ -168,7 +168,7 @@ def steps_reshaped_and_permuted():
     return with_targets(keras.Model(inputs, layers.Dense(2)(layers.LSTM(3)(x))), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def residual_stack():
     inputs = keras.Input((None, 4))
     x = layers.LSTM(4, return_sequences=True)(inputs)
@@ -177,7 +177,7 @@ def residual_stack():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x + y)), series(4, 6, 4))
 
 
-@case
+@case(brief=True)
 def branches_of_windows():
     """Two branches that read different windows of one series."""
     inputs = keras.Input((8, 2))

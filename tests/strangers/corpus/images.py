@@ -15,7 +15,7 @@ def frames_of_a_video():
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(3)(x))), series(3, 4, 6, 6, 1))
 
 
-@case
+@case(brief=True)
 def frames_by_a_model():
     image = keras.Input((6, 6, 1))
     features = keras.Model(image, layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(image)))
@@ -38,14 +38,14 @@ def causal_convolution_free_time():
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(3, return_sequences=True)(x))), series(4, 9, 2))
 
 
-@case
+@case(brief=True)
 def lstm_then_convolution():
     inputs = keras.Input((8, 2))
     x = layers.Conv1D(3, 3)(layers.LSTM(4, return_sequences=True)(inputs))
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.GlobalMaxPooling1D()(x))), series(4, 8, 2))
 
 
-@case
+@case(brief=True)
 def subsequences_by_convolution():
     """The CNN-LSTM of the forecasting posts: TimeDistributed(Conv1D) over subsequences."""
     model = keras.Sequential([keras.Input((3, 4, 1))])
@@ -57,7 +57,7 @@ def subsequences_by_convolution():
     return with_targets(model, series(4, 3, 4, 1))
 
 
-@case
+@case(brief=True)
 def text_in_an_image():
     """The captcha reader: columns of a convolved image are the steps."""
     inputs = keras.Input((8, 4, 1))
@@ -67,7 +67,7 @@ def text_in_an_image():
     return with_targets(keras.Model(inputs, layers.Dense(5, activation="softmax")(x)), series(3, 8, 4, 1))
 
 
-@case
+@case(brief=True)
 def rows_of_a_digit():
     """An image read row by row."""
     model = keras.Sequential([keras.Input((6, 6)), layers.LSTM(4), layers.BatchNormalization(), layers.Dense(3)])

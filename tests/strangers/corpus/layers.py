@@ -14,7 +14,7 @@ def weather_forecast():
     return with_targets(keras.Model(inputs, outputs), series(5, 8, 3))
 
 
-@case
+@case(brief=True)
 def stacked_sequential():
     """The tutorial's stack, with Dropout between."""
     model = keras.Sequential(
@@ -38,7 +38,7 @@ def free_length_series():
     return with_targets(model, series(5, 7, 3))
 
 
-@case
+@case(brief=True)
 def built_by_first_data():
     """A Sequential without an Input, as in many blog posts; it is built when it is called."""
     model = keras.Sequential([layers.LSTM(4, return_sequences=True), layers.LSTM(3), layers.Dense(1)])
@@ -53,7 +53,7 @@ def fixed_batch():
     return with_targets(keras.Model(inputs, outputs), series(4, 6, 2))
 
 
-@case
+@case(brief=True)
 def fixed_batch_free_time():
     inputs = keras.Input(batch_shape=(3, None, 2))
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(4)(inputs))), series(3, 5, 2))
@@ -74,7 +74,7 @@ def one_time_step():
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(4)(inputs))), series(5, 1, 6))
 
 
-@case
+@case(brief=True)
 def one_unit_one_feature():
     inputs = keras.Input((5, 1))
     return with_targets(keras.Model(inputs, layers.LSTM(1)(inputs)), series(3, 5, 1))
@@ -101,7 +101,7 @@ def hard_sigmoid_gates():
     return with_targets(keras.Model(inputs, layers.LSTM(3, recurrent_activation="hard_sigmoid")(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def without_forget_bias():
     inputs = keras.Input((6, 3))
     x = layers.LSTM(4, unit_forget_bias=False, bias_initializer="ones", recurrent_initializer="glorot_uniform")(inputs)
@@ -139,7 +139,7 @@ def stateful():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(3, 5, 2))
 
 
-@case(stateful=True)
+@case(stateful=True, brief=True)
 def stateful_free_time():
     inputs = keras.Input(batch_shape=(2, None, 3))
     x = layers.LSTM(4, stateful=True)(inputs)
@@ -183,7 +183,7 @@ def list_of_cells_with_gru():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(4, 6, 3))
 
 
-@case(loss="sparse_categorical_crossentropy")
+@case(loss="sparse_categorical_crossentropy", brief=True)
 def text_generation():
     """Characters one-hot, as in the Keras example."""
     model = keras.Sequential([keras.Input((6, 9)), layers.LSTM(8), layers.Dense(9, activation="softmax")])

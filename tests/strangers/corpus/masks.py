@@ -22,7 +22,7 @@ def masking_left():
     return _masking("left", time=None)
 
 
-@case
+@case(brief=True)
 def masking_gaps():
     return _masking("gaps")
 
@@ -43,12 +43,12 @@ def embedding_right():
     return _embedding("right")
 
 
-@case
+@case(brief=True)
 def embedding_left():
     return _embedding("left")
 
 
-@case
+@case(brief=True)
 def embedding_gaps():
     return _embedding("gaps")
 
@@ -75,7 +75,7 @@ def masked_bidirectional_tagger():
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), masked_tokens("gaps"))
 
 
-@case
+@case(brief=True)
 def masked_bidirectional_last():
     inputs = keras.Input((6, 3))
     x = layers.Bidirectional(layers.LSTM(4), merge_mode="ave")(layers.Masking()(inputs))
@@ -89,7 +89,7 @@ def masked_backwards():
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), masked_series("right"))
 
 
-@case
+@case(brief=True)
 def masked_by_minus_one():
     inputs = keras.Input((6, 3))
     data = masked_series("right")
@@ -98,7 +98,7 @@ def masked_by_minus_one():
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), data)
 
 
-@case
+@case(brief=True)
 def masked_pooling():
     """GlobalAveragePooling1D reads the mask that an LSTM hands on."""
     inputs = keras.Input((None,), dtype="int32")
@@ -107,14 +107,14 @@ def masked_pooling():
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), masked_tokens("right"))
 
 
-@case
+@case(brief=True)
 def masked_unrolled():
     inputs = keras.Input((6, 3))
     x = layers.LSTM(4, unroll=True)(layers.Masking()(inputs))
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), masked_series("gaps"))
 
 
-@case
+@case(brief=True)
 def masked_cells():
     inputs = keras.Input((6, 3))
     x = layers.RNN([layers.LSTMCell(4), layers.LSTMCell(2)], return_sequences=True)(layers.Masking()(inputs))

@@ -48,14 +48,14 @@ def named_as_the_next_input():
     return with_targets(keras.Model(inputs, layers.Dense(1, name="input_layer_2")(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def named_as_states():
     inputs = keras.Input((6, 3), name="state_h")
     x = layers.LSTM(4, name="state_c")(inputs)
     return with_targets(keras.Model(inputs, layers.Dense(1, name="step")(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def named_as_directions():
     """A nested model whose name and layer make the path of a Bidirectional's direction."""
     encoder_inputs = keras.Input((6, 3))
@@ -85,7 +85,7 @@ def names_with_slashes():
     return with_targets(keras.Model(inputs, outputs), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def two_outputs_of_one_layer():
     """One head on two tensors: two outputs of one name."""
     inputs = keras.Input((6, 3))

@@ -35,14 +35,14 @@ def regularized():
     return with_targets(keras.Model(inputs, layers.Dense(1, kernel_regularizer="l2")(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def regularized_activity():
     inputs = keras.Input((6, 3))
     x = layers.LSTM(4, activity_regularizer=keras.regularizers.L2(0.1), return_sequences=True)(inputs)
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def constrained():
     inputs = keras.Input((6, 3))
     x = layers.LSTM(4, kernel_constraint=keras.constraints.MaxNorm(0.5), recurrent_constraint="unit_norm")(inputs)
@@ -58,7 +58,7 @@ def mixed_precision():
     return with_targets(keras.Model(inputs, layers.Dense(1, dtype="float32")(x)), series(4, 6, 3))
 
 
-@case(tolerance=0.1)
+@case(tolerance=0.1, brief=True)
 def mixed_bfloat16():
     inputs = keras.Input((6, 3))
     x = layers.Bidirectional(layers.LSTM(4, dtype="mixed_bfloat16"), dtype="mixed_bfloat16")(inputs)
@@ -73,7 +73,7 @@ def float64():
     return with_targets(model, series(4, 6, 3).astype("float64"))
 
 
-@case
+@case(brief=True)
 def frozen_encoder():
     """Transfer: the first LSTM does not train."""
     inputs = keras.Input((6, 3))
@@ -91,7 +91,7 @@ def normalized_inputs():
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(4)(normalization(inputs)))), data)
 
 
-@case
+@case(brief=True)
 def noisy_and_dropped():
     """GaussianNoise and SpatialDropout1D, in training only."""
     inputs = keras.Input((6,), dtype="int32")
@@ -100,7 +100,7 @@ def noisy_and_dropped():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), tokens(4, 6))
 
 
-@case
+@case(brief=True)
 def masked_with_dropout():
     inputs = keras.Input((6, 3))
     x = layers.LSTM(4, dropout=0.3, recurrent_dropout=0.3)(layers.Masking()(inputs))

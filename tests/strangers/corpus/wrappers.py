@@ -22,12 +22,12 @@ def bidirectional_concat_last():
     return _merged("concat", None)
 
 
-@case
+@case(brief=True)
 def bidirectional_sum():
     return _merged("sum", None, return_sequences=True)
 
 
-@case
+@case(brief=True)
 def bidirectional_mul():
     return _merged("mul", 6)
 
@@ -64,7 +64,7 @@ def bidirectional_backward_of_its_own():
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def bidirectional_stack():
     inputs = keras.Input((None,), dtype="int32")
     x = layers.Embedding(11, 5)(inputs)
@@ -73,14 +73,14 @@ def bidirectional_stack():
     return with_targets(keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x)), tokens())
 
 
-@case
+@case(brief=True)
 def bidirectional_of_cells():
     inputs = keras.Input((6, 3))
     x = layers.Bidirectional(layers.RNN(layers.LSTMCell(4), return_sequences=True))(inputs)
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), series(4, 6, 3))
 
 
-@case
+@case(brief=True)
 def bidirectional_unrolled():
     inputs = keras.Input((5, 3))
     x = layers.Bidirectional(layers.LSTM(4, unroll=True, return_sequences=True))(inputs)
@@ -94,7 +94,7 @@ def bidirectional_stateful():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(2, 5, 3))
 
 
-@case
+@case(brief=True)
 def bidirectional_gru_beside():
     inputs = keras.Input((6, 3))
     x = layers.Bidirectional(layers.GRU(3, return_sequences=True))(inputs)
@@ -110,7 +110,7 @@ def anomaly_autoencoder():
     return with_targets(keras.Model(inputs, x), series(3, 7, 2))
 
 
-@case
+@case(brief=True)
 def deep_autoencoder():
     """Encoder and decoder of two layers each."""
     model = keras.Sequential([keras.Input((6, 2))])
@@ -143,7 +143,7 @@ def document_of_sentences():
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(3)(x))), series(3, 4, 5, 3))
 
 
-@case
+@case(brief=True)
 def sentences_both_ways():
     inputs = keras.Input((4, 5, 3))
     x = layers.TimeDistributed(layers.Bidirectional(layers.LSTM(2)))(inputs)
