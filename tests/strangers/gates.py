@@ -98,7 +98,7 @@ def _paths_of(layer, path, steps):
         for one in (layer.forward_layer, layer.backward_layer):
             yield from _paths_of(one, f"{path}/{'backward' if one.go_backwards else 'forward'}", steps)
     elif isinstance(layer, keras.layers.TimeDistributed):
-        steps = layer.input.shape[1]
+        steps = keras.tree.flatten(layer.input)[0].shape[1]
         inner = layer.layer
         # A Bidirectional or a model brings its own name.
         yield from _paths_of(inner, f"{path}/{inner.name}", steps)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import keras_lstm_gates
+from keras_lstm_gates import tracing
 from keras_lstm_gates.edge import Runner
 from strangers import gates, subjects
 from strangers.swapping import without_dropout
@@ -91,14 +92,14 @@ def traced(subject):
     """`trace` and `statistics`: what `expose` shows, with masks, and the mean over the real steps."""
     data = subjects.another_batch(subject)
     tree = keras_lstm_gates.trace(subject.stock, data, batch_size=subjects.samples(data), progress=False)
-    nodes = keras_lstm_gates.tracing.nodes(tree)
+    nodes = tracing.nodes(tree)
     _check_gates(
         subject,
         data,
         {path: {gate: node[gate].values for gate in "ifgoch"} for path, node in nodes.items()},
         {path: node["mask"].values for path, node in nodes.items()},
     )
-    own = [variable.values for name, variable in tree.to_dataset().data_vars.items() if name != "target"]
+    own = [variable.values for variable in tree.to_dataset().data_vars.values()]
     wanted = subjects.answers(subject.stock, data)
     assert len(own) == len(wanted), f"outputs {list(tree.data_vars)}"
     for value in own:
