@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+import keras_lstm_gates
 from strangers.case import Case, rng
 from strangers.corpus import CASES
 from strangers.swapping import swapped
@@ -62,17 +63,14 @@ def save(subject, folder):
 
 
 def loaded(name, folder, swap=True):
-    """A `Subject` read from a folder that `save` wrote, by Keras's own load_model."""
-    # So that Keras knows the layers of this package.
-    import keras_lstm_gates.layers  # noqa: F401
-
+    """A `Subject` read from a folder that `save` wrote, the stock model by Keras's own load_model."""
     folder = Path(folder)
     stock = keras.models.load_model(folder / "stock.keras")
     with open(folder / "data.pickle", "rb") as file:
         data, targets, before = pickle.load(file)
     for value, wanted in zip(answers(stock, data), before, strict=True):
         np.testing.assert_allclose(value, wanted, atol=CASES[name].tolerance, err_msg="Keras's own saved model")
-    ours = keras.models.load_model(folder / "swapped.keras") if swap else None
+    ours = keras_lstm_gates.load_model(folder / "swapped.keras") if swap else None
     return Subject(CASES[name], stock, ours, data, targets)
 
 

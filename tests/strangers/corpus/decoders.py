@@ -92,6 +92,16 @@ def sequential_ends_with_bidirectional_states():
     return with_targets(model, series(4, 6, 3))
 
 
+@case
+def sequential_ends_with_a_dict():
+    """The last part is a model whose outputs have names."""
+    inputs = keras.Input((6, 4))
+    x = layers.LSTM(3, return_sequences=True)(inputs)
+    head = keras.Model(inputs, {"steps": layers.Dense(2)(x), "mean": layers.GlobalAveragePooling1D()(x)})
+    model = keras.Sequential([keras.Input((6, 3)), layers.LSTM(4, return_sequences=True), head])
+    return with_targets(model, series(4, 6, 3))
+
+
 @case(quick=True)
 def additive_attention():
     """The decoder asks, the encoder's steps answer."""
