@@ -269,9 +269,7 @@ def _own_outputs(subject, data):
     model, values = subject.stock, subjects.answers(subject.stock, data)
     if isinstance(_output(model), dict):
         return dict(zip(sorted(_output(model)), values, strict=True))
-    names = list(model.output_names)
-    if isinstance(model, keras.Sequential):
-        names = [model.layers[-1].name]
+    names = [model.layers[-1].name] if isinstance(model, keras.Sequential) else list(model.output_names)
     if len(set(names)) < len(values):
         names = [f"output_{place}" for place in range(len(values))]
     return dict(zip(names, values, strict=True))
