@@ -1,15 +1,17 @@
-# make demo   the main job on real data, end to end
-# make test   the tests
-# make bench  GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
-# make matrix the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
-# make audit  known vulnerabilities of what is installed
+# make demo      the main job on real data, end to end
+# make test      the tests, of strangers' models a selection of every kind and stage
+# make test-all  the same and every other pair of a stranger's model and a stage
+# make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
+# make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
+# make audit     known vulnerabilities of what is installed
 # Each makes the virtual environment .venv where there is none.
 
-PYTHON ?= python3
+# The first of these that is new enough.
+PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; do $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done),python3)
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test bench matrix audit clean
+.PHONY: demo test test-all bench matrix audit clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -18,6 +20,9 @@ test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+
+test-all: test
+	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile -m full tests/strangers
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --editable '.[bench]'

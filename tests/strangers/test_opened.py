@@ -1,0 +1,12 @@
+"""`expose`, `trace`, `statistics` and `gradient_chain` of the stock model in a process that did not build it."""
+
+import pytest
+
+from strangers import outcomes
+
+pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask attached to it")
+
+
+@pytest.mark.parametrize(("name", "stage"), outcomes.parameters(["exposed", "traced", "gradients"]))
+def test_as_stock(name, stage, process, saved):
+    outcomes.check(name, stage, process.answer({"name": name, "stage": stage, "folder": saved(name)}))
