@@ -1,5 +1,7 @@
 """The recurrence against the equations in NumPy float64, against keras.layers.LSTM, and path against path."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from keras import ops
 from reference import lstm
 
 from keras_lstm_gates.gates import Gates
-from keras_lstm_gates.recurrence import PATHS, gates_from_hidden, recurrence
+from keras_lstm_gates.recurrence import PATHS, gates_from_hidden, recurrence, use_path
 from keras_lstm_gates.recurrence import compiled as module
 
 # The cudnn path needs a kernel that gives h: `test_every_gate_from_the_hidden_states_alone` and `test_lstm.py` test it.
@@ -434,3 +436,92 @@ def test_malformed_options():
         run(arrays, path="chunked", unroll=True)
     with pytest.raises(ValueError, match="path='cudnn' expected a bias, no mask and no recurrent dropout, received"):
         run(arrays, path="cudnn")
+
+
+# --- static shapes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("mask", ["none", "gaps"])
+@pytest.mark.parametrize("last_only", [False, True])
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_graph_keeps_every_size_that_it_knows(path, mask, last_only, jit):
+    for B, T in itertools.product([3, None], [7, None]):
+
+        @tf.function(autograph=False, jit_compile=jit or None)
+        def traced(z, h0, c0, R, m, dropout):
+            inputs = [z, h0, c0, R]
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                got = recurrence(
+                    *inputs,
+                    mask=None if mask == "none" else m,
+                    recurrent_dropout_mask=dropout if mask == "none" else None,
+                    last_only=last_only,
+                    path=path,
+                    training=True,
+                )
+                loss = sum(tf.reduce_sum(value) for value in got if value is not None)
+            return got, tape.gradient(loss, inputs)
+
+        # h0 tells nothing of the batch, and learns it.
+        shapes = [T, B, 16], [None, 4], [B, 4], [4, 16], [B, T], [4, B, 4]
+        specs = [tf.TensorSpec(shape, tf.bool if k == 4 else tf.float32) for k, shape in enumerate(shapes)]
+        got, slopes = traced.get_concrete_function(*specs).structured_outputs
+        expected = (B, 4) if last_only else (B, T, 4)
+        assert {tuple(value.shape) for value in got if value is not None} == {expected}
+        assert [tuple(slope.shape) for slope in slopes] == [(T, B, 16), (B, 4), (B, 4), (4, 16)]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("batch", [1, 7, 9])
+def test_layers_that_need_the_number_of_steps(path, batch):
+    """What follows in a model, its batch unknown, as it follows `keras.layers.LSTM`."""
+    from keras_lstm_gates.layers import Bidirectional, GatedLSTM
+
+    def model(lstm, bidirectional):
+        x = keras.Input((7, 2))
+        h = lstm(3, return_sequences=True, name="a")(x)
+        outputs = [
+            keras.layers.TimeDistributed(keras.layers.Dense(2))(h),
+            keras.layers.TimeDistributed(keras.layers.Dense(2))(bidirectional(lstm(2, return_sequences=True))(x)),
+            keras.layers.LSTM(2, unroll=True)(h),
+            keras.layers.LayerNormalization(axis=1)(h),
+            keras.layers.Lambda(lambda h: ops.unstack(h, axis=1)[2])(h),
+            keras.layers.Lambda(
+                lambda h: tf.while_loop(lambda t, v: t < 3, lambda t, v: (t + 1, v + h[:, ::-1]), (0, h))[1]
+            )(h),
+        ]
+        return keras.Model(x, outputs)
+
+    x = np.random.default_rng(0).normal(size=(batch, 7, 2)).astype("float32")
+    stock = model(keras.layers.LSTM, keras.layers.Bidirectional)
+    expected = stock.predict(x, batch_size=4, verbose=0)
+    for wrapper in keras.layers.Bidirectional, Bidirectional:
+        ours = model(GatedLSTM, wrapper)
+        ours.set_weights(stock.get_weights())
+        with use_path(path):
+            got = ours.predict(x, batch_size=4, verbose=0)
+        for one, other in zip(got, expected, strict=True):
+            assert_close(one, other, 1e-5)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_fit_of_a_dense_layer_at_every_step(path):
+    from keras_lstm_gates.layers import GatedLSTM
+
+    def fitted(lstm, weights=None):
+        model = keras.Sequential(
+            [keras.Input((7, 2)), lstm(3, return_sequences=True), keras.layers.TimeDistributed(keras.layers.Dense(1))]
+        )
+        start = model.get_weights() if weights is None else weights
+        model.set_weights(start)
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        r = np.random.default_rng(0)
+        model.fit(r.normal(size=(11, 7, 2)), r.normal(size=(11, 7, 1)), batch_size=7, shuffle=False, verbose=0)
+        return start, model.get_weights()
+
+    start, expected = fitted(keras.layers.LSTM)
+    with use_path(path):
+        for one, other in zip(fitted(GatedLSTM, start)[1], expected, strict=True):
+            assert_close(one, other, 1e-5)

@@ -196,6 +196,8 @@ def _make_chain(wanted, last_only, chunk, training):
                     d_used = {name: _hide(d) for name, d, known in zip(wanted, values[4:], known_zero) if not known}
                     d_outputs, d_last = ({}, d_used) if last_only else (d_used, {})
                     slopes = backward(time, *state, mask, dropout, complete, d_outputs, d_last)
+                    # `backward` is traced once for several shapes, and does not tell the sizes that are known here.
+                    slopes = [tf.ensure_shape(d, value.shape) for d, value in zip(slopes, (z, h0, c0, R))]
                     return slopes, lambda *d_slopes: _refuse(values, d_slopes)
 
                 return first_order_only(of_z, h0, c0, R, *d_values)

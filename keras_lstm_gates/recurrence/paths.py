@@ -114,18 +114,19 @@ def recurrence(
     z, h0, c0, recurrent_kernel = (ops.convert_to_tensor(v) for v in (z, h0, c0, recurrent_kernel))
     if len(z.shape) != 3:
         raise ValueError(f"Expected z of shape (time, batch, 4 * units). Received: z.shape={tuple(z.shape)}")
-    time, batch = z.shape[:2]
-    units = h0.shape[-1]
-    _expect("z", z, (time, batch, 4 * units))
-    _expect("h0", h0, (batch, units))
-    _expect("c0", c0, (batch, units))
-    _expect("recurrent_kernel", recurrent_kernel, (units, 4 * units))
-    if mask is not None:
-        mask = ops.cast(mask, "bool")
-        _expect("mask", mask, (batch, time))
     if recurrent_dropout_mask is not None:
         recurrent_dropout_mask = ops.cast(recurrent_dropout_mask, z.dtype)
-        _expect("recurrent_dropout_mask", recurrent_dropout_mask, (4, batch, units))
+    mask = None if mask is None else ops.cast(mask, "bool")
+    z, h0, c0, recurrent_kernel, mask, recurrent_dropout_mask = _agreeing(
+        z=z,
+        h0=h0,
+        c0=c0,
+        recurrent_kernel=recurrent_kernel,
+        mask=mask,
+        recurrent_dropout_mask=recurrent_dropout_mask,
+    )
+    time, batch = z.shape[:2]
+    shape = (batch, h0.shape[1]) if last_only else (batch, time, h0.shape[1])
     unknown = set(outputs) - set(Gates._fields)
     if unknown:
         raise ValueError(f"Expected outputs among {Gates._fields}. Received: {sorted(unknown)}")
@@ -136,9 +137,8 @@ def recurrence(
         outputs = ("c", "h")
     if path == "cudnn":
         gates = gates_from_hidden(ops.transpose(z, (1, 0, 2)), hidden(), h0, c0, recurrent_kernel, mask=mask)
-        gates = [values[:, -1] for values in gates] if last_only else gates
-        return Gates(*(values if name in outputs else None for name, values in zip(Gates._fields, gates)))
-    if path == "portable":
+        gates = Gates(*[values[:, -1] for values in gates]) if last_only else gates
+    elif path == "portable":
         gates = _portable(
             z,
             h0,
@@ -152,23 +152,24 @@ def recurrence(
             last_only,
             outputs,
         )
-        return Gates(*[v if name in outputs else None for name, v in zip(Gates._fields, gates)])
-    wanted = tuple(name for name in Gates._fields if name in outputs)
-    from keras_lstm_gates.recurrence.compiled import chain
+    else:
+        from keras_lstm_gates.recurrence.compiled import chain
 
-    values = chain(
-        z,
-        h0,
-        c0,
-        recurrent_kernel,
-        mask,
-        recurrent_dropout_mask,
-        wanted,
-        last_only,
-        chunked=path == "chunked",
-        training=bool(training),
-    )
-    return Gates(**(dict.fromkeys(Gates._fields) | dict(zip(wanted, values))))
+        wanted = tuple(name for name in Gates._fields if name in outputs)
+        values = chain(
+            z,
+            h0,
+            c0,
+            recurrent_kernel,
+            mask,
+            recurrent_dropout_mask,
+            wanted,
+            last_only,
+            chunked=path == "chunked",
+            training=bool(training),
+        )
+        gates = Gates(**(dict.fromkeys(Gates._fields) | dict(zip(wanted, values))))
+    return Gates(*[_of_shape(value, shape) if name in outputs else None for name, value in zip(Gates._fields, gates)])
 
 
 def _obstacles(activation, recurrent_activation, unroll):
@@ -235,12 +236,47 @@ def _sees_gpu():
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _expect(name, value, shape):
-    """Refuses a wrong shape before any kernel sees it; None matches every size."""
-    received = tuple(value.shape)
-    fits = len(received) == len(shape) and all(r is None or e is None or r == e for r, e in zip(received, shape))
-    if not fits:
-        raise ValueError(f"Expected {name} of shape {tuple(shape)}. Received: {name}.shape={received}")
+# The axes of each argument, by the name of its size.
+_AXES = {
+    "z": ("time", "batch", "4 * units"),
+    "h0": ("batch", "units"),
+    "c0": ("batch", "units"),
+    "recurrent_kernel": ("units", "4 * units"),
+    "mask": ("batch", "time"),
+    "recurrent_dropout_mask": ("4", "batch", "units"),
+}
+
+
+def _agreeing(**arguments):
+    """The arguments, each with every size that any of them knows.
+
+    A size known from one argument alone is checked in the others when they run; a wrong one is refused here, before
+    any kernel sees it.
+    """
+    units, (time, batch) = arguments["h0"].shape[-1], arguments["z"].shape[:2]
+    sizes = {"time": time, "batch": batch, "units": units, "4 * units": 4 * units, "4": 4}
+    for name, value in arguments.items():
+        if value is None:
+            continue
+        received, expected = tuple(value.shape), tuple(sizes[axis] for axis in _AXES[name])
+        if len(received) != len(expected) or any(
+            None not in (one, other) and one != other for one, other in zip(received, expected)
+        ):
+            raise ValueError(f"Expected {name} of shape {expected}. Received: {name}.shape={received}")
+        sizes |= {axis: size for axis, size in zip(_AXES[name], received) if size is not None}
+    return [
+        None if value is None else _of_shape(value, tuple(sizes[axis] for axis in _AXES[name]))
+        for name, value in arguments.items()
+    ]
+
+
+def _of_shape(value, shape):
+    """`value`, known to have this shape where only its run would tell. (TensorFlow alone has unknown sizes.)"""
+    if value is None or tuple(value.shape) == tuple(shape):
+        return value
+    import tensorflow as tf
+
+    return tf.ensure_shape(value, shape)
 
 
 def gates_from_hidden(
