@@ -1,12 +1,14 @@
 """`Bidirectional`: `keras.layers.Bidirectional` that carries the gates of both directions by name."""
 
+import collections
 import contextlib
+import functools
 
 import keras
 from keras import ops
 
 from keras_lstm_gates.gates import Gates
-from keras_lstm_gates.layers.lstm import GatedLSTM
+from keras_lstm_gates.layers.lstm import GatedLSTM, expects_one_output
 
 _MERGES = {
     "concat": lambda forward, backward: ops.concatenate([forward, backward], axis=-1),
@@ -22,7 +24,9 @@ class Bidirectional(keras.layers.Bidirectional):
     """`keras.layers.Bidirectional` that can also carry a `GatedLSTM(return_gates=True)`.
 
     Args:
-        layer, merge_mode, weights, backward_layer, **kwargs: of `keras.layers.Bidirectional`.
+        layer, merge_mode, backward_layer, **kwargs: of `keras.layers.Bidirectional`.
+        weights: arrays that the layer starts with, those of the forward layer first; None for fresh ones. (Keras 3
+            stores them and never uses them.)
 
     Returns:
         What `keras.layers.Bidirectional` returns, unless the layer returns gates. Then a dict:
@@ -31,6 +35,12 @@ class Bidirectional(keras.layers.Bidirectional):
             "backward/i" … "backward/h"            (batch, time, units), in the time of the input: step t of the
                                                    backward direction has read the inputs from the last down to t
             "forward/state_h", "backward/state_h"  (batch, units), and state_c, only with `return_state`
+
+    Raises:
+        ValueError: "expected return_gates to be the same in layer and backward_layer; received True and False".
+        ValueError: "layer 'both': initial_state must be [h, c, h, c], forward first; received 2 states".
+
+    Masks go on behind it in every version of Keras (3.16 ends them at its own).
 
     Example:
         >>> import numpy as np
@@ -49,24 +59,41 @@ class Bidirectional(keras.layers.Bidirectional):
                 f"received {gated} and {backward_gated}"
             )
         self.return_gates = gated
+        self.supports_masking = True
+        self._first_weights = weights
         if gated:
             self.forward_layer.return_gates = self.backward_layer.return_gates = True
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        super().build(sequences_shape, initial_state_shape)
+        if self.return_gates:
+            self.compute_output_shape(sequences_shape)  # refuses directions that cannot be merged, in eager mode too
+        if self._first_weights is not None:
+            self.set_weights(self._first_weights)
 
     def call(self, sequences, initial_state=None, mask=None, training=None):
         if not self.return_gates:
             return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
-        half = 2 if initial_state is not None else None
-        states = (None, None) if initial_state is None else (initial_state[:half], initial_state[half:])
-        layers = (self.forward_layer, self.backward_layer)
+        if initial_state is not None and len(initial_state) != 4:
+            raise ValueError(
+                f"layer {self.name!r}: initial_state must be [h, c, h, c], forward first; "
+                f"received {len(initial_state)} states"
+            )
+        states = (None, None) if initial_state is None else (initial_state[:2], initial_state[2:])
         forward, backward = (
             layer(sequences, initial_state=state, mask=mask, training=training)
-            for layer, state in zip(layers, states, strict=True)
+            for layer, state in zip((self.forward_layer, self.backward_layer), states, strict=True)
         )
         for name in (*Gates._fields, *(["output"] if self.return_sequences else [])):
             backward[name] = ops.flip(backward[name], axis=1)
-        named = {"output": _MERGES[self.merge_mode](forward.pop("output"), backward.pop("output"))}
+        named = self._named(forward, backward, _MERGES[self.merge_mode])
+        return keras.tree.map_structure(lambda value: ops.cast(value, self.compute_dtype), named)
+
+    def _named(self, forward, backward, merge):
+        """{"output": merged, "forward/i": ..., "backward/i": ...} of what both layers have by name."""
+        named = {"output": merge(forward["output"], backward["output"])}
         for direction, values in (("forward", forward), ("backward", backward)):
-            named.update({f"{direction}/{name}": value for name, value in values.items()})
+            named.update({f"{direction}/{name}": value for name, value in values.items() if name != "output"})
         return named
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
@@ -75,26 +102,27 @@ class Bidirectional(keras.layers.Bidirectional):
         forward, backward = (
             layer.compute_output_shape(sequences_shape) for layer in (self.forward_layer, self.backward_layer)
         )
-        output = forward.pop("output")
-        del backward["output"]
+        named = self._named(forward, backward, self._merged_shape)
+        # A wrapper that expects one shape asks for its first axis.
+        return collections.defaultdict(functools.partial(expects_one_output, self.name), named)
+
+    def _merged_shape(self, forward, backward):
+        if self.merge_mode is None:
+            return forward, backward
         if self.merge_mode == "concat":
-            output = (*output[:-1], 2 * output[-1])
-        elif self.merge_mode is None:
-            output = (output, output)
-        named = {"output": output}
-        for direction, shapes in (("forward", forward), ("backward", backward)):
-            named.update({f"{direction}/{name}": shape for name, shape in shapes.items()})
-        return named
+            return (*forward[:-1], forward[-1] + backward[-1])
+        if forward[-1] != backward[-1]:
+            raise ValueError(
+                f"layer {self.name!r}: merge_mode={self.merge_mode!r} expected the units of both directions to be the "
+                f"same; received {forward[-1]} and {backward[-1]}"
+            )
+        return forward
 
     def compute_mask(self, sequences, mask=None):
         if not self.return_gates:
             return super().compute_mask(sequences, mask)
         masks = self.forward_layer.compute_mask(sequences, mask)
-        output = masks.pop("output")
-        named = {"output": (output, output) if self.merge_mode is None else output}
-        for direction in ("forward", "backward"):
-            named.update({f"{direction}/{name}": value for name, value in masks.items()})
-        return named
+        return self._named(masks, masks, lambda output, _: (output, output) if self.merge_mode is None else output)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """`GatedLSTM`: an LSTM over a sequence, a drop-in for `keras.layers.LSTM` that can return its gates."""
 
 import collections
+import functools
 
 import keras
 from keras import ops
@@ -304,7 +305,7 @@ class GatedLSTM(keras.layers.LSTM):
             named = {"output": output, **dict.fromkeys(Gates._fields, sequence)}
             named = {**named, "state_h": state, "state_c": state} if self.return_state else named
             # A wrapper that expects one shape asks for its first axis.
-            return collections.defaultdict(_expects_one_output, named)
+            return collections.defaultdict(functools.partial(expects_one_output, self.name), named)
         return (output, state, state) if self.return_state else output
 
     def compute_mask(self, sequences, mask=None):
@@ -354,10 +355,11 @@ class GatedLSTM(keras.layers.LSTM):
         }
 
 
-def _expects_one_output():
+def expects_one_output(name):
+    """Refuse a wrapper that takes the dict of shapes of the layer `name` for the shape of one output."""
     raise ValueError(
-        "this wrapper expects a layer with one output and cannot carry the dict of return_gates=True; expected a layer "
-        "with return_gates=False in it"
+        f"layer {name!r}: this wrapper expects a layer with one output and cannot carry the dict of "
+        "return_gates=True; expected a layer with return_gates=False in it"
     )
 
 
