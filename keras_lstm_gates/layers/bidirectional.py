@@ -8,7 +8,7 @@ from keras import ops
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers.lstm import GatedLSTM
 
-_MERGES = {
+MERGES = {
     "concat": lambda forward, backward: ops.concatenate([forward, backward], axis=-1),
     "sum": ops.add,
     "ave": lambda forward, backward: (forward + backward) / 2,
@@ -64,7 +64,7 @@ class Bidirectional(keras.layers.Bidirectional):
         )
         for name in (*Gates._fields, *(["output"] if self.return_sequences else [])):
             backward[name] = ops.flip(backward[name], axis=1)
-        named = {"output": _MERGES[self.merge_mode](forward.pop("output"), backward.pop("output"))}
+        named = {"output": MERGES[self.merge_mode](forward.pop("output"), backward.pop("output"))}
         for direction, values in (("forward", forward), ("backward", backward)):
             named.update({f"{direction}/{name}": value for name, value in values.items()})
         return named
