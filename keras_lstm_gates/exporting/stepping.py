@@ -100,7 +100,8 @@ class Whole:
     def call(self, layer, *args, **kwargs):
         if isinstance(layer, UnreadState):
             return layer(*args)
-        if isinstance(layer, EachStep) or (isinstance(layer, keras.Model) and _has_lstm(layer)):
+        within = layer.layer if isinstance(layer, EachStep) else layer
+        if isinstance(within, keras.Model) and _has_lstm(within):
             raise NoStepError(f"the LSTM within {layer.name!r} is not a layer of the model itself")
         if isinstance(layer, GatedLSTM):
             if kwargs.get("initial_state") is not None:

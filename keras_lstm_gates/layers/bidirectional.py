@@ -10,7 +10,7 @@ from keras import ops
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers.lstm import GatedLSTM, expects_one_output
 
-_MERGES = {
+MERGES = {
     "concat": lambda forward, backward: ops.concatenate([forward, backward], axis=-1),
     "sum": ops.add,
     "ave": lambda forward, backward: (forward + backward) / 2,
@@ -86,7 +86,7 @@ class Bidirectional(keras.layers.Bidirectional):
         )
         for name in (*Gates._fields, *(["output"] if self.return_sequences else [])):
             backward[name] = ops.flip(backward[name], axis=1)
-        named = self._named(forward, backward, _MERGES[self.merge_mode])
+        named = self._named(forward, backward, MERGES[self.merge_mode])
         return keras.tree.map_structure(lambda value: ops.cast(value, self.compute_dtype), named)
 
     def _named(self, forward, backward, merge):

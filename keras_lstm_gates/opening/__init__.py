@@ -2,5 +2,6 @@
 
 from keras_lstm_gates.opening.exposing import Opened, expose, open_graph
 from keras_lstm_gates.opening.readers import load_model
+from keras_lstm_gates.opening.walker import Call, Visitor, walk
 
-__all__ = ["Opened", "expose", "load_model", "open_graph"]
+__all__ = ["Call", "Opened", "Visitor", "expose", "load_model", "open_graph", "walk"]

@@ -1,7 +1,10 @@
-"""The small layers that an opened model has in place of Keras's wrappers; registered, so that it saves and loads."""
+"""The small layers that an opened model has beside its own; registered, so that it saves and loads."""
 
 import keras
 from keras import ops
+
+from keras_lstm_gates.layers.bidirectional import MERGES
+from keras_lstm_gates.opening.graphs import accepts
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
@@ -48,6 +51,27 @@ class MaskedToZero(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
+class Reversed(keras.layers.Layer):
+    """A sequence (batch, time, ...) from its end; the mask is that of the input's time, and stays as it is.
+
+    Example:
+        >>> import numpy as np
+        >>> Reversed()(np.array([[1.0, 2.0]])).numpy().tolist()
+        [[2.0, 1.0]]
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs):
+        return ops.flip(inputs, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_lstm_gates")
 class MergedDirections(keras.layers.Layer):
     """What `keras.layers.Bidirectional` makes of its two directions.
 
@@ -71,18 +95,7 @@ class MergedDirections(keras.layers.Layer):
 
     def call(self, inputs):
         first, second = inputs
-        if self.sequences:
-            second = ops.flip(second, axis=1)
-        if self.merge_mode == "concat":
-            return ops.concatenate([first, second], axis=-1)
-        if self.merge_mode == "sum":
-            return first + second
-        if self.merge_mode == "ave":
-            return (first + second) / 2
-        if self.merge_mode == "mul":
-            return first * second
-        # Only a graph with two outputs needs them under two names.
-        return first, second
+        return MERGES[self.merge_mode](first, ops.flip(second, axis=1) if self.sequences else second)
 
     def compute_mask(self, inputs, mask=None):
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
@@ -93,36 +106,103 @@ class MergedDirections(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
-class EachStep(keras.layers.Wrapper):
-    """`keras.layers.TimeDistributed` over a model with named outputs: all steps of all samples as one batch.
+class LabelledGates(keras.layers.Layer):
+    """The gates of one call of an LSTM as they are, under its path: so that an opened model can be opened again.
 
     Args:
-        layer: `keras.Model` from (batch, ...) to a dict of (batch, ...).
-
-    Returns:
-        From (batch, steps, ...) a dict of (batch, steps, ...).
+        call_path: str, of the call in the model that was opened.
+        source: str, the name in the opened model of the layer that they come from.
+        order: int, the place of the path among the paths.
     """
 
+    def __init__(self, call_path, source, order, **kwargs):
+        super().__init__(**kwargs)
+        self.call_path = call_path
+        self.order = order
+        self.source = source
+        self.supports_masking = True
+
+    def call(self, inputs):
+        return dict(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "call_path": self.call_path, "source": self.source, "order": self.order}
+
+
+@keras.saving.register_keras_serializable(package="keras_lstm_gates")
+class EachStep(keras.layers.Wrapper):
+    """`keras.layers.TimeDistributed` with all steps of all samples as one batch.
+
+    Keras's own goes along the batch in the place of time where a graph does not know the number of steps.
+
+    Args:
+        layer: `keras.Layer` from (batch, ...) to one or more of (batch, ...), in any structure.
+        merged: names of those outputs of a dict that stay (batch * steps, ...), sequence by sequence.
+
+    Returns:
+        From (batch, steps, ...) what the layer returns, each (batch, steps, ...).
+
+    Example:
+        >>> import numpy as np
+        >>> tuple(EachStep(keras.layers.Dense(2))(np.ones((3, 7, 4))).shape)
+        (3, 7, 2)
+    """
+
+    def __init__(self, layer, merged=(), **kwargs):
+        super().__init__(layer, **kwargs)
+        self.merged = tuple(merged)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        super().build((input_shape[0], *input_shape[2:]))
+
     def call(self, inputs, mask=None, training=False):
-        def merged(tensor):
-            shape = ops.shape(tensor)
-            return ops.reshape(tensor, (-1, *shape[2:]))
+        batch, steps = inputs.shape[:2]
+        if steps is None:
+            batch, steps = (-1, ops.shape(inputs)[1]) if batch is None else (batch, -1)
+        else:
+            batch = -1 if batch is None else batch
 
-        # Only a mask with a step's own time axis concerns what is inside a step.
-        of_steps = {} if mask is None or len(mask.shape) < 3 else {"mask": merged(mask)}
-        outputs = self.layer(merged(inputs), training=training, **of_steps)
-        steps = ops.shape(inputs)[1]
-        return keras.tree.map_structure(
-            lambda tensor: ops.reshape(tensor, (-1, steps, *ops.shape(tensor)[1:])), outputs
-        )
+        def one_batch(tensor):
+            return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))
 
-    def compute_output_shape(self, input_shape):
-        inner = self.layer.compute_output_shape((input_shape[0], *input_shape[2:]))
-        return {name: (shape[0], input_shape[1], *shape[1:]) for name, shape in inner.items()}
+        def apart(tensor):
+            return ops.reshape(tensor, (batch, steps, *ops.shape(tensor)[1:]))
+
+        given = {"training": training} if accepts(self.layer, "training") else {}
+        # To a model, a mask without a time axis of its steps' own says nothing.
+        of_steps = mask is not None and (len(mask.shape) > 2 or not isinstance(self.layer, keras.Model))
+        if of_steps and accepts(self.layer, "mask"):
+            given["mask"] = one_batch(mask)
+        outputs = self.layer(one_batch(inputs), **given)
+        if not isinstance(outputs, dict):
+            return keras.tree.map_structure(apart, outputs)
+        return {
+            name: tensors if name in self.merged else keras.tree.map_structure(apart, tensors)
+            for name, tensors in outputs.items()
+        }
 
     def compute_output_spec(self, inputs, **kwargs):
-        specs = self.layer.output
+        batch, steps = inputs.shape[:2]
+        specs = self.layer.compute_output_spec(keras.KerasTensor((None, *inputs.shape[2:]), inputs.dtype))
+
+        def apart(spec):
+            return keras.KerasTensor((batch, steps, *spec.shape[1:]), spec.dtype)
+
+        if not isinstance(specs, dict):
+            return keras.tree.map_structure(apart, specs)
         return {
-            name: keras.KerasTensor((inputs.shape[0], inputs.shape[1], *spec.shape[1:]), dtype=spec.dtype)
-            for name, spec in specs.items()
+            name: spec if name in self.merged else keras.tree.map_structure(apart, spec) for name, spec in specs.items()
         }
+
+    def compute_output_shape(self, input_shape):
+        spec = self.compute_output_spec(keras.KerasTensor(input_shape, self.compute_dtype))
+        return keras.tree.map_structure(lambda one: one.shape, spec)
+
+    def compute_mask(self, inputs, mask=None):
+        if not isinstance(self.layer, keras.Model) or not isinstance(self.layer.output, dict):
+            return mask
+        return {name: mask if name.startswith("output:") else None for name in self.layer.output}
+
+    def get_config(self):
+        return {**super().get_config(), "merged": list(self.merged)}

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_lstm_gates.opening.exposing import layers_within, open_graph
+from keras_lstm_gates.opening.exposing import open_graph
+from keras_lstm_gates.opening.graphs import layers_within
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
 from keras_lstm_gates.tracing.traces import check_sequences
 

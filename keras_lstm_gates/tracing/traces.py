@@ -10,7 +10,8 @@ import xarray as xr
 
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
-from keras_lstm_gates.opening.exposing import layers_within, open_graph
+from keras_lstm_gates.opening.exposing import open_graph
+from keras_lstm_gates.opening.graphs import layers_within
 from keras_lstm_gates.tracing.store import Stream
 
 

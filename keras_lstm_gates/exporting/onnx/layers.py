@@ -8,7 +8,7 @@ from keras_lstm_gates.exporting.onnx.graph import Value
 from keras_lstm_gates.exporting.onnx.lstm import flipped, lstm, lstm_step
 from keras_lstm_gates.exporting.stepping import AnyFeature, LSTMStep, MaskedStep
 from keras_lstm_gates.layers.lstm import GatedLSTM
-from keras_lstm_gates.opening.opened_layers import MaskedToZero, MergedDirections, StepMask
+from keras_lstm_gates.opening.opened_layers import EachStep, MaskedToZero, MergedDirections, Reversed, StepMask
 
 
 def nodes(graph, layer, *args, **kwargs):
@@ -236,6 +236,8 @@ LAYERS = {
     MaskedToZero: _masked_to_zero,
     MergedDirections: _merged_directions,
     StepMask: _step_mask,
+    Reversed: lambda graph, layer, x, **_: flipped(graph, x),
+    EachStep: _time_distributed,
     MaskedStep: _masked_step,
     AnyFeature: _any_feature,
     _layers.Masking: _masking,

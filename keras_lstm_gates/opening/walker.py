@@ -1,0 +1,395 @@
+"""The walk over a model's graph: each of its layers is called once more, and a visitor sees every recurrent one.
+
+The walk goes into `Bidirectional`, `TimeDistributed`, `StackedRNNCells` and nested models, names every call by its
+path, and carries what the visitor notes out to the outermost graph.
+"""
+
+import inspect
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_lstm_gates.layers.bidirectional import Bidirectional
+from keras_lstm_gates.opening import directions
+from keras_lstm_gates.opening.graphs import (
+    Names,
+    described,
+    graph_of,
+    holds,
+    is_known,
+    layers_within,
+    outputs_by_name,
+)
+from keras_lstm_gates.opening.opened_layers import EachStep, LabelledGates, MergedDirections, Reversed, StepMask
+from keras_lstm_gates.opening.paths import Paths, below, direction, layer_name, outermost
+from keras_lstm_gates.opening.twins import layer_of_cell
+
+
+class Visitor:
+    """What is done at the layers of a graph; this one calls each as it is.
+
+    Attributes:
+        labelled: bool. True: the notes pass through `LabelledGates`, so that the model can be walked again.
+        one_batch: bool. True: notes from below `TimeDistributed` stay (batch * steps, ...), the very tensors that the
+            layers returned, so that a gradient by them can be taken.
+    """
+
+    labelled = False
+    one_batch = False
+
+    def follows(self, layer):
+        """Whether a layer or a cell is one to visit; the walk goes into whatever holds one."""
+        return False
+
+    def visit(self, call):
+        """Call a recurrent layer over one cell.
+
+        Args:
+            call: `Call`.
+
+        Returns:
+            What the layer would return, and the notes, {name: tensor}.
+        """
+        raise NotImplementedError
+
+    def pass_by(self, layer, *args, **kwargs):
+        """Call any other layer or operation."""
+        return layer(*args, **kwargs)
+
+    def refuse(self, path, reason):
+        """Meet a layer that holds one to visit where no graph shows it; where this returns, it is called as it is."""
+        raise ValueError(f"cannot open the layer {path!r}: {reason}. Leave it out with layers=[...]")
+
+
+class Call(NamedTuple):
+    """One call of a recurrent layer over one cell.
+
+    Attributes:
+        path: str.
+        layer: `keras.layers.RNN`; for a cell of a stack one that has this cell alone.
+        sequences: `keras.KerasTensor` (batch, time, features).
+        states: list of the initial states, or None.
+        given: dict, those of `mask` and `training` that are given.
+        backwards: bool. True: what it returns runs from the end of the input's time.
+        graph: of the walk; `replacement`, `companion` and `mask` are for the visitor.
+    """
+
+    path: str
+    layer: Any
+    sequences: Any
+    states: Any
+    given: dict
+    backwards: bool
+    graph: Any
+
+    def as_it_is(self):
+        """What the layer itself returns."""
+        return self.layer(self.sequences, initial_state=self.states, **self.given)
+
+    def replacement(self, make):
+        """The layer that takes the layer's place in all its calls: `make(name)`, called once."""
+        return self.graph.once(self.layer, "replacement", make, base=self.layer.name)
+
+    def companion(self, what, make):
+        """A small layer beside the layer in all its calls: `make(name=...)`, called once."""
+        return self.graph.once(self.layer, what, lambda name: make(name=name), base=f"{self.layer.name}_{what}")
+
+    def mask(self):
+        """bool (batch, time), True = a real step, also where the mask comes only when the model is called."""
+        return self.graph.mask(self.layer, self.sequences, self.given)
+
+
+class Place(NamedTuple):
+    """Where a path leads: the `keras.layers.RNN` over one cell, and whether it reads time from its end."""
+
+    layer: Any
+    backwards: bool
+
+
+class Walked(NamedTuple):
+    """A graph after the walk.
+
+    Attributes:
+        inputs: the inputs, in the model's structure.
+        outputs: {name: tensor}, the model's own, in the order of its flattened structure.
+        notes: {path: {name: tensor}}, what the visitor noted.
+        places: {path: `Place`}.
+        layers: {name: layer} of all layers of the model itself that were met.
+        holders: the names of those that hold a layer to visit.
+        labels: the names of the outputs that are gates noted by an earlier opening.
+    """
+
+    inputs: Any
+    outputs: dict
+    notes: dict
+    places: dict
+    layers: dict
+    holders: list
+    labels: frozenset
+
+
+def walk(model, visitor, layers=None, inputs=None):
+    """Walk the graph of a model.
+
+    Args:
+        model: built Functional or Sequential `keras.Model`.
+        visitor: `Visitor`.
+        layers: names of the model's layers to go into, or None for all; the others are called as they are.
+        inputs: symbolic tensors to walk on, in the model's structure, or None: new ones as the model's.
+
+    Returns:
+        `Walked`.
+
+    Raises:
+        ValueError: "expected a built Functional or Sequential model, whose graph can be walked; received ...",
+            and what the visitor raises.
+    """
+    if graph_of(model) is None:
+        raise ValueError(
+            "expected a built Functional or Sequential model, whose graph can be walked; received "
+            f"{described(model)}. A subclassed model has no graph: build the same layers with the functional API, or "
+            "expose the Functional models inside it"
+        )
+    return _Graph(model, visitor, layers).walked(inputs)
+
+
+class _Met(NamedTuple):
+    """A call that was met: its path, the name of the layer it is a call of, and what was noted at and below it ("")."""
+
+    path: str
+    source: str
+    notes: dict
+    places: dict
+
+
+class _Inner(NamedTuple):
+    """A model that was walked for use within another one."""
+
+    model: Any
+    keys: dict  # {name of an output: (path, name of the note)}
+    places: dict
+    structure: Any
+
+
+class _Graph:
+    """One graph under way: the names in it, its calls, and the layers that take the place of others."""
+
+    def __init__(self, model, visitor, layers=None):
+        own = outputs_by_name(model)
+        self.graph = keras.Model(graph_of(model).input, own)
+        self.own = own
+        self.visitor = visitor
+        self.chosen = None if layers is None else set(layers)
+        self.names = Names(self.graph)
+        self.paths = Paths(layer.name for layer in self.graph.layers)
+        self.layers = {}
+        self._kept = {}
+        labels = [layer for layer in self.graph.layers if isinstance(layer, LabelledGates)]
+        self._known_as = {label.source: layer_name(label.call_path) for label in labels}
+        self._labels = {label.name for label in labels}
+        self._order = {label.call_path: label.order for label in labels}
+        self._met, self._sources, self._relabelled = [], {}, {}
+
+    def walked(self, inputs=None):
+        walked = keras.models.clone_model(
+            self.graph,
+            input_tensors=None if inputs is None else keras.tree.pack_sequence_as(self.graph.input, inputs),
+            clone_function=lambda layer: layer,
+            call_function=self.call,
+        )
+        outputs = {name: walked.output[name] for name in self.own}
+        notes, places = self._noted()
+        made_by = dict(zip(sorted(self.own), self.graph.output_names, strict=True))
+        labels = frozenset(name for name, layer in made_by.items() if layer in self._labels)
+        holders = [name for name, layer in self.layers.items() if self._holds(layer)]
+        return Walked(walked.input, outputs, notes, places, self.layers, holders, labels)
+
+    def call(self, layer, *args, **kwargs):
+        name = self._known_as.get(layer.name, layer.name)
+        self.layers.setdefault(name, layer)
+        if self._holds(layer) and (self.chosen is None or name in self.chosen):
+            before = len(self._met)
+            outputs = self._follow(layer, self.paths.next(name), args, kwargs)
+            self._remember(outputs, before)
+            return outputs
+        outputs = self._pass_by(layer, args, kwargs)
+        if isinstance(layer, Reversed) and id(args[0]) in self._sources:
+            self._sources[id(outputs)] = (self._sources[id(args[0])][0], outputs)
+        if isinstance(layer, LabelledGates):
+            self._relabel(layer, args[0])
+        return outputs
+
+    def once(self, layer, what, make, base):
+        """`make(name)` for a layer, once, so that a layer that is called twice is one layer here too."""
+        key = (id(layer), what)
+        if key not in self._kept:
+            own = what == "replacement" and any(layer is one for one in self.graph.layers)
+            # The layer is kept too: no other may get its id.
+            self._kept[key] = layer, make(base if own else self.names.new(base))
+        return self._kept[key][1]
+
+    def mask(self, layer, sequences, given):
+        steps = self.once(layer, "steps", lambda name: StepMask(name=name), base=f"{layer.name}_steps")
+        return steps(sequences, **{name: mask for name, mask in given.items() if name == "mask"})
+
+    def _holds(self, layer):
+        if not isinstance(layer, keras.layers.Layer):
+            return False
+        key = (id(layer), "holds")
+        if key not in self._kept:
+            self._kept[key] = layer, any(self.visitor.follows(one) for one in [layer, *layers_within(layer)])
+        return self._kept[key][1]
+
+    def _follow(self, layer, path, args, kwargs):
+        if is_known(layer, keras.layers.Bidirectional, Bidirectional) and isinstance(
+            layer.forward_layer, keras.layers.RNN
+        ):
+            return self._bidirectional(layer, path, *_recurrent_arguments(layer, args, kwargs))
+        if is_known(layer, EachStep):
+            return self._each_step(layer, path, layer.layer, args, kwargs)
+        if is_known(layer, keras.layers.TimeDistributed):
+            return self._each_step(layer, path, None, args, kwargs)
+        if isinstance(layer, keras.layers.RNN):
+            return self._recurrent(layer, path, *_recurrent_arguments(layer, args, kwargs))
+        if graph_of(layer) is not None:
+            inner = self._once_inner(layer, lambda: layer)
+            return self._unpacked(inner, inner.model(*args, **kwargs), path, layer.name)
+        self.visitor.refuse(
+            path,
+            f"it is a {type(layer).__name__} that calls an LSTM in its own code, where no graph shows it. "
+            "Use the LSTM as a layer of the model",
+        )
+        return self._pass_by(layer, args, kwargs)
+
+    def _recurrent(self, layer, path, sequences, states, given):
+        if isinstance(layer.cell, keras.layers.StackedRNNCells):
+            return self._stack(layer, path, sequences, states, given)
+        return self._visit(Call(path, layer, sequences, states, given, layer.go_backwards, self))
+
+    def _visit(self, call):
+        outputs, notes = self.visitor.visit(call)
+        if notes:
+            _, layer = self._kept.get((id(call.layer), "replacement"), (None, call.layer))
+            self._met.append(_Met(call.path, layer.name, {"": notes}, {"": Place(call.layer, call.backwards)}))
+        return outputs
+
+    def _stack(self, layer, path, sequences, states, given):
+        mask = self.mask(layer, sequences, given)
+        cells, kwargs, ends = layer.cell.cells, given, []
+        for number, cell in enumerate(cells):
+            # The first cell turns time round; those above it read what it says in the order it says it.
+            turned = layer.go_backwards and number == 0
+            every_step = layer.return_sequences or number < len(cells) - 1
+            one = self.once(
+                layer,
+                number,
+                lambda name: layer_of_cell(layer, number, name, return_sequences=every_step, go_backwards=turned),  # noqa: B023
+                base=f"{layer.name}_{number}",
+            )
+            state = None if states is None else keras.tree.flatten(states[number])
+            if any(self.visitor.follows(part) for part in [cell, *layers_within(cell)]):
+                outputs = self._visit(
+                    Call(below(path, number), one, sequences, state, kwargs, layer.go_backwards, self)
+                )
+            else:
+                outputs = one(sequences, initial_state=state, **kwargs)
+            sequences, *end = outputs if layer.return_state else (outputs,)
+            ends.append(end if len(end) > 1 else end[0] if end else None)
+            if turned:
+                reverse = self.once(layer, "turned", lambda name: Reversed(name=name), base=f"{layer.name}_turned")
+                kwargs = {**kwargs, "mask": reverse(mask)}
+        return (sequences, *ends) if layer.return_state else sequences
+
+    def _bidirectional(self, layer, path, sequences, states, given):
+        first, second = (
+            self._recurrent(one, direction(path, one), sequences, state, given)
+            for one, state in zip((layer.forward_layer, layer.backward_layer), directions.halves(states), strict=True)
+        )
+        merge = self.once(
+            layer,
+            "replacement",
+            lambda name: MergedDirections(
+                layer.merge_mode, sequences=layer.return_sequences, dtype=layer.dtype_policy, name=name
+            ),
+            base=layer.name,
+        )
+        reverse = self.once(layer, "in_time", lambda name: Reversed(name=name), base=f"{layer.name}_in_time")
+        return directions.joined(layer, first, second, merge, reverse)
+
+    def _each_step(self, layer, path, model, args, kwargs):
+        (sequences, *_) = keras.tree.flatten([args, kwargs])
+
+        def of_one_step():
+            if model is not None:
+                return model
+            step = keras.Input(sequences.shape[2:], dtype=sequences.dtype, name=f"{layer.layer.name}_step")
+            return keras.Model(step, layer.layer(step), name=f"{layer.name}_step")
+
+        inner = self._once_inner(layer, of_one_step)
+        merged = tuple(inner.keys) if self.visitor.one_batch else ()
+        each = self.once(layer, "replacement", lambda name: EachStep(inner.model, merged, name=name), base=layer.name)
+        return self._unpacked(inner, each(*args, **kwargs), path, layer.name)
+
+    def _once_inner(self, layer, model):
+        return self.once(layer, "inner", lambda _: self._inner(model()), base=f"{layer.name}_inner")
+
+    def _inner(self, model, visitor=None):
+        walked = _Graph(model, visitor or self.visitor).walked()
+        outputs = {f"output:{place:04d}": tensor for place, tensor in enumerate(walked.outputs.values())}
+        keys = {f"note:{path}:{name}": (path, name) for path, notes in walked.notes.items() for name in notes}
+        notes = {key: walked.notes[path][name] for key, (path, name) in keys.items()}
+        inner = keras.Model(walked.inputs, {**outputs, **notes}, name=model.name)
+        return _Inner(inner, keys, walked.places, graph_of(model).output)
+
+    def _unpacked(self, inner, tensors, path, source):
+        notes = {inner_path: {} for inner_path in inner.places}
+        for key, (inner_path, name) in inner.keys.items():
+            notes[inner_path][name] = tensors[key]
+        self._met.append(_Met(path, source, notes, inner.places))
+        outputs = [tensors[name] for name in sorted(tensors) if name.startswith("output:")]
+        return keras.tree.pack_sequence_as(inner.structure, outputs)
+
+    def _pass_by(self, layer, args, kwargs):
+        if is_known(layer, keras.layers.TimeDistributed) and keras.tree.flatten([args, kwargs])[0].shape[1] is None:
+            # Keras's own goes along the batch where a graph does not know the number of steps.
+            layer = self.once(layer, "replacement", lambda name: EachStep(layer.layer, name=name), base=layer.name)
+        elif graph_of(layer) is not None and holds(layer, keras.layers.TimeDistributed):
+            inner = self.once(layer, "as it is", lambda _: self._inner(layer, Visitor()), base=f"{layer.name}_inner")
+            outputs = inner.model(*args, **kwargs)
+            return keras.tree.pack_sequence_as(inner.structure, [outputs[name] for name in sorted(outputs)])
+        return self.visitor.pass_by(layer, *args, **kwargs)
+
+    def _remember(self, outputs, before):
+        """From which call these tensors come, by which a label of an earlier opening finds it again."""
+        if len(self._met) == before + 1:
+            for tensor in keras.tree.flatten(outputs):
+                self._sources[id(tensor)] = (before, tensor)
+
+    def _relabel(self, label, tensors):
+        for tensor in keras.tree.flatten(tensors):
+            if id(tensor) in self._sources:
+                number = self._sources[id(tensor)][0]
+                own = list(self._met[number].notes) == [""]
+                self._relabelled[number] = label.call_path if own else outermost(label.call_path)
+
+    def _noted(self):
+        notes, places = {}, {}
+        for number, met in enumerate(self._met):
+            path = self._relabelled.get(number, met.path)
+            for inner, noted in met.notes.items():
+                full = path if inner == "" else below(path, inner)
+                if self.visitor.labelled:
+                    name = self.names.new(f"{full.replace('/', '_').replace('@', '_')}_gates")
+                    noted = LabelledGates(full, met.source, self._order.get(full, len(notes)), name=name)(noted)
+                notes[full], places[full] = noted, met.places[inner]
+        # An opened model keeps the order of the model; Keras orders its graph anew.
+        order = sorted(notes, key=lambda path: self._order.get(path, len(notes)))
+        return {path: notes[path] for path in order}, {path: places[path] for path in order}
+
+
+def _recurrent_arguments(layer, args, kwargs):
+    """(sequences, initial states or None, mask and training where given), however they were given."""
+    given = inspect.signature(layer.call).bind(*args, **kwargs).arguments
+    sequences = given.pop("sequences")
+    states = given.pop("initial_state", None)
+    return sequences, states, {name: value for name, value in given.items() if value is not None}
