@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_lstm_gates import datasets
-from keras_lstm_gates.datasets import labelled, words
+from keras_lstm_gates.datasets import labelled, sources, words
 from keras_lstm_gates.recipes import Recipe
 
 ITALY = Recipe(dataset="italy_power_demand", validation=0.2, seed=3)
@@ -215,3 +215,11 @@ def test_a_missing_test_split_is_refused(mocked):
 def test_a_validation_part_of_nothing_is_refused():
     with pytest.raises(ValueError, match=r"expected 0\.01 of the training part of italy_power_demand to be an example"):
         datasets.load(dataclasses.replace(ITALY, validation=0.01))
+
+
+def test_numbers_with_a_class_at_each_step_have_weights_of_steps():
+    source = sources.Sequences([np.ones((3, 2)), np.zeros((1, 2))], [np.array([0, 0, 1]), np.array([1])])
+    inputs, targets, weights = source.batch([0, 1])
+    assert inputs.shape == (2, 3, 2)
+    np.testing.assert_array_equal(targets, [[0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(weights, [[1, 1, 1], [1, 0, 0]])
