@@ -11,7 +11,7 @@ class SummedCrossEntropy(keras.losses.Loss):
     Args of the call:
         y_true: int (batch, time).
         y_pred: probabilities (batch, time, classes).
-        sample_weight: (batch, time), 0 for a masked step.
+        sample_weight: (batch, time), 0 for a masked step; or (batch,). The mask of y_pred counts beside it.
 
     Example:
         >>> import numpy as np
@@ -25,10 +25,11 @@ class SummedCrossEntropy(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         steps = ops.cast(keras.losses.sparse_categorical_crossentropy(y_true, y_pred), "float32")
-        mask = getattr(y_pred, "_keras_mask", None)
-        weights = sample_weight if sample_weight is not None else mask
-        if weights is not None:
-            steps = steps * ops.cast(weights, "float32")
+        for weights in (getattr(y_pred, "_keras_mask", None), sample_weight):
+            if weights is not None:
+                weights = ops.cast(weights, "float32")
+                # A weight a sequence, not a step: without an axis of time it would be taken for one of steps.
+                steps = steps * (ops.expand_dims(weights, 1) if len(weights.shape) == 1 else weights)
         return ops.mean(ops.sum(steps, axis=1))
 
     def call(self, y_true, y_pred):

@@ -1,6 +1,9 @@
 """Baselines on data whose answer is known."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -33,6 +36,70 @@ def test_a_season_repeats_and_a_line_is_no_surprise_to_a_regression():
     assert found["seasonal naive"] == pytest.approx(0.04, abs=1e-3)
     assert found["persistence"] == pytest.approx(np.abs(y - x[:, -1]).mean(), rel=1e-6)
     assert found["ridge regression"] < 0.1 * found["persistence"]
+
+
+def test_forecasts_of_baselines_by_hand():
+    # A season of 2 and a horizon of 3: 3, 4, 3; persistence: 4, 4, 4.
+    x = np.array([[[1.0], [2.0], [3.0], [4.0]]], "float32")
+    y = np.array([[3.0, 5.0, 6.0]], "float32")
+    recipe = Recipe(dataset="x", task="forecasting", target="t", season=2, window=4, horizon=3)
+    found = baselines.measure(recipe, data((x, y), (x, y), names={"features": ["t"]}))
+    assert found["seasonal naive"] == pytest.approx((0 + 1 + 3) / 3)
+    assert found["persistence"] == pytest.approx((1 + 1 + 2) / 3)
+    too_long = dataclasses.replace(recipe, season=5)
+    assert "seasonal naive" not in baselines.measure(too_long, data((x, y), (x, y), names={"features": ["t"]}))
+
+
+def test_ridge_regression_by_hand():
+    # One scaled column and a constant, (A'A + n / 1000) w = A'y: x scaled is -1, 1 and y is 1, 3.
+    x, y = np.array([[[2.0]], [[6.0]]], "float32"), np.array([[1.0], [3.0]], "float32")
+    test = np.array([[[8.0]]], "float32"), np.array([[10.0]], "float32")
+    recipe = Recipe(dataset="x", task="forecasting", target="t", window=1, horizon=1)
+    found = baselines.measure(recipe, data((x, y), test, names={"features": ["t"]}))
+    # The slope is 2 / 2.002, the constant 4 / 2.002; 8 scaled is 2.
+    assert found["ridge regression"] == pytest.approx(10 - (2 * 2 + 4) / 2.002)
+
+
+def test_nearest_class_mean_by_hand():
+    # By mean and deviation over time, each divided by its spread: (0, 0), (2, 0) of class 0; (4, 2), (6, 2) of class 1.
+    x = np.array([[1e-9, 1e-9], [2, 2], [2, 6], [4, 8]], "float32")[..., None]
+    y = np.array([0, 0, 1, 1])
+    # (3.5, 0.5) is nearer to (1, 0) and (2.5, 1.5) to (5, 2): the spreads are sqrt(5) and 1.
+    test = np.array([[3.0, 4.0], [1.0, 4.0]], "float32")[..., None], np.array([0, 1])
+    found = baselines.measure(Recipe(dataset="x"), data((x, y), test, {"classes": 2}))
+    assert found["nearest class mean"] == 1.0
+    assert found["most frequent class"] == 0.5
+
+
+def test_har_by_hand():
+    # A history whose last day is 5, of whose last five days the mean is 2, and of whose last 22 days 1.
+    day = np.zeros((1, 25))
+    day[0, -1], day[0, -5], day[0, -22], day[0, 0] = 5.0, 5.0, 12.0, 99.0
+    rng = np.random.default_rng(0)
+    history = rng.normal(size=(40, 25))
+    for number, days in enumerate((1, 5, 22)):
+        targets = history[:, -days:].mean(axis=1, keepdims=True) + 7.0
+        assert volatility.har(history, targets, day).item() == pytest.approx((5, 2, 1)[number] + 7.0)
+
+
+def test_garch_forecasts_by_hand(tmp_path, monkeypatch):
+    monkeypatch.setattr(volatility, "fit_garch", lambda returns: (0.02, 0.1, 0.8))
+    returns = np.random.default_rng(0).normal(size=20).round(3)
+    table = pd.DataFrame({"log_return": returns, "log_volatility": np.arange(20.0) / 10})
+    table.to_csv(tmp_path / "share.csv", index=False)
+    recipe = Recipe(
+        dataset=str(tmp_path / "share.csv"), task="forecasting", target="log_volatility", window=3, horizon=2
+    )
+    found = volatility.garch(recipe)
+    # The last fifth, rows 16 to 19, has windows whose targets are rows 16 and 17, 17 and 18, 18 and 19.
+    mean = returns[:16].mean()
+    s = [0.02 / 0.1]
+    for r in returns:
+        s.append(0.02 + 0.1 * (r - mean) ** 2 + 0.8 * s[-1])
+    for row, first in zip(found, (16, 17, 18), strict=True):
+        level = np.mean([t / 10 - 0.5 * np.log(s[t]) for t in range(first - 3, first)])
+        ahead = [s[first], 0.2 + 0.9 * (s[first] - 0.2)]
+        np.testing.assert_allclose(row, [0.5 * np.log(one) + level for one in ahead])
 
 
 def test_most_frequent_labels():

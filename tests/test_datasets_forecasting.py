@@ -105,6 +105,42 @@ def test_no_window_crosses_a_gap(recipe):
     assert len(hours) == sum(length - 8 for length in (50, 29, last - 81))
 
 
+@pytest.mark.parametrize(
+    ("minutes", "gaps"),
+    [
+        # A row at half past: a short step to it, and one from it.
+        ((50 * 60 + 30,), 2),
+        # A row 10 s late: neither the step to it nor the one from it is an hour.
+        ((), 2),
+        # A row 1 s late is a rounded hour.
+        ((), 0),
+    ],
+)
+def test_a_short_step_is_a_gap_and_a_rounded_one_is_none(recipe, minutes, gaps):
+    rows = table()
+    if minutes:
+        more = rows.iloc[[50]].assign(time=HOURS[50] + pd.Timedelta(minutes=30), load=-1.0)
+        rows = pd.concat([rows, more])
+        alone = [-1.0]
+    else:
+        rows.loc[50, "time"] += pd.Timedelta(seconds=10 if gaps else 1)
+        alone = [50.0] if gaps else []
+    data = datasets.load(recipe(rows))
+    assert (data.names["gaps"], data.names["step"]) == (gaps, "1 hour")
+    inputs, targets = everything(data.train)
+    loads = np.concatenate([inputs[:, :, 0], targets], axis=1)
+    np.testing.assert_array_equal(np.diff(loads), 1)
+    assert not np.isin(loads, alone).any()
+
+
+@pytest.mark.parametrize(("odd", "gaps", "step"), [(29, 29, "1 hour"), (30, 0, "1 row")])
+def test_a_series_is_regular_with_85_of_100_steps(recipe, odd, gaps, step):
+    # Of 199 steps 29 or 30 are two hours: 85.4 % or 84.9 % are one.
+    hours = np.arange(200) + np.minimum(np.arange(200) // 6, odd)
+    data = datasets.load(recipe(table(time=HOURS[0] + pd.to_timedelta(hours, unit="h")), window=2, horizon=1))
+    assert (data.names["gaps"], data.names["step"]) == (gaps, step)
+
+
 def test_days_without_weekends_are_taken_row_by_row(recipe):
     rows = table(time=pd.bdate_range("2024-01-01", periods=200))
     data = datasets.load(recipe(rows))

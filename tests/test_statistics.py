@@ -50,6 +50,29 @@ def test_always_open_and_always_closed():
     assert numbers["always_closed"].values.tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize(("value", "left", "right"), [(0.09, 1, 0), (0.11, 0, 0), (0.89, 0, 0), (0.91, 0, 1)])
+def test_a_gate_is_saturated_below_a_tenth_and_above_nine_tenths(value, left, right):
+    numbers = statistics(a_trace(**{gate: np.full((1, 4, 1), value) for gate in "ifo"}, g=np.full((1, 4, 1), -value)))
+    for gate in "ifgo":
+        assert float(numbers["lstm"]["left_saturated"].sel(saturating=gate)[0]) == left
+        assert float(numbers["lstm"]["right_saturated"].sel(saturating=gate)[0]) == right
+
+
+@pytest.mark.parametrize(("steps", "always"), [(200, True), (199, True), (198, False), (195, False)])
+def test_always_is_more_than_99_of_100_steps(steps, always):
+    of_steps = np.arange(200) < steps
+    f = np.stack([np.where(of_steps, 0.95, 0.5), np.where(of_steps, 0.05, 0.5)], axis=-1)[None]
+    numbers = statistics(a_trace(f=f))["lstm"].sel(saturating="f")
+    assert numbers["always_open"].values.tolist() == [always, False]
+    assert numbers["always_closed"].values.tolist() == [False, always]
+
+
+@pytest.mark.parametrize(("mean", "zero"), [(0.049, True), (-0.049, True), (0.051, False), (-0.051, False)])
+def test_g_has_a_mean_of_zero_within_a_twentieth(mean, zero):
+    g = np.tile([0.5, -0.5], 10)[None, :, None] + mean
+    assert bool(statistics(a_trace(g=g))["lstm"]["g_zero_mean"]) is zero
+
+
 def test_memory_of_constant_and_alternating_forget_gates():
     alternating = np.tile([0.25, 1.0], 10)  # geometric mean 1/2
     f = np.stack([np.full(20, 0.5), np.ones(20), np.zeros(20), alternating], axis=-1)[None]

@@ -12,7 +12,10 @@ import socket
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
+import keras_tuner
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -44,6 +47,69 @@ def test_each_tuner_searches_and_goes_on_from_its_folder(tmp_path, tuner, option
     written = json.loads((tmp_path / "search" / "search.json").read_text())
     assert written["trials"] == longer.trials
     assert len((tmp_path / "search" / "trials.csv").read_text().splitlines()) == 4
+
+
+class Scored(keras_tuner.HyperModel):
+    """Its score is one of the numbers of a list, of a loss or of an accuracy; 0 does not train."""
+
+    def __init__(self, name, history=False):
+        super().__init__()
+        self.name, self.history = name, history
+
+    def build(self, hp):
+        hp.Choice("number", [3.0, 0.0, 9.0, 1.0])
+        return line(hp)
+
+    def fit(self, hp, model, **arguments):
+        number = hp.get("number")
+        if number == 0:
+            raise ValueError("no number")
+        if not self.history:
+            return {self.name: number}
+        history = keras.callbacks.History()
+        history.history = {"epoch_number": [0.0, 1.0, 2.0], self.name: [number - 1, number + 1, number]}
+        return history
+
+
+@pytest.mark.parametrize(
+    ("objective", "best"),
+    [("val_accuracy", 9.0), ("val_loss", 1.0), (Objective("figure", "max"), 9.0), (Objective("figure", "min"), 1.0)],
+)
+@pytest.mark.parametrize("history", [False, True])
+def test_a_search_maximises_or_minimises(tmp_path, objective, best, history):
+    name = getattr(objective, "name", objective)
+    found = tuning.search(Scored(name, history), tmp_path / "search", tuner="grid", objective=objective, trials=4)
+    assert [trial["status"] for trial in found.trials] == ["completed", "failed", "completed", "completed"]
+    assert found.best["values"]["number"] == best
+    falls = found.settings["objective"]["direction"] == "min"
+    assert falls == (best == 1.0)
+    # Of a history the best epoch counts: the second where the objective rises, the first where it falls.
+    difference = 0.0 if not history else -1.0 if falls else 1.0
+    assert found.best["score"] == best + difference
+    if history:
+        assert found.best["metrics"]["epoch_number"] == (0.0 if falls else 1.0)
+    scores = figures.best_so_far(found).axes[0].lines[1].get_ydata()
+    assert list(scores) == list(np.array([3.0, 3.0, 1.0] if falls else [3.0, 9.0, 9.0]) + difference)
+
+
+def test_hyperband_trains_the_highest_on_where_the_objective_rises(tmp_path):
+    found = tuning.search(
+        Scored("figure"), tmp_path / "search", tuner="hyperband", epochs=3, objective=Objective("figure", "max")
+    )
+    by_number = {trial["trial"]: trial["values"]["number"] for trial in found.trials}
+    longest = [trial for trial in found.trials if "tuner/trial_id" in trial["values"]]
+    assert longest
+    rung = [trial["values"]["number"] for trial in found.trials if trial["values"]["tuner/epochs"] < 3]
+    assert {by_number[trial["values"]["tuner/trial_id"]] for trial in longest} == {max(rung)}
+
+
+def test_the_metrics_of_a_recipes_trial_are_those_of_its_kept_epoch(monkeypatch):
+    losses = {"loss": [4.0, 3.0, 2.0, 1.0], "val_loss": [5.0, 2.0, 3.0, 4.0]}
+    monkeypatch.setattr(tuning.hypermodel.training, "fit_epochs", lambda *_, **__: SimpleNamespace(history=losses))
+    monkeypatch.setattr(tuning.hypermodel, "_data", lambda recipe: None)
+    for patience, kept in ((None, {"loss": 1.0, "val_loss": 4.0}), (2, {"loss": 3.0, "val_loss": 2.0})):
+        recipe = Recipe(dataset="japanese_vowels", patience=patience)
+        assert tuning.GatedLSTMHyperModel(recipe).fit(keras_tuner.HyperParameters(), None) == kept
 
 
 def _search(folder, notes, address):

@@ -62,7 +62,7 @@ def test_damage_is_refused_by_name(copied, damage):
 
 
 def test_a_card_that_does_not_hold_is_told(copied):
-    from keras_lstm_gates.zoo.loading import SUMS, sums
+    from keras_lstm_gates.zoo.files import SUMS, sums
 
     card = json.loads((copied / "card.json").read_text())
     card["quality"]["shipped"] = 0.5

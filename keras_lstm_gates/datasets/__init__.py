@@ -4,7 +4,7 @@ Importing this module registers the builders: `tfds.load("japanese_vowels")` the
 """
 
 from keras_lstm_gates.datasets import builders
-from keras_lstm_gates.datasets.loading import Data, batches, load
-from keras_lstm_gates.datasets.shipped import read_ts, shipped_file
+from keras_lstm_gates.datasets.data import Data, batches, load
+from keras_lstm_gates.datasets.package_files import read_ts, shipped_file
 
 __all__ = ["Data", "batches", "builders", "load", "read_ts", "shipped_file"]

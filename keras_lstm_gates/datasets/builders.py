@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets.shipped import read_conllu, read_ts, shipped_file, shipped_files
+from keras_lstm_gates.datasets.package_files import read_conllu, read_ts, shipped_file, shipped_files
 
 
 class JapaneseVowels(tfds.core.GeneratorBasedBuilder):

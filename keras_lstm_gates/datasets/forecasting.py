@@ -7,7 +7,7 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import sources, tables
+from keras_lstm_gates.datasets import examples, tables
 
 TEST_PART = 0.2
 # A series is regular where at least so many of its time steps are the most common one; then any other step is a gap.
@@ -95,7 +95,7 @@ def parts(recipe, test):
     inputs = tf.constant(numbers, tf.float32)
     wanted = (True, recipe.validation > 0, test)
     windows = tuple(
-        sources.Windows(inputs, inputs[:, place], chosen, recipe.window, recipe.horizon) if asked else None
+        examples.Windows(inputs, inputs[:, place], chosen, recipe.window, recipe.horizon) if asked else None
         for chosen, asked in zip(starts, wanted, strict=True)
     )
     return windows, arguments, names

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import sources, words
+from keras_lstm_gates.datasets import examples, words
 
 
 def parts(recipe, test):
@@ -19,7 +19,7 @@ def parts(recipe, test):
                 f"expected the {name} part of {recipe.dataset} to hold a window of {recipe.window} characters and one "
                 f"more; received {len(texts[name])}"
             )
-        return sources.Windows(texts[name], None, starts, recipe.window)
+        return examples.Windows(texts[name], None, starts, recipe.window)
 
     names = {"vocabulary": entries, "step": "1 character"}
     return tuple(map(windows, ("train", "validation", "test"))), {"vocabulary": len(entries)}, names

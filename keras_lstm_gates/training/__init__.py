@@ -2,8 +2,8 @@
 
 from keras_lstm_gates.losses import Pinball, SummedCrossEntropy
 from keras_lstm_gates.recipes import RECIPES, Recipe
-from keras_lstm_gates.training.evaluating import evaluate
-from keras_lstm_gates.training.fitting import Run, build, environment, fit, fit_epochs, write_json
+from keras_lstm_gates.training.metrics import evaluate
+from keras_lstm_gates.training.runs import Run, build, environment, fit, fit_epochs, write_json
 
 __all__ = [
     "RECIPES",

@@ -2,7 +2,7 @@
 
 from keras_lstm_gates.tuning.hypermodel import GatedLSTMHyperModel
 from keras_lstm_gates.tuning.results import Search, read
-from keras_lstm_gates.tuning.searching import TUNERS, search
+from keras_lstm_gates.tuning.searches import TUNERS, search
 from keras_lstm_gates.tuning.tables import TrialTable
 
 __all__ = ["TUNERS", "GatedLSTMHyperModel", "Search", "TrialTable", "read", "search"]

@@ -94,7 +94,7 @@ def work(job, address, name):
     """
     import grpc
 
-    from keras_lstm_gates.tuning.searching import make_tuner
+    from keras_lstm_gates.tuning.searches import make_tuner
 
     _wait_for_chief(address)
     with environment(address, name):

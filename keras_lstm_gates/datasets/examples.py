@@ -23,7 +23,7 @@ class Sequences:
         """The batch (inputs, targets) or (inputs, targets, weights) of the examples with these numbers."""
         inputs, targets = tf.gather(self._inputs, numbers), tf.gather(self._targets, numbers)
         if self._per_step:
-            return inputs.to_tensor(), targets.to_tensor(), tf.ones_like(inputs, tf.float32).to_tensor()
+            return inputs.to_tensor(), targets.to_tensor(), tf.ones_like(targets, tf.float32).to_tensor()
         return inputs.to_tensor(), targets
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_lstm_gates import datasets
-from keras_lstm_gates.datasets import labelled, words
+from keras_lstm_gates.datasets import examples, sequences, words
 from keras_lstm_gates.recipes import Recipe
 
 ITALY = Recipe(dataset="italy_power_demand", validation=0.2, seed=3)
@@ -133,7 +133,7 @@ def test_speech_commands_as_mel_bands():
         data = datasets.load(Recipe(dataset="speech_commands"))
     frames, _ = next(iter(data.train))
     assert frames.dtype == tf.float32
-    assert frames.shape[2] == data.arguments["features"] == labelled.MEL_BANDS
+    assert frames.shape[2] == data.arguments["features"] == sequences.MEL_BANDS
     assert len(data.names["classes"]) == 12
     assert np.isfinite(frames).all()
 
@@ -141,13 +141,13 @@ def test_speech_commands_as_mel_bands():
 def test_log_mel_finds_the_pitch():
     time = np.arange(16_000) / 16_000
     low, high = (
-        labelled.log_mel(tf.constant(np.int64(20_000 * np.sin(2 * np.pi * pitch * time))), 16_000)
+        sequences.log_mel(tf.constant(np.int64(20_000 * np.sin(2 * np.pi * pitch * time))), 16_000)
         for pitch in (300, 3_000)
     )
     assert low.shape == (100, 40)
     assert np.argmax(low[50]) < np.argmax(high[50])
     # The same sound as float.
-    same = labelled.log_mel(tf.constant(np.int64(20_000 * np.sin(2 * np.pi * 300 * time)) / 32768), 16_000)
+    same = sequences.log_mel(tf.constant(np.int64(20_000 * np.sin(2 * np.pi * 300 * time)) / 32768), 16_000)
     np.testing.assert_allclose(low, same, atol=1e-3)
 
 
@@ -215,3 +215,11 @@ def test_a_missing_test_split_is_refused(mocked):
 def test_a_validation_part_of_nothing_is_refused():
     with pytest.raises(ValueError, match=r"expected 0\.01 of the training part of italy_power_demand to be an example"):
         datasets.load(dataclasses.replace(ITALY, validation=0.01))
+
+
+def test_numbers_with_a_class_at_each_step_have_weights_of_steps():
+    source = examples.Sequences([np.ones((3, 2)), np.zeros((1, 2))], [np.array([0, 0, 1]), np.array([1])])
+    inputs, targets, weights = source.batch([0, 1])
+    assert inputs.shape == (2, 3, 2)
+    np.testing.assert_array_equal(targets, [[0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(weights, [[1, 1, 1], [1, 0, 0]])

@@ -11,7 +11,7 @@ from keras_lstm_gates import baselines, datasets, exporting, models, plots, trac
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.tracing import gate_statistics
 from keras_lstm_gates.zoo.cards import page
-from keras_lstm_gates.zoo.loading import SUMS, sums
+from keras_lstm_gates.zoo.files import SUMS, sums
 from keras_lstm_gates.zoo.registry import home, preset
 
 TRACED = 64

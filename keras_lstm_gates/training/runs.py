@@ -16,10 +16,10 @@ import tensorflow as tf
 from keras_lstm_gates import datasets, models
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.losses import loss_of
-from keras_lstm_gates.training import distributed, findings
+from keras_lstm_gates.training import distributed, summary
 from keras_lstm_gates.training.checkpoints import Checkpoints
-from keras_lstm_gates.training.evaluating import evaluate
 from keras_lstm_gates.training.finiteness import first_not_finite
+from keras_lstm_gates.training.metrics import evaluate
 
 _MODELS = {
     "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
@@ -135,7 +135,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
         write_json(folder / "history.json", checkpoints.history)
         with replaced_when_whole(folder / "model.keras") as temporary:
             model.save(temporary)
-        findings.write(folder, model, checkpoints.history, data.test if data.validation is None else data.validation)
+        summary.write(folder, model, checkpoints.history, data.test if data.validation is None else data.validation)
         write_json(folder / "metrics.json", metrics)
         (folder / "checkpoint.npz").unlink(missing_ok=True)
     return Run(model, metrics, folder)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from keras_lstm_gates import datasets, training
-from keras_lstm_gates.zoo.loading import card, load
+from keras_lstm_gates.zoo.files import card, load
 from keras_lstm_gates.zoo.registry import preset
 
 WITHIN = 0.005

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import sources, words
+from keras_lstm_gates.datasets import examples, words
 
 MEL_BANDS = 40
 
@@ -24,11 +24,11 @@ def parts(recipe, test):
     arguments = {"classes": len(names["classes"])}
 
     def read(split):
-        examples = builder.as_dataset(split=split, shuffle_files=False)
+        rows = builder.as_dataset(split=split, shuffle_files=False)
         if isinstance(sequence, tfds.features.Audio):
             rate = sequence.sample_rate or 16_000
-            examples = examples.map(lambda example: example | {keys[0]: log_mel(example[keys[0]], rate)})
-        pairs = [tuple(example[key] for key in keys) for example in tfds.as_numpy(examples)]
+            rows = rows.map(lambda row: row | {keys[0]: log_mel(row[keys[0]], rate)})
+        pairs = [tuple(row[key] for key in keys) for row in tfds.as_numpy(rows)]
         inputs, targets = map(list, zip(*pairs, strict=True))
         for steps, target in zip(inputs, targets, strict=True):
             if np.ndim(target) and len(target) != len(steps):
@@ -60,7 +60,7 @@ def parts(recipe, test):
         )
 
     def part(inputs, targets, numbers):
-        return sources.Sequences([encode(inputs[number]) for number in numbers], [targets[n] for n in numbers])
+        return examples.Sequences([encode(inputs[number]) for number in numbers], [targets[n] for n in numbers])
 
     tested = None
     if test:

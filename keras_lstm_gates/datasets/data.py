@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import forecasting, labelled, language, sources
+from keras_lstm_gates.datasets import examples, forecasting, language, sequences
 
-_TASKS = {"classification": labelled, "labelling": labelled, "forecasting": forecasting, "language": language}
+_TASKS = {"classification": sequences, "labelling": sequences, "forecasting": forecasting, "language": language}
 
 
 class Data(NamedTuple):
@@ -62,12 +62,12 @@ def load(recipe, test=True):
     """
     (train, validation, tested), arguments, names = _TASKS[recipe.task].parts(recipe, test)
     return Data(
-        sources.in_order(train, recipe.batch_size),
-        None if validation is None else sources.in_order(validation, recipe.batch_size),
-        None if tested is None else sources.in_order(tested, recipe.batch_size),
+        examples.in_order(train, recipe.batch_size),
+        None if validation is None else examples.in_order(validation, recipe.batch_size),
+        None if tested is None else examples.in_order(tested, recipe.batch_size),
         arguments,
         names,
-        lambda epoch: sources.shuffled(train, recipe.batch_size, recipe.seed, epoch),
+        lambda epoch: examples.shuffled(train, recipe.batch_size, recipe.seed, epoch),
     )
 
 
@@ -90,7 +90,7 @@ def batches(name, split, batch_size=32, *, shuffle_seed=None):
         >>> frames.shape[0], frames.shape[2], speaker.shape[0], info.features["speaker"].num_classes
         (16, 12, 16, 9)
     """
-    examples, info = tfds.load(name, split=split, as_supervised=True, with_info=True)
+    pairs, info = tfds.load(name, split=split, as_supervised=True, with_info=True)
     if shuffle_seed is not None:
-        examples = examples.shuffle(len(examples), seed=shuffle_seed, reshuffle_each_iteration=True)
-    return examples.padded_batch(batch_size), info
+        pairs = pairs.shuffle(len(pairs), seed=shuffle_seed, reshuffle_each_iteration=True)
+    return pairs.padded_batch(batch_size), info
