@@ -4,12 +4,20 @@ import os
 import sys
 from pathlib import Path
 
+# Processes that the tests start import this checkout and the tests' own modules too, wherever they run.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(Path(__file__).parents[1]), str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
+)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Prepared data sets stay out of the home folder, and are there for the next run of the tests.
 os.environ.setdefault("TFDS_DATA_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "tensorflow_datasets"))
 
 import numpy as np
 import pytest
+import skips
+
+# nox reads it; it is not in the environment of the tests.
+collect_ignore = ["matrix/noxfile.py"]
 
 MASKS = {
     "none": None,
@@ -18,6 +26,10 @@ MASKS = {
     "gaps": [[1, 0, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 0, 0, 1]],
     "a row of nothing": [[1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [0, 1, 1, 0, 0]],
 }
+
+
+def pytest_configure(config):
+    skips.watch(config)
 
 
 @pytest.fixture

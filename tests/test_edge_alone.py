@@ -44,7 +44,7 @@ def test_runs_without_tensorflow_and_keras(python, tmp_path):
         "h = [stream.push(step)['h'] for step in x[0]]\n"
         "np.savez('out.npz', h=h, **{f'gates_{name}': value for name, value in runner.gates(x).items()})\n"
     )
-    done = subprocess.run([python, "-W", "error", "run.py"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([python, "-E", "-W", "error", "run.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
     out = arrays(tmp_path / "out.npz")

@@ -42,3 +42,9 @@ def test_an_unpacked_wheel_finds_its_zoo(wheel, tmp_path):
     folder, *names = found.stdout.split()
     assert Path(folder) == tmp_path / "keras_lstm_gates" / "saved_models"
     assert set(names) == {path.parent.name for path in (ROOT / "saved_models").glob("*/SHA256SUMS")}
+
+
+def test_processes_of_the_tests_import_this_checkout(tmp_path):
+    script = "import keras_lstm_gates, small; print(keras_lstm_gates.__file__)"
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert Path(found.stdout.strip()) == ROOT / "keras_lstm_gates" / "__init__.py"

@@ -33,16 +33,11 @@ class Stream:
         seen: samples written or waiting to be.
 
     Raises:
-        ImportError: zarr is older than 3, as on Python 3.10.
         FileExistsError: "expected no file at gates.zarr; it exists".
         ValueError: the partial store is of another model, data size or version.
     """
 
     def __init__(self, path, identity, tree):
-        if int(zarr.__version__.partition(".")[0]) < 3:
-            raise ImportError(
-                f"a trace to a store needs zarr 3, which needs Python 3.11 or newer; received zarr {zarr.__version__}"
-            )
         self.path = Path(path)
         if self.path.exists():
             raise FileExistsError(f"expected no file at {path}; it exists")
