@@ -32,7 +32,7 @@ bench: $(INSTALLED)
 matrix:
 	$(PYTHON) -m venv .nox/tool
 	.nox/tool/bin/python -m pip install --quiet nox uv
-	PATH="$(CURDIR)/.nox/tool/bin:$$PATH" .nox/tool/bin/nox --noxfile tests/matrix/noxfile.py --envdir .nox/environments $(if $(ONLY),--session $(ONLY))
+	PATH="$(CURDIR)/.nox/tool/bin:$$PATH" .nox/tool/bin/nox --noxfile tests/matrix/noxfile.py --envdir .nox/environments $(if $(ONLY),--session $(ONLY)) -- $(GROUPS)
 
 # Strict: else a package that cannot be looked up, as where there is no network, counts as one without a fault.
 audit: $(INSTALLED)

@@ -55,7 +55,7 @@ REFUSALS = (
 
 GROUPS = {
     "layers": ("test_cell.py", "test_lstm.py", "test_bidirectional.py"),
-    "corpus": ("test_exposing.py",),
+    "corpus": ("test_exposing.py", "strangers"),
     "exports": ("test_exporting.py", "test_exporting_steps.py", "test_exporting_onnx.py"),
     "traces": ("test_tracing.py",),
 }

@@ -1,5 +1,6 @@
 """What the environments answered: one JSON file each, and the page that is made of them."""
 
+import datetime
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,6 +29,14 @@ def counted(path):
 def parsed(printed):
     """The last line of what was printed, as JSON: imports may say something before it."""
     return json.loads(printed.strip().splitlines()[-1])
+
+
+def add(name, versions, group, counted):
+    """Keep what a group of tests answered beside what the same versions answered to the others."""
+    earlier = kept().get(name, {})
+    groups = earlier["groups"] if earlier.get("versions") == versions else {}
+    today = datetime.date.today().isoformat()
+    keep(name, {"date": today, "versions": versions, "groups": {**groups, group: counted}})
 
 
 def keep(name, result):
