@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from reference import lstm
+from test_drop_in import load_elsewhere, save
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers import Bidirectional, GatedLSTM
@@ -85,3 +86,77 @@ def test_time_distributed(rng):
     ours.build(x.shape)
     ours.set_weights(stock.get_weights())
     np.testing.assert_allclose(ours(x), expected, atol=1e-6)
+
+
+def test_directions_of_different_units(rng):
+    x = rng.normal(size=(3, 5, 4)).astype("float32")
+    forward, backward = keras.layers.LSTM(2, return_sequences=True), keras.layers.LSTM(3, return_sequences=True)
+    expected = np.concatenate([forward(x), np.asarray(backward(x[:, ::-1]))[:, ::-1]], axis=-1)
+    first, last = (
+        GatedLSTM(units, return_sequences=True, return_gates=True, go_backwards=units == 3) for units in (2, 3)
+    )
+    sequence = keras.Input((None, 4))
+    both = Bidirectional(first, backward_layer=last)
+    model = keras.Model(sequence, both(sequence))
+    assert model.output["output"].shape == (None, None, 5)
+    both.set_weights([*forward.get_weights(), *backward.get_weights()])
+    np.testing.assert_allclose(model.predict(x, verbose=0)["output"], expected, atol=1e-6)
+    first, last = (GatedLSTM(units, return_gates=True, go_backwards=units == 3) for units in (1, 3))
+    with pytest.raises(ValueError, match=r"layer 'mine': merge_mode='sum' expected the units of both .* 1 and 3"):
+        Bidirectional(first, merge_mode="sum", backward_layer=last, name="mine")(x)
+
+
+@pytest.mark.parametrize("gates", [False, True])
+def test_the_weights_that_it_is_given_are_used(rng, gates):
+    x = rng.normal(size=(3, 5, 4)).astype("float32")
+    stock = keras.layers.Bidirectional(keras.layers.LSTM(2))
+    expected = stock(x)
+    received = Bidirectional(GatedLSTM(2, return_gates=gates), weights=stock.get_weights())(x)
+    np.testing.assert_allclose(received["output"] if gates else received, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float32"])
+def test_all_it_returns_is_of_its_own_type(rng, policy):
+    sequence = keras.Input((5, 4))
+    both = Bidirectional(GatedLSTM(2, return_gates=True, return_state=True, dtype="mixed_bfloat16"), dtype=policy)
+    model = keras.Model(sequence, both(sequence))
+    outputs = model(rng.normal(size=(3, 5, 4)).astype("float32"))
+    assert {value.dtype.name for value in outputs.values()} == {policy.removeprefix("mixed_")}
+    assert {name: value.dtype for name, value in model.output.items()} == {
+        name: value.dtype.name for name, value in outputs.items()
+    }
+
+
+def test_it_is_refused_by_a_wrapper_that_expects_one_output():
+    both = Bidirectional(GatedLSTM(2, return_gates=True), name="mine")
+    with pytest.raises(ValueError, match=r"layer 'mine': this wrapper expects a layer with one output"):
+        keras.layers.TimeDistributed(both)(keras.Input((2, 5, 4)))
+
+
+def test_states_of_one_direction_alone_are_refused(rng):
+    states = [np.zeros((3, 2), "float32")] * 2
+    with pytest.raises(ValueError, match=r"layer 'mine': initial_state must be \[h, c, h, c\], forward first; .* 2 st"):
+        Bidirectional(GatedLSTM(2, return_gates=True), name="mine")(np.zeros((3, 5, 4)), initial_state=states)
+
+
+@pytest.mark.parametrize("merge_mode", ["concat", "ave", None])
+def test_sequential_cloned_and_in_a_new_process(rng, tmp_path, merge_mode):
+    x = rng.normal(size=(7, 5, 4)).astype("float32")
+    x[2, :3] = x[4, 2:] = 0
+    gated = GatedLSTM(2, return_gates=True, return_sequences=True, return_state=True, name="gated")
+    model = keras.Sequential([keras.Input((5, 4)), keras.layers.Masking(), Bidirectional(gated, merge_mode)])
+    expected = model.predict(x, batch_size=5, verbose=0)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    received = clone.predict(x, batch_size=5, verbose=0)
+    keras.tree.map_structure(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), received, expected)
+    stock = keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True), merge_mode)
+    stock.build(x.shape)
+    stock.set_weights(model.get_weights())
+    keras.tree.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+        keras.tree.flatten(expected["output"]),
+        keras.tree.flatten(stock(x, mask=(x != 0).any(axis=-1))),
+    )
+    save(tmp_path, "both", model, x, expected)
+    load_elsewhere(tmp_path)

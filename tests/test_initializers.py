@@ -1,10 +1,10 @@
-"""`ChronoBias`."""
+"""`ChronoBias` and `ForgetBias`."""
 
 import keras
 import numpy as np
 import pytest
 
-from keras_lstm_gates.initializers import ChronoBias
+from keras_lstm_gates.initializers import ChronoBias, ForgetBias
 from keras_lstm_gates.layers.lstm import GatedLSTM
 
 
@@ -54,3 +54,13 @@ def test_t_max_must_be_a_finite_number_above_2(t_max):
 def test_only_the_bias_of_an_lstm_is_set(shape):
     with pytest.raises(ValueError, match=r"expected the bias of an LSTM, of shape \(4 \* units,\); received shape="):
         ChronoBias(10)(shape)
+
+
+@pytest.mark.parametrize("kind", [keras.layers.LSTM, GatedLSTM])
+def test_forget_bias_is_the_forget_gates_alone(kind):
+    layer = kind(3, bias_initializer=ForgetBias(2.5), unit_forget_bias=False)
+    layer.build((None, 5, 2))
+    # In Keras's order of columns: i, f, g, o.
+    np.testing.assert_array_equal(layer.get_weights()[2], [0, 0, 0, 2.5, 2.5, 2.5, 0, 0, 0, 0, 0, 0])
+    again = kind.from_config(layer.get_config())
+    assert again.cell.bias_initializer.value == 2.5

@@ -192,15 +192,33 @@ def test_drops_what_keras_drops(rates, implementation):
     assert np.abs(received - again).max() > 1e-3, "each batch has dropout masks of its own"
 
 
-def test_unrolled_backwards_zeroes_the_masked_steps_of_the_output():
-    mask = pattern("right")
+@pytest.mark.parametrize("name", ["left", "gaps"])
+def test_unrolled_backwards_zeroes_the_masked_steps_of_the_output(name):
+    """Steps after the first real one, which would repeat it; before it all is zero anyway."""
+    mask = pattern(name)
     _, ours = pair(unroll=True, go_backwards=True, zero_output_for_mask=True, return_sequences=True)
     output = np.asarray(ours(sequences(), mask=mask)["output"])
     np.testing.assert_array_equal((output == 0).all(axis=-1), ~mask[:, ::-1])
+    gates = lstm(sequences()[:, ::-1], *ours.get_weights(), mask=mask[:, ::-1])
+    np.testing.assert_allclose(output, gates["h"] * mask[:, ::-1, None], atol=1e-6)
 
 
-def test_stateful_carries_the_state_as_keras_does(mask):
-    stock, ours = pair(stateful=True, return_state=True)
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_the_forget_gate_alone_starts_open(use_bias):
+    layers = [kind(UNITS, use_bias=use_bias) for kind in (keras.layers.LSTM, GatedLSTM)]
+    for layer in layers:
+        layer.build((None, TIME, FEATURES))
+    stock, ours = layers
+    assert len(ours.get_weights()) == len(stock.get_weights())
+    if use_bias:
+        np.testing.assert_array_equal(ours.get_weights()[2], stock.get_weights()[2])
+        of_gates = {name: weights.b.tolist() for name, weights in ours.gate_weights().items()}
+        assert of_gates == {"i": [0] * UNITS, "f": [1] * UNITS, "g": [0] * UNITS, "o": [0] * UNITS}
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_stateful_carries_the_state_as_keras_does(mask, return_sequences):
+    stock, ours = pair(stateful=True, return_state=True, return_sequences=return_sequences)
     for batch in range(3):
         x = sequences(batch)
         expected = stock(x, mask=mask)
