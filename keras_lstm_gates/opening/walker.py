@@ -48,14 +48,15 @@ class Walked(NamedTuple):
     labels: frozenset
 
 
-def walk(model, visitor, layers=None, inputs=None):
+def walk(model, visitor, layers=None, inputs=None, states=()):
     """Walk the graph of a model.
 
     Args:
         model: built Functional or Sequential `keras.Model`.
         visitor: `Visitor`.
         layers: names of the model's layers to go into, or None for all; the others are called as they are.
-        inputs: symbolic tensors to walk on, in the model's structure, or None: new ones as the model's.
+        inputs: flat list of `keras.Input`s to walk on, or None: new ones as the model's.
+        states: `keras.Input`s beside the model's own, which the visitor gives to layers.
 
     Returns:
         `Walked`.
@@ -70,7 +71,7 @@ def walk(model, visitor, layers=None, inputs=None):
             f"{described(model)}. A subclassed model has no graph: build the same layers with the functional API, or "
             "expose the Functional models inside it"
         )
-    return _Graph(model, visitor, layers).walked(inputs)
+    return _Graph(model, visitor, layers, states).walked(inputs)
 
 
 class _Met(NamedTuple):
@@ -94,10 +95,11 @@ class _Inner(NamedTuple):
 class _Graph:
     """One graph under way: the names in it, its calls, and the layers that take the place of others."""
 
-    def __init__(self, model, visitor, layers=None):
-        own = outputs_by_name(model)
-        self.graph = keras.Model(graph_of(model).input, own)
-        self.own = own
+    def __init__(self, model, visitor, layers=None, states=()):
+        self.own, self.states = outputs_by_name(model), list(states)
+        # Keras wants every input to lead to an output.
+        kept = {f"state:{place}": state for place, state in enumerate(self.states)}
+        self.graph = keras.Model([graph_of(model).input, self.states], {**self.own, **kept})
         self.visitor = visitor
         self.chosen = None if layers is None else set(layers)
         self.names = Names(self.graph)
@@ -111,18 +113,20 @@ class _Graph:
         self._met, self._sources, self._relabelled = [], {}, {}
 
     def walked(self, inputs=None):
+        own, _ = self.graph.input
+        flat = inputs or [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in keras.tree.flatten(own)]
         walked = keras.models.clone_model(
             self.graph,
-            input_tensors=None if inputs is None else keras.tree.pack_sequence_as(self.graph.input, inputs),
+            input_tensors=[keras.tree.pack_sequence_as(own, flat), self.states],
             clone_function=lambda layer: layer,
             call_function=self.call,
         )
         outputs = {name: walked.output[name] for name in self.own}
         notes, places = self._noted()
-        made_by = dict(zip(sorted(self.own), self.graph.output_names, strict=True))
-        labels = frozenset(name for name, layer in made_by.items() if layer in self._labels)
+        made_by = dict(zip(sorted(walked.output), self.graph.output_names, strict=True))
+        labels = frozenset(name for name in self.own if made_by[name] in self._labels)
         holders = [name for name, layer in self.layers.items() if self._holds(layer)]
-        return Walked(walked.input, outputs, notes, places, self.layers, holders, labels)
+        return Walked(walked.input[0], outputs, notes, places, self.layers, holders, labels)
 
     def call(self, layer, *args, **kwargs):
         name = self._known_as.get(layer.name, layer.name)
