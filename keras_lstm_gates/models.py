@@ -9,6 +9,9 @@ from keras import ops
 from keras_lstm_gates.initializers import ChronoBias, ForgetBias
 from keras_lstm_gates.layers.bidirectional import Bidirectional
 from keras_lstm_gates.layers.lstm import GatedLSTM
+from keras_lstm_gates.opening import Visitor, walk
+from keras_lstm_gates.opening.graphs import Names
+from keras_lstm_gates.opening.twins import gated_twin
 
 POOLINGS = ("last", "mean")
 
@@ -217,21 +220,38 @@ def _drawn(probabilities, temperature, rng):
 
 def _one_step(model):
     """A model of one step, (token, states) to (probabilities, new states), with the same weights; and its units."""
-    token = x = keras.Input((1,), dtype="int32")
-    inputs, outputs, units = [], [], []
-    for layer in model.layers[1:]:
-        if isinstance(layer, GatedLSTM):
-            states = [keras.Input((layer.units,)) for _ in range(2)]
-            stepping = GatedLSTM.from_config(layer.get_config() | {"return_state": True})
-            x, *new = stepping(x, initial_state=states)
-            stepping.set_weights(layer.get_weights())
-            inputs += states
-            outputs += new
-            units += [layer.units] * 2
-        else:
-            x = layer(x)
-    stepper = keras.Model([token, *inputs], [x, *outputs])
-    return stepper.predict_on_batch, units
+    names = Names(model)
+    token = keras.Input((1,), dtype="int32", name=names.new("token"))
+    counted = _LSTMs()
+    walk(model, counted)
+    states = [keras.Input((units,), name=names.new(f"state_{name}")) for units in counted.units for name in "hc"]
+    stepping = _LSTMs(states)
+    walked = walk(model, stepping, inputs=[token], states=states)
+    probabilities, *_ = walked.outputs.values()
+    stepper = keras.Model([token, *states], [probabilities, *stepping.ends])
+    return stepper.predict_on_batch, [state.shape[-1] for state in states]
+
+
+class _LSTMs(Visitor):
+    """Calls each LSTM from two of some states, where there are any, and keeps the units and the new states."""
+
+    def __init__(self, states=None):
+        self.states, self.units, self.ends = states, [], []
+
+    def follows(self, layer):
+        return isinstance(layer, keras.layers.LSTMCell)
+
+    def visit(self, call):
+        layer, place = call.layer, len(self.ends)
+        self.units.append(layer.cell.units)
+        if self.states is None:
+            return call.as_it_is(), {}
+        twin = call.replacement(
+            lambda name: gated_twin(layer, name, call.path, return_gates=True, return_state=True, stateful=False)
+        )
+        result = twin(call.sequences, initial_state=self.states[place : place + 2], **call.given)
+        self.ends += [result["state_h"], result["state_c"]]
+        return result["output"], {}
 
 
 class _Seeds:

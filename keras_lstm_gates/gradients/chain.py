@@ -33,11 +33,11 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
 
     Args:
         model: built Functional or Sequential `keras.Model` with `LSTM`, `GatedLSTM`, `GRU` or `SimpleRNN` layers,
-            stacked, nested or in `Bidirectional`, or `keras.layers.RNN` of one of their cells.
+            alone, nested, in `Bidirectional` or `TimeDistributed`, or `keras.layers.RNN` of their cells.
         x: the model's input: array (sample, time, ...), or a list or dict of them. Masks of any pattern are honoured.
         y: targets, or None: then nothing that needs a loss E is computed.
         loss: as for `keras.Model.compile`; None takes the compiled one. E is its value without regularizers.
-        layer: str, the name of one layer to return, or None for all.
+        layer: str, the path of one layer to return, or None for all.
         full: bool. True: also every matrix, (sample, time, unit, unit_from) for each term.
         norms: "exact"; "estimated": spectral norms of the terms by Lanczos and norms of the products by random
             probes, so that no product of two U × U matrices is made; "auto": exact up to 64 units.
@@ -45,8 +45,9 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
         seed: int, of the estimate.
 
     Returns:
-        `xarray.DataTree`, one node a layer ("<layer>/forward" and "<layer>/backward" of a `Bidirectional`); with
-        `layer`, that node's `xarray.Dataset`. Time runs as the layer read it. Variables:
+        `xarray.DataTree`, one node a call of a layer, by its path as in `keras_lstm_gates.expose` and `trace`; with
+        `layer`, that node's `xarray.Dataset`. Time runs as the layer read it; below `TimeDistributed` each step of a
+        sequence is a sample of its own, sequence by sequence. Variables:
             mask                 (sample, time), True = a real step; at others the Jacobian is the identity
             spectral, frobenius  (term, sample, time), norms of each term and of their sum, "sum"
             mean_diagonal        (term, sample, time)
@@ -60,7 +61,8 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
 
     Raises:
         ValueError: "expected a model with one or more LSTM, GatedLSTM, GRU or SimpleRNN layers; received ...", and
-            for an unknown layer, a missing loss, or an input that is not finite.
+            for an unknown layer, a missing loss, an input that is not finite, or a layer that runs a recurrent one
+            where no graph shows it: "cannot follow the layer 'mine': ...".
 
     Cost: "exact" takes time × U³; "estimated" takes time × U² × (probes + 240).
 
@@ -80,18 +82,14 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
         raise ValueError(f"norms must be 'auto', 'exact' or 'estimated'; received norms={norms!r}")
     if isinstance(probes, bool) or not isinstance(probes, int) or probes <= 0:
         raise ValueError(f"probes must be a positive int; received probes={probes!r}")
-    recorded, energy = record(model, x, y, loss)
-    names = [one.name for one in recorded]
-    if layer is not None and layer not in names:
-        raise ValueError(f"expected one of the layers {names}; received {layer!r}")
+    recorded, energy = record(model, x, y, loss, layer=layer)
     nodes = {}
     for one in recorded:
-        if layer is None or one.name == layer:
-            exact = norms == "exact" or (norms == "auto" and one.layer.cell.units <= EXACT_UP_TO)
-            nodes[one.name] = _node(one, full, None if exact else probes, seed)
-            nodes[one.name].attrs["model"] = model.name
-            if energy is not None:
-                nodes[one.name].attrs["E"] = energy
+        exact = norms == "exact" or (norms == "auto" and one.layer.cell.units <= EXACT_UP_TO)
+        nodes[one.name] = _node(one, full, None if exact else probes, seed)
+        nodes[one.name].attrs["model"] = model.name
+        if energy is not None:
+            nodes[one.name].attrs["E"] = energy
     if layer is not None:
         return nodes[layer]
     tree = xr.DataTree.from_dict({f"/{name}": node for name, node in nodes.items()}, name=model.name)

@@ -6,20 +6,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers.cell import GatedLSTMCell
+from keras_lstm_gates.layers.lstm import GatedLSTM
+from keras_lstm_gates.opening import Visitor, walk
+from keras_lstm_gates.opening.graphs import graph_of
+from keras_lstm_gates.opening.paths import layer_name
 
 CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
+LAYERS = (GatedLSTM, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN, keras.layers.RNN)
 
 
 class Recorded(NamedTuple):
     """One call of one recurrent layer, in the order in which the layer read its steps.
 
     Attributes:
-        name: str, the layer's name; "<name>/forward" and "<name>/backward" in a `Bidirectional`, "<name>/call_2" for
-            the second call of a shared layer.
-        layer: the `keras.layers.RNN` itself.
-        x: float64, (sample, time, feature).
+        name: str, the path of the call, as `keras_lstm_gates.expose` names it.
+        layer: the `keras.layers.RNN` itself; for a cell of a stack one over this cell alone.
+        x: float64, (sample, time, feature); below `TimeDistributed` each step of a sequence is a sample of its own,
+            sequence by sequence.
         mask: bool, (sample, time), True = a real step.
         initial: list of float64 arrays (sample, unit): [h] or [h, c].
         asked: dict of float64 arrays, dE by each output of the layer, None without a loss.
@@ -33,7 +37,7 @@ class Recorded(NamedTuple):
     asked: dict | None
 
 
-def record(model, x, y=None, loss=None, watched=None):
+def record(model, x, y=None, loss=None, watched=None, layer=None):
     """Run a model without dropout on one batch.
 
     Args:
@@ -42,6 +46,7 @@ def record(model, x, y=None, loss=None, watched=None):
         y: the targets, or None: nothing is asked.
         loss: what `keras.Model.compile` takes; None takes the loss that the model was compiled with.
         watched: what `watch(model)` returned, for a model that is recorded often: without y it then runs compiled.
+        layer: the path of one layer to record, or None for all.
 
     Returns:
         list of `Recorded`, in the order of the graph; and E, a float, None without y. E leaves out regularizers.
@@ -57,12 +62,9 @@ def record(model, x, y=None, loss=None, watched=None):
     for array in keras.tree.flatten(x):
         _check_finite(array)
     compiled = watched is not None and y is None
-    watched, layers = watched or watch(model)
-    before = {
-        name: [np.asarray(state).copy() for state in layer.states]
-        for name, layer in layers.items()
-        if _is_stateful(layer)
-    }
+    watched, layers = watched or watch(model, layer)
+    states = [state for one in layers.values() if _is_stateful(one) for state in one.states]
+    before = [np.asarray(state).copy() for state in states]
     energy = asked = None
     if y is None:
         results = watched.predict_on_batch(x) if compiled else watched(x, training=False)
@@ -72,159 +74,136 @@ def record(model, x, y=None, loss=None, watched=None):
             tape.watch([weight.value for weight in model.weights if "float" in weight.dtype])
             results = watched(x, training=False)
             energy = _energy(model, x, y, results["own"], loss)
-        outputs = {name: noted["outputs"] for name, noted in results["layers"].items()}
+        outputs = {name: _below("outputs/", noted) for name, noted in results["layers"].items()}
         asked = tape.gradient(energy, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    for name, states in before.items():
-        for state, value in zip(layers[name].states, states, strict=True):
-            state.assign(value)
+    for state, value in zip(states, before, strict=True):
+        state.assign(value)
     recorded = [
-        _recorded(name, layer, results["layers"][name], before.get(name), None if asked is None else asked[name])
-        for name, layer in layers.items()
+        _recorded(name, one, results["layers"][name], None if asked is None else asked[name])
+        for name, one in layers.items()
+        if layer is None or name == layer
     ]
     return recorded, None if energy is None else float(energy)
 
 
-def watch(model):
-    """The model once more, its output a dict: `own` and, for each layer, its input, mask, states and outputs.
+def watch(model, layer=None):
+    """The model once more, its output a dict: `own` and, for each recurrent layer, what went in and what came out.
+
+    Args:
+        model: built Functional or Sequential `keras.Model`.
+        layer: the path of one layer to watch, or None for all.
 
     Returns:
-        The watched `keras.Model`, and the recurrent layers by name.
+        The watched `keras.Model`, and {path: `keras.layers.RNN`}.
+
+    Raises:
+        ValueError: no graph, no recurrent layer, or "cannot follow the layer 'mine': ...".
     """
-    if not _has_graph(model):
+    if graph_of(model) is None:
         raise ValueError(f"expected a built Functional or Sequential keras.Model; received {model!r}")
-    notes, layers = {}, {}
-
-    def note(name, layer, args, kwargs):
-        sequence, *positional = args
-        given = {**dict(zip(("initial_state", "mask"), positional, strict=False)), **kwargs}
-        called, number = name, 1
-        while called in layers:
-            number += 1
-            called = f"{name}/call_{number}"
-        # Each output is copied, so that what is asked of one is not asked again of another it was made from.
-        outputs = keras.tree.map_structure(_Copy(), layer(*args, **kwargs))
-        noted = {"x": sequence, "outputs": _named(outputs)}
-        if given.get("mask") is not None:
-            noted["mask"] = keras.tree.flatten(given["mask"])[0]
-        if given.get("initial_state") is not None:
-            noted["initial"] = list(keras.tree.flatten(given["initial_state"]))
-        layers[called], notes[called] = layer, noted
-        return outputs
-
-    def call(layer, *args, **kwargs):
-        if _is_recurrent(layer):
-            return note(layer.name, layer, args, kwargs)
-        if isinstance(layer, keras.layers.Bidirectional) and _is_recurrent(layer.forward_layer):
-            return _both_directions(layer, note, args, kwargs)
-        if _has_graph(layer):
-            inner = keras.Model(layer.inputs, _output(layer))
-            return walk(inner, input_tensors=keras.tree.flatten(args[0])).output
-        return layer(*args, **kwargs)
-
-    def walk(graph, **kwargs):
-        return keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call, **kwargs)
-
-    walked = walk(keras.Model(model.inputs, {"own": _output(model)}))
-    if not layers:
+    visitor = _InputsAndOutputs()
+    walked = walk(model, visitor, None if layer is None else [layer_name(layer)])
+    if layer is not None and layer not in walked.notes:
+        known = list(watch(model)[1])
+        raise ValueError(f"expected one of the layers {known}; received {layer!r}")
+    if not walked.notes:
+        reasons = "".join(f"; {path!r} cannot be followed: {reason}" for path, reason in visitor.refused.items())
         raise ValueError(
             "expected a model with one or more LSTM, GatedLSTM, GRU or SimpleRNN layers; "
-            f"received {model.name!r} with none"
+            f"received {model.name!r} with none{reasons}"
         )
-    inputs = walked.inputs if len(walked.inputs) > 1 else walked.inputs[0]
-    return keras.Model(inputs, {**walked.output, "layers": notes}), layers
+    for path, reason in visitor.refused.items():
+        if layer is None:
+            raise ValueError(f"cannot follow the layer {path!r}: {reason}. Name another one with layer=...")
+    inputs = keras.tree.flatten(walked.inputs)
+    own = keras.tree.pack_sequence_as(graph_of(model).output, list(walked.outputs.values()))
+    watched = keras.Model(walked.inputs if len(inputs) > 1 else inputs[0], {"own": own, "layers": walked.notes})
+    return watched, {path: place.layer for path, place in walked.places.items()}
 
 
-def _both_directions(layer, note, args, kwargs):
-    """What `keras.layers.Bidirectional` does, with each direction's own output noted."""
-    sequence, *positional = args
-    given = {**dict(zip(("initial_state", "mask"), positional, strict=False)), **kwargs}
-    states = given.pop("initial_state", None)
-    halves = ({}, {})
-    if states is not None:
-        middle = len(states) // 2
-        halves = ({"initial_state": states[:middle]}, {"initial_state": states[middle:]})
-    directions = zip(("forward", "backward"), (layer.forward_layer, layer.backward_layer), halves, strict=True)
-    results = [
-        note(f"{layer.name}/{name}", one, (sequence,), {**given, **initial}) for name, one, initial in directions
-    ]
-    if isinstance(results[0], dict):
-        return _with_gates(layer, *results)
-    final = []
-    if layer.return_state:
-        final = [state for result in results for state in result[1:]]
-        results = [result[0] for result in results]
-    merged = _merged(layer, *results)
-    if layer.merge_mode is None:
-        return [*merged, *final]
-    return [merged, *final] if final else merged
+class _InputsAndOutputs(Visitor):
+    """Notes what went into a recurrent layer, `x`, `mask` and `initial/0` ..., and `outputs/<name>`."""
 
-
-def _with_gates(layer, forward, backward):
-    """The dict of `keras_lstm_gates.layers.bidirectional.Bidirectional`."""
-    named = {"output": _merged(layer, forward["output"], backward["output"])}
-    for direction, values in (("forward", forward), ("backward", backward)):
-        for name, value in values.items():
-            if name != "output":
-                turned = direction == "backward" and name in Gates._fields
-                named[f"{direction}/{name}"] = _Reversed()(value) if turned else value
-    return named
-
-
-def _merged(layer, forward, backward):
-    if layer.return_sequences:
-        backward = _Reversed()(backward)
-    return (forward, backward) if layer.merge_mode is None else _MERGES[layer.merge_mode]()([forward, backward])
-
-
-class _Copy(keras.layers.Layer):
-    def __init__(self):
-        super().__init__()
-        self.supports_masking = True
-
-    def call(self, x):
-        return x + 0
-
-
-class _Reversed(keras.layers.Layer):
-    """The output of a backward layer in the input's order; its mask is in that order already."""
+    one_batch = True
+    shares_states = True
 
     def __init__(self):
-        super().__init__()
+        self.refused = {}
+
+    def follows(self, layer):
+        return isinstance(layer, CELLS)
+
+    def refuse(self, path, reason):
+        self.refused[path] = reason
+
+    def visit(self, call):
+        layer = call.layer
+        called = call.replacement(lambda name: _Called(layer, name=name))
+        outputs, initial = called(call.sequences, initial_state=call.states, **call.given)
+        if not _has_known_equations(layer):
+            custom = layer if isinstance(layer.cell, CELLS) and _is_known(layer.cell, CELLS) else layer.cell
+            self.refuse(
+                call.path,
+                f"the class {type(custom).__name__} may have a step of its own; expected LSTM, GatedLSTM, GRU, "
+                "SimpleRNN, or RNN over one of their cells",
+            )
+            return outputs, {}
+        notes = {"x": call.sequences, "mask": call.mask()}
+        notes.update({f"initial/{place}": state for place, state in enumerate(initial)})
+        notes.update({f"outputs/{name}": value for name, value in _named(outputs).items()})
+        return outputs, notes
+
+
+class _Called(keras.layers.Wrapper):
+    """A recurrent layer's call: copies of its outputs, and the states that it started from where it was given any.
+
+    What is asked of a copy is not asked again of another output that the layer made of it.
+    """
+
+    def __init__(self, layer, **kwargs):
+        super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def call(self, x):
-        return keras.ops.flip(x, axis=1)
+    def build(self, *shapes, **named_shapes):
+        self.built = True
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        given = initial_state
+        if given is None and _is_stateful(self.layer):
+            given = [state + 0 for state in self.layer.states]
+        outputs = self.layer(sequences, initial_state=initial_state, mask=mask, training=training)
+        copies = keras.tree.map_structure(lambda value: value + 0, outputs)
+        return copies, [state + 0 for state in keras.tree.flatten(given or [])]
+
+    def compute_output_spec(self, sequences, initial_state=None, **kwargs):
+        shapes = self.layer.compute_output_shape(sequences.shape)
+        shapes = dict(shapes) if isinstance(shapes, dict) else shapes
+        outputs = keras.tree.map_shape_structure(
+            lambda shape: keras.KerasTensor(shape, self.layer.compute_dtype), shapes
+        )
+        given = self.layer.states if initial_state is None and _is_stateful(self.layer) else initial_state or []
+        return outputs, [keras.KerasTensor(state.shape, state.dtype) for state in keras.tree.flatten(given)]
+
+    def compute_mask(self, sequences, mask=None):
+        masks = self.layer.compute_mask(sequences, mask)
+        given = self.compute_output_spec(sequences)[1]
+        return masks, [None for _ in given]
 
 
-_MERGES = {
-    "concat": keras.layers.Concatenate,
-    "sum": keras.layers.Add,
-    "ave": keras.layers.Average,
-    "mul": keras.layers.Multiply,
-}
+def _is_known(one, kinds):
+    """Whether a layer or a cell runs the code of one of the known classes; a subclass may have equations of its own."""
+    names = ("call", "step", "inner_loop")
+    codes = [[getattr(kind, name, None) for name in names] for kind in (type(one), *kinds)]
+    return codes[0] in codes[1:]
 
 
-def _has_graph(model):
-    if isinstance(model, keras.Sequential):
-        return model.built
-    return isinstance(model, keras.Model) and hasattr(model, "output_names")
-
-
-def _output(model):
-    return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
-
-
-def _is_recurrent(layer):
-    """Whether the layer runs one of the cells whose equations are known; a subclass may have equations of its own."""
-    if not isinstance(layer, keras.layers.RNN):
-        return False
-    kind = type(layer.cell)
-    own = [(kind.call, getattr(kind, "step", None)) == (cell.call, getattr(cell, "step", None)) for cell in CELLS]
-    return isinstance(layer.cell, CELLS) and any(own)
+def _has_known_equations(layer):
+    return isinstance(layer.cell, CELLS) and _is_known(layer.cell, CELLS) and _is_known(layer, LAYERS)
 
 
 def _is_stateful(layer):
-    return layer.stateful and all(state is not None for state in layer.states)
+    states = layer.states if layer.stateful else None
+    return states is not None and all(state is not None for state in states)
 
 
 def _named(outputs):
@@ -236,17 +215,19 @@ def _named(outputs):
 
 def _energy(model, x, y, own, loss):
     if loss is not None:
-        model = keras.Model(model.inputs, _output(model))
+        model = keras.Model(model.inputs, graph_of(model).output)
         model.compile(loss=loss)
     return model.compute_loss(x=x, y=y, y_pred=own, training=False) - sum(model.losses)
 
 
-def _recorded(name, layer, noted, states, asked):
-    x = np.asarray(noted["x"], "float64")
-    mask = np.asarray(noted["mask"], bool) if "mask" in noted else np.ones(x.shape[:2], bool)
-    if "initial" in noted:
-        states = noted["initial"]
-    elif states is None:
+def _below(prefix, noted):
+    return {name.removeprefix(prefix): value for name, value in noted.items() if name.startswith(prefix)}
+
+
+def _recorded(name, layer, noted, asked):
+    x, mask = np.asarray(noted["x"], "float64"), np.asarray(noted["mask"], bool)
+    states = list(_below("initial/", noted).values())
+    if not states:
         count = 2 if isinstance(layer.cell, keras.layers.LSTMCell) else 1
         states = [np.zeros((len(x), layer.cell.units))] * count
     if layer.go_backwards:

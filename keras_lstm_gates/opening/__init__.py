@@ -2,6 +2,7 @@
 
 from keras_lstm_gates.opening.exposing import Opened, expose, open_graph
 from keras_lstm_gates.opening.readers import load_model
-from keras_lstm_gates.opening.walker import Call, Visitor, walk
+from keras_lstm_gates.opening.visitors import Call, Visitor
+from keras_lstm_gates.opening.walker import walk
 
 __all__ = ["Call", "Opened", "Visitor", "expose", "load_model", "open_graph", "walk"]

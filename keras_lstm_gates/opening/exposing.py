@@ -8,7 +8,8 @@ from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening.opened_layers import MaskedToZero, Reversed
 from keras_lstm_gates.opening.twins import gated_twin
-from keras_lstm_gates.opening.walker import Visitor, walk
+from keras_lstm_gates.opening.visitors import Visitor
+from keras_lstm_gates.opening.walker import walk
 
 
 class Opened(NamedTuple):

@@ -6,6 +6,10 @@ from pathlib import Path
 import keras
 
 # So that Keras knows their classes.
+import keras_lstm_gates.initializers
+import keras_lstm_gates.layers.bidirectional
+import keras_lstm_gates.losses
+import keras_lstm_gates.opening.opened_layers  # noqa: F401
 
 
 def load_model(path):

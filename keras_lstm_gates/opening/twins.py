@@ -50,8 +50,8 @@ def gated_twin(layer, name, path=None, **changes):
     return twin
 
 
-def layer_of_cell(stack, number, name, *, return_sequences, go_backwards):
-    """A `keras.layers.RNN` over one cell of a layer over `StackedRNNCells`."""
+def layer_of_cell(stack, number, name, *, return_sequences, go_backwards, shares_states=False):
+    """A `keras.layers.RNN` over one cell of a layer over `StackedRNNCells`; with the stack's own states, or zeros."""
     layer = keras.layers.RNN(
         stack.cell.cells[number],
         return_sequences=return_sequences,
@@ -64,6 +64,9 @@ def layer_of_cell(stack, number, name, *, return_sequences, go_backwards):
         name=name,
     )
     layer.supports_masking = True
+    if shares_states and stack.stateful and stack.built:
+        # Building it would set them to zeros.
+        layer.states, layer.built = keras.tree.flatten(stack.states[number]), True
     return layer
 
 

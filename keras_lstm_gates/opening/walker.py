@@ -23,87 +23,7 @@ from keras_lstm_gates.opening.graphs import (
 from keras_lstm_gates.opening.opened_layers import EachStep, LabelledGates, MergedDirections, Reversed, StepMask
 from keras_lstm_gates.opening.paths import Paths, below, direction, layer_name, outermost
 from keras_lstm_gates.opening.twins import layer_of_cell
-
-
-class Visitor:
-    """What is done at the layers of a graph; this one calls each as it is.
-
-    Attributes:
-        labelled: bool. True: the notes pass through `LabelledGates`, so that the model can be walked again.
-        one_batch: bool. True: notes from below `TimeDistributed` stay (batch * steps, ...), the very tensors that the
-            layers returned, so that a gradient by them can be taken.
-    """
-
-    labelled = False
-    one_batch = False
-
-    def follows(self, layer):
-        """Whether a layer or a cell is one to visit; the walk goes into whatever holds one."""
-        return False
-
-    def visit(self, call):
-        """Call a recurrent layer over one cell.
-
-        Args:
-            call: `Call`.
-
-        Returns:
-            What the layer would return, and the notes, {name: tensor}.
-        """
-        raise NotImplementedError
-
-    def pass_by(self, layer, *args, **kwargs):
-        """Call any other layer or operation."""
-        return layer(*args, **kwargs)
-
-    def refuse(self, path, reason):
-        """Meet a layer that holds one to visit where no graph shows it; where this returns, it is called as it is."""
-        raise ValueError(f"cannot open the layer {path!r}: {reason}. Leave it out with layers=[...]")
-
-
-class Call(NamedTuple):
-    """One call of a recurrent layer over one cell.
-
-    Attributes:
-        path: str.
-        layer: `keras.layers.RNN`; for a cell of a stack one that has this cell alone.
-        sequences: `keras.KerasTensor` (batch, time, features).
-        states: list of the initial states, or None.
-        given: dict, those of `mask` and `training` that are given.
-        backwards: bool. True: what it returns runs from the end of the input's time.
-        graph: of the walk; `replacement`, `companion` and `mask` are for the visitor.
-    """
-
-    path: str
-    layer: Any
-    sequences: Any
-    states: Any
-    given: dict
-    backwards: bool
-    graph: Any
-
-    def as_it_is(self):
-        """What the layer itself returns."""
-        return self.layer(self.sequences, initial_state=self.states, **self.given)
-
-    def replacement(self, make):
-        """The layer that takes the layer's place in all its calls: `make(name)`, called once."""
-        return self.graph.once(self.layer, "replacement", make, base=self.layer.name)
-
-    def companion(self, what, make):
-        """A small layer beside the layer in all its calls: `make(name=...)`, called once."""
-        return self.graph.once(self.layer, what, lambda name: make(name=name), base=f"{self.layer.name}_{what}")
-
-    def mask(self):
-        """bool (batch, time), True = a real step, also where the mask comes only when the model is called."""
-        return self.graph.mask(self.layer, self.sequences, self.given)
-
-
-class Place(NamedTuple):
-    """Where a path leads: the `keras.layers.RNN` over one cell, and whether it reads time from its end."""
-
-    layer: Any
-    backwards: bool
+from keras_lstm_gates.opening.visitors import Call, Place, Visitor
 
 
 class Walked(NamedTuple):
@@ -128,14 +48,15 @@ class Walked(NamedTuple):
     labels: frozenset
 
 
-def walk(model, visitor, layers=None, inputs=None):
+def walk(model, visitor, layers=None, inputs=None, states=()):
     """Walk the graph of a model.
 
     Args:
         model: built Functional or Sequential `keras.Model`.
         visitor: `Visitor`.
         layers: names of the model's layers to go into, or None for all; the others are called as they are.
-        inputs: symbolic tensors to walk on, in the model's structure, or None: new ones as the model's.
+        inputs: flat list of `keras.Input`s to walk on, or None: new ones as the model's.
+        states: `keras.Input`s beside the model's own, which the visitor gives to layers.
 
     Returns:
         `Walked`.
@@ -150,7 +71,7 @@ def walk(model, visitor, layers=None, inputs=None):
             f"{described(model)}. A subclassed model has no graph: build the same layers with the functional API, or "
             "expose the Functional models inside it"
         )
-    return _Graph(model, visitor, layers).walked(inputs)
+    return _Graph(model, visitor, layers, states).walked(inputs)
 
 
 class _Met(NamedTuple):
@@ -174,10 +95,11 @@ class _Inner(NamedTuple):
 class _Graph:
     """One graph under way: the names in it, its calls, and the layers that take the place of others."""
 
-    def __init__(self, model, visitor, layers=None):
-        own = outputs_by_name(model)
-        self.graph = keras.Model(graph_of(model).input, own)
-        self.own = own
+    def __init__(self, model, visitor, layers=None, states=()):
+        self.own, self.states = outputs_by_name(model), list(states)
+        # Keras wants every input to lead to an output.
+        kept = {f"state:{place}": state for place, state in enumerate(self.states)}
+        self.graph = keras.Model([graph_of(model).input, self.states], {**self.own, **kept})
         self.visitor = visitor
         self.chosen = None if layers is None else set(layers)
         self.names = Names(self.graph)
@@ -191,18 +113,20 @@ class _Graph:
         self._met, self._sources, self._relabelled = [], {}, {}
 
     def walked(self, inputs=None):
+        own, _ = self.graph.input
+        flat = inputs or [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in keras.tree.flatten(own)]
         walked = keras.models.clone_model(
             self.graph,
-            input_tensors=None if inputs is None else keras.tree.pack_sequence_as(self.graph.input, inputs),
+            input_tensors=[keras.tree.pack_sequence_as(own, flat), self.states],
             clone_function=lambda layer: layer,
             call_function=self.call,
         )
         outputs = {name: walked.output[name] for name in self.own}
         notes, places = self._noted()
-        made_by = dict(zip(sorted(self.own), self.graph.output_names, strict=True))
-        labels = frozenset(name for name, layer in made_by.items() if layer in self._labels)
+        made_by = dict(zip(sorted(walked.output), self.graph.output_names, strict=True))
+        labels = frozenset(name for name in self.own if made_by[name] in self._labels)
         holders = [name for name, layer in self.layers.items() if self._holds(layer)]
-        return Walked(walked.input, outputs, notes, places, self.layers, holders, labels)
+        return Walked(walked.input[0], outputs, notes, places, self.layers, holders, labels)
 
     def call(self, layer, *args, **kwargs):
         name = self._known_as.get(layer.name, layer.name)
@@ -283,7 +207,14 @@ class _Graph:
             one = self.once(
                 layer,
                 number,
-                lambda name: layer_of_cell(layer, number, name, return_sequences=every_step, go_backwards=turned),  # noqa: B023
+                lambda name: layer_of_cell(
+                    layer,
+                    number,  # noqa: B023
+                    name,
+                    return_sequences=every_step,  # noqa: B023
+                    go_backwards=turned,  # noqa: B023
+                    shares_states=self.visitor.shares_states,
+                ),
                 base=f"{layer.name}_{number}",
             )
             state = None if states is None else keras.tree.flatten(states[number])
@@ -392,4 +323,8 @@ def _recurrent_arguments(layer, args, kwargs):
     given = inspect.signature(layer.call).bind(*args, **kwargs).arguments
     sequences = given.pop("sequences")
     states = given.pop("initial_state", None)
-    return sequences, states, {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
+    if "mask" in given:
+        # Of several tensors before the layer it is the first one's.
+        given["mask"] = keras.tree.flatten(given["mask"])[0]
+    return sequences, states, given

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.plots._styles import shades
-from keras_lstm_gates.tracing import flat, nodes
+from keras_lstm_gates.tracing import flat, nodes, sole_input
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
 from keras_lstm_gates.tracing.gate_statistics import of_layer
@@ -238,8 +238,8 @@ def _shapes():
 
 
 def _input_panel(axes, tree, sample, times):
-    names = [name for name in tree.coords if name.startswith("input")]
-    values = tree[names[0]].values[sample] if len(names) == 1 else None
+    read = sole_input(tree)
+    values = None if read is None else read.values[sample]
     texts = tokens_of(tree, sample)
     axes.set_ylabel("value")
     axes.margins(x=0.01)

@@ -13,7 +13,7 @@ from keras_lstm_gates import plots
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gates import DESCRIPTIONS
 from keras_lstm_gates.gradients import verdict
-from keras_lstm_gates.tracing import flat, nodes, tokens
+from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
 from keras_lstm_gates.tracing.gate_statistics import of_layer
 
 EXACT = 500_000
@@ -136,19 +136,20 @@ def _content(tree, samples):
         "input": inputs,
         "tokens": read,
         "descriptions": DESCRIPTIONS,
-        "made": {name: str(value) for name, value in tree.attrs.items() if name != "vocabulary"},
+        "made": {name: str(value) for name, value in tree.attrs.items() if name not in ("vocabulary", "layers")},
     }
     return content, b"".join(parts)
 
 
 def _inputs(tree, shown, parts, exact):
     """The shape of the shown input, whose numbers are added to `parts`, and the tokens where there are some."""
-    if "input" not in tree:
+    read = sole_input(tree)
+    if read is None:
         return None, None
-    count = min(shown, tree["input"].shape[0])
+    count = min(shown, read.shape[0])
     if tree.attrs.get("vocabulary") is not None:
         return None, [tokens(tree, sample) for sample in range(count)]
-    values = tree["input"].values[:count]
+    values = read.values[:count]
     if values.ndim == 2 and values.dtype.kind in "iu":
         return None, values.astype(str).tolist()
     if values.ndim == 2:

@@ -2,7 +2,7 @@
 
 from keras_lstm_gates.tracing.gate_statistics import of_layer, statistics
 from keras_lstm_gates.tracing.monitor import GateMonitor
-from keras_lstm_gates.tracing.traces import flat, load, node, nodes, save, tokens, trace
+from keras_lstm_gates.tracing.traces import flat, load, node, nodes, save, sole_input, tokens, trace
 
 __all__ = [
     "GateMonitor",
@@ -12,6 +12,7 @@ __all__ = [
     "nodes",
     "of_layer",
     "save",
+    "sole_input",
     "statistics",
     "tokens",
     "trace",

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_lstm_gates.opening.exposing import open_graph
-from keras_lstm_gates.opening.graphs import layers_within
+from keras_lstm_gates.opening.graphs import Names, layers_within
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
 from keras_lstm_gates.tracing.traces import check_sequences
 
@@ -68,8 +68,9 @@ class GateMonitor(keras.callbacks.Callback):
         opened = open_graph(self.model)
         for one, shape in zip(keras.tree.flatten(self.data), (one.shape for one in self.model.inputs), strict=True):
             check_sequences(one, shape)
+        names = Names(keras.Model(opened.inputs, keras.tree.flatten([opened.gates, opened.masks])))
         sums = {
-            path: _Sums(name=f"sums_{place}")(gates._asdict(), opened.masks[path])
+            path: _Sums(name=names.new(f"sums_{place}"))(gates._asdict(), opened.masks[path])
             for place, (path, gates) in enumerate(opened.gates.items())
         }
         self._summed = keras.Model(opened.inputs, sums)

@@ -12,6 +12,7 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import layers_within
+from keras_lstm_gates.opening.paths import outermost
 from keras_lstm_gates.tracing.store import Stream
 
 
@@ -34,11 +35,13 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
 
     Returns:
         `xarray.DataTree`. The root holds the inputs as coordinates (`input`, or `input_<name>` for several), the
-        model's own outputs and, where the data bring one number a sample, `target` (sample). Each LSTM is a node by
-        its path, such as "lstm" or "bidirectional/forward", with i, f, g, o, c, h (sample, time, unit) and `mask`
-        (sample, time), True = a real step. Time is the input's; the attribute `reads` says "backwards" where the
-        layer reads from its end. Steps beyond a sequence's end repeat its last real step and are masked. The
-        attributes hold the model's name, the sha256 of its configuration and of its weights, and the versions.
+        model's own outputs and, where the data bring one number a sample, `target` (sample). A "/" in an output's name
+        becomes "_"; one that has the name of an LSTM, an input or a dimension becomes `output_<name>`. Each LSTM is a
+        node by its path, such as "lstm" or "bidirectional/forward", with i, f, g, o, c, h (sample, time, unit) and
+        `mask` (sample, time), True = a real step. Time is the input's; the attribute `reads` says "backwards" where
+        the layer reads from its end. Steps beyond a sequence's end repeat its last real step and are masked. The
+        attributes hold the model's name, the paths, the sha256 of its configuration and of its weights, and the
+        versions.
 
     Raises:
         ValueError: what `expose` raises, or inputs that are not finite or do not fit: "expected sequences of shape
@@ -97,7 +100,10 @@ def nodes(tree):
         >>> list(nodes(trace(model, np.ones((5, 7, 3)), progress=False)))
         ['lstm']
     """
-    return {node.path.strip("/"): node for node in tree.subtree if "unit" in node.sizes}
+    found = {node.path.strip("/"): node for node in tree.subtree if "unit" in node.sizes}
+    # A store gives its groups in an order of its own.
+    order = {path: place for place, path in enumerate(tree.attrs.get("layers", ()))}
+    return {path: found[path] for path in sorted(found, key=lambda path: order.get(path, len(order)))}
 
 
 def node(tree, layer=None):
@@ -122,15 +128,21 @@ def flat(dataset):
     return stacked.rename(one="sample").transpose("sample", "time", "unit")
 
 
+def sole_input(tree):
+    """What the model of a trace read, an `xarray.DataArray` (sample, ...); None where it has several inputs."""
+    names = [name for name in tree.dataset.coords if name.startswith("input")]
+    return tree.dataset[names[0]] if len(names) == 1 else None
+
+
 def tokens(tree, sample):
     """The tokens that a sample's steps read, a list of str, or None where the trace has no vocabulary.
 
     The input is ids (sample, time), or one-hot (sample, time, feature) with a feature a token.
     """
-    vocabulary = tree.attrs.get("vocabulary")
-    if vocabulary is None or "input" not in tree:
+    vocabulary, read = tree.attrs.get("vocabulary"), sole_input(tree)
+    if vocabulary is None or read is None:
         return None
-    ids = tree["input"].values[sample] if tree["input"].ndim == 2 else tree["input"].values[sample].argmax(axis=-1)
+    ids = read.values[sample] if read.ndim == 2 else read.values[sample].argmax(axis=-1)
     return [vocabulary[int(one)] if 0 <= int(one) < len(vocabulary) else f"#{int(one)}" for one in ids]
 
 
@@ -199,11 +211,13 @@ class Watched:
             },
         )
         self.paths = list(opened.gates)
+        self._names = _root_names(self.paths, model.inputs, opened.outputs)
         self.stateful = any(getattr(layer, "stateful", False) for layer in layers_within(self.model))
         self.attrs = {
             "model": model.name,
             "model_sha256": hashlib.sha256(model.to_json().encode()).hexdigest(),
             "weights_sha256": _weights_hash(model),
+            "layers": self.paths,
             **{f"{name}_version": importlib.metadata.version(name) for name in ("keras_lstm_gates", "keras", "numpy")},
         }
         if vocabulary is not None:
@@ -216,17 +230,15 @@ class Watched:
             raise ValueError(f"expected {len(self.inputs)} inputs {self.inputs}; received {len(flat)}")
         for name, shape, one in zip(self.inputs, self.shapes, flat, strict=True):
             check_sequences(one, shape)
-            arrays["input", "", "input" if len(flat) == 1 else f"input_{name}"] = np.asarray(one)
+            arrays["input", "", self._names["input", name]] = np.asarray(one)
         results = self._predict(x)
-        # A model whose output is its LSTM's has one name for both; a tree needs two.
-        taken = {path.partition("/")[0] for path in self.paths}
         outputs = results["output"][""]
-        results["output"][""] = {f"output_{name}" if name in taken else name: outputs[name] for name in outputs}
+        results["output"][""] = {self._names["output", name]: value for name, value in outputs.items()}
         for kind, of_paths in results.items():
             for path, named in of_paths.items():
                 arrays.update({(kind, path, name): value for name, value in named.items()})
         if y is not None and np.ndim(y) == 1:
-            arrays["target", "", "target"] = np.asarray(y)
+            arrays["target", "", self._names["target", "target"]] = np.asarray(y)
         return _Part(arrays)
 
     def _predict(self, x):
@@ -271,11 +283,39 @@ class Watched:
         )
 
 
+_INPUT_DIMS = ("sample", "input_time", "feature")
+
+
+def _root_names(paths, inputs, outputs):
+    """{(kind, name in the model): name in the root} of all inputs, the targets and all outputs, each another one."""
+    taken = {outermost(path) for path in paths} | {*_INPUT_DIMS, "time", "unit", "step"}
+    names = {}
+
+    def name_it(kind, name, base, rank):
+        candidates = itertools.chain(
+            [base, f"{kind}_{base}"], (f"{kind}_{base}_{count}" for count in itertools.count(2))
+        )
+        chosen = next(one for one in candidates if taken.isdisjoint(_names_of(one, rank)))
+        taken.update(_names_of(chosen, rank))
+        names[kind, name] = chosen
+
+    for tensor in inputs:
+        base = "input" if len(inputs) == 1 else f"input_{tensor.name}"
+        name_it("input", tensor.name, base.replace("/", "_"), len(tensor.shape))
+    name_it("target", "target", "target", 1)
+    for name, tensor in outputs.items():
+        name_it("output", name, name.replace("/", "_"), len(tensor.shape))
+    return names
+
+
+def _names_of(name, rank):
+    """A variable's name and those of its dimensions."""
+    return {name, *(f"{name}_axis_{axis}" for axis in range(1, rank))}
+
+
 def _root_dims(kind, name, value):
     if (kind, name) == ("input", "input"):
-        return ("sample", "input_time", "feature", *(f"input_axis_{axis}" for axis in range(3, value.ndim)))[
-            : value.ndim
-        ]
+        return (*_INPUT_DIMS, *(f"input_axis_{axis}" for axis in range(3, value.ndim)))[: value.ndim]
     return ("sample", *(f"{name}_axis_{axis}" for axis in range(1, value.ndim)))
 
 

@@ -28,9 +28,13 @@ def nodes(graph, layer, *args, **kwargs):
     known = LAYERS if isinstance(layer, keras.Layer) else OPERATIONS
     kind = type(layer) if isinstance(layer, keras.Layer) else type(layer).__name__
     if kind not in known:
-        names = sorted(one if isinstance(one, str) else one.__name__ for one in known)
-        raise ValueError(f"it is a {type(layer).__name__}; expected one of {', '.join(names)}")
+        raise _unknown(layer, known)
     return known[kind](graph, layer, *args, **kwargs)
+
+
+def _unknown(layer, known):
+    names = sorted(one if isinstance(one, str) else one.__name__ for one in known)
+    return ValueError(f"it is a {type(layer).__name__}; expected one of {', '.join(names)}")
 
 
 def _as_it_is(graph, layer, x, **_):
@@ -120,6 +124,12 @@ def _time_distributed(graph, layer, x, **_):
         names = sorted(one.__name__ for one in EACH_FEATURE_VECTOR)
         raise ValueError(f"it holds a {type(layer.layer).__name__}; expected one of {', '.join(names)}")
     return nodes(graph, layer.layer, x)
+
+
+def _each_step(graph, layer, x, **_):
+    if isinstance(layer.layer, keras.Model):
+        raise _unknown(layer, LAYERS)
+    return _time_distributed(graph, layer, x)
 
 
 def _average(graph, layer, x, mask=None, **_):
@@ -237,7 +247,7 @@ LAYERS = {
     MergedDirections: _merged_directions,
     StepMask: _step_mask,
     Reversed: lambda graph, layer, x, **_: flipped(graph, x),
-    EachStep: _time_distributed,
+    EachStep: _each_step,
     MaskedStep: _masked_step,
     AnyFeature: _any_feature,
     _layers.Masking: _masking,

@@ -1,0 +1,86 @@
+"""What may be done at the layers of a graph that is walked: the visitor, and the call that it sees."""
+
+from typing import Any, NamedTuple
+
+
+class Visitor:
+    """What is done at the layers of a graph; this one calls each as it is.
+
+    Attributes:
+        labelled: bool. True: the notes pass through `LabelledGates`, so that the model can be walked again.
+        one_batch: bool. True: notes from below `TimeDistributed` stay (batch * steps, ...), the very tensors that the
+            layers returned, so that a gradient by them can be taken.
+        shares_states: bool. True: the layers of a stateful stack's cells have its very states; False: zeros.
+    """
+
+    labelled = False
+    one_batch = False
+    shares_states = False
+
+    def follows(self, layer):
+        """Whether a layer or a cell is one to visit; the walk goes into whatever holds one."""
+        return False
+
+    def visit(self, call):
+        """Call a recurrent layer over one cell.
+
+        Args:
+            call: `Call`.
+
+        Returns:
+            What the layer would return, and the notes, {name: tensor}.
+        """
+        raise NotImplementedError
+
+    def pass_by(self, layer, *args, **kwargs):
+        """Call any other layer or operation."""
+        return layer(*args, **kwargs)
+
+    def refuse(self, path, reason):
+        """Meet a layer that holds one to visit where no graph shows it; where this returns, it is called as it is."""
+        raise ValueError(f"cannot open the layer {path!r}: {reason}. Leave it out with layers=[...]")
+
+
+class Call(NamedTuple):
+    """One call of a recurrent layer over one cell.
+
+    Attributes:
+        path: str.
+        layer: `keras.layers.RNN`; for a cell of a stack one that has this cell alone.
+        sequences: `keras.KerasTensor` (batch, time, features).
+        states: list of the initial states, or None.
+        given: dict, those of `mask` and `training` that are given.
+        backwards: bool. True: what it returns runs from the end of the input's time.
+        graph: of the walk; `replacement`, `companion` and `mask` are for the visitor.
+    """
+
+    path: str
+    layer: Any
+    sequences: Any
+    states: Any
+    given: dict
+    backwards: bool
+    graph: Any
+
+    def as_it_is(self):
+        """What the layer itself returns."""
+        return self.layer(self.sequences, initial_state=self.states, **self.given)
+
+    def replacement(self, make):
+        """The layer that takes the layer's place in all its calls: `make(name)`, called once."""
+        return self.graph.once(self.layer, "replacement", make, base=self.layer.name)
+
+    def companion(self, what, make):
+        """A small layer beside the layer in all its calls: `make(name=...)`, called once."""
+        return self.graph.once(self.layer, what, lambda name: make(name=name), base=f"{self.layer.name}_{what}")
+
+    def mask(self):
+        """bool (batch, time), True = a real step, also where the mask comes only when the model is called."""
+        return self.graph.mask(self.layer, self.sequences, self.given)
+
+
+class Place(NamedTuple):
+    """Where a path leads: the `keras.layers.RNN` over one cell, and whether it reads time from its end."""
+
+    layer: Any
+    backwards: bool
