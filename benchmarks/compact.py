@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_lstm_gates import datasets, zoo
-from keras_lstm_gates.exporting.formats import write_tflite
-from keras_lstm_gates.exporting.signatures import asked
+from keras_lstm_gates.exporting.exported_files import Sizes
+from keras_lstm_gates.exporting.signatures import request
 from keras_lstm_gates.exporting.tflite import quantizing
 from keras_lstm_gates.exporting.tflite.compacting import compact
+from keras_lstm_gates.exporting.tflite.files import converted
 from keras_lstm_gates.exporting.tflite.shortening import shortened
 
 CALIBRATION = 32
@@ -62,9 +63,8 @@ def main():
     for name in zoo.list():
         data = np.asarray(next(iter(datasets.load(zoo.preset(name).recipe).train))[0])[:CALIBRATION]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.tflite"
-            write_tflite(asked(zoo.load(name, gates=False), data).signatures, path, 1, None)
-            whole = path.read_bytes()
+            signatures = request(zoo.load(name, gates=False), data).signatures
+            whole = converted(signatures, Sizes(1, None), Path(folder))
         for precision in quantizing.PRECISIONS:
             before = quantizing.quantize(whole, precision, data).content
             after = compact(shortened(before))

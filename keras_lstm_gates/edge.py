@@ -118,10 +118,8 @@ class Runner:
         samples = x if x.ndim == len(detail["shape"]) else x[None]
         batch = int(detail["shape"][0])
         parts = []
-        for start in range(0, len(samples), batch):
-            # The last batch is filled up with its last sample.
-            rows = np.minimum(np.arange(start, start + batch), len(samples) - 1)
-            parts.append(self.call(signature, {name: samples[rows]}))
+        for rows in filled_batches(samples, batch):
+            parts.append(self.call(signature, {name: rows}))
         outputs = {key: np.concatenate([part[key] for part in parts])[: len(samples)] for key in parts[0]}
         return outputs if samples is x else {key: value[0] for key, value in outputs.items()}
 
@@ -219,6 +217,12 @@ class Stream:
         outputs = self._runner.call("step", {"x": x[None] if alone else x, **self._states})
         self._states = {state: outputs[follower(state)] for state in self._states}
         return {name: value[0] for name, value in outputs.items()} if alone else outputs
+
+
+def filled_batches(samples, batch):
+    """Yield the samples in batches of that size, the last one filled up with its last sample."""
+    for start in range(0, len(samples), batch):
+        yield samples[np.minimum(np.arange(start, start + batch), len(samples) - 1)]
 
 
 def follower(state):

@@ -10,12 +10,12 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_lstm_gates import exporting
-from keras_lstm_gates.exporting import writing
-from keras_lstm_gates.exporting.micro import written as micro
+from keras_lstm_gates.exporting.micro import files as micro
 from keras_lstm_gates.exporting.micro.microcontroller import MicroRunner
-from keras_lstm_gates.exporting.operators import operators
+from keras_lstm_gates.exporting.tflite import files as tflite_files
 from keras_lstm_gates.exporting.tflite import quantizing
 from keras_lstm_gates.exporting.tflite.compacting import compact
+from keras_lstm_gates.exporting.tflite.operators import operators
 from keras_lstm_gates.exporting.tflite.shortening import shortened
 from keras_lstm_gates.models import SequenceLabeller
 
@@ -50,9 +50,9 @@ def files(data, tmp_path_factory):
 
     model = SequenceLabeller(features=FEATURES, classes=4, units=24, layers=2, seed=1)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (writing, micro):
+        for module in (tflite_files, micro):
             patch.setattr(module, "compact", recorded)
-        patch.setattr(writing, "shortened", lambda content: content)
+        patch.setattr(tflite_files, "shortened", lambda content: content)
         exporting.export(model, folder, data, formats=("tflite", "micro"), precisions=("float32", "int8"))
     written = {name: (folder / name).read_bytes() for name in FILES}
     written |= {name: (folder / name / "step.tflite").read_bytes() for name in MICRO_FILES}

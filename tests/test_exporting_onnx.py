@@ -51,13 +51,6 @@ def test_gates_obey_the_equations_at_any_batch_and_time(tmp_path):
         np.testing.assert_allclose(received[name], expected[name], atol=2e-6, err_msg=name)
 
 
-def test_a_model_of_a_fixed_batch_takes_any(tmp_path, rng):
-    model = keras.Sequential([keras.Input(batch_shape=(3, 5, 2)), layers.LSTM(4), layers.Dense(2, name="scores")])
-    data = rng.normal(size=(3, 5, 2)).astype("float32")
-    call = onnx_files.open_onnx(exported(model, data, tmp_path).files["onnx"])
-    np.testing.assert_allclose(call("predict", {"sequence": data[:1]})["scores"], model(data)[:1], atol=1e-6)
-
-
 def test_files(tmp_path):
     model, data = small_model()
     written = exported(model, data, tmp_path)

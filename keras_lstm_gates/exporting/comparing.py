@@ -1,34 +1,120 @@
 """An exported file against the model: how far each output is off, and how long a call takes."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
+
+from keras_lstm_gates.edge import filled_batches
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "dynamic_int8": 0.2, "int8": 0.2}
 """How far each output of a file may be from the model's.
 
 In float32 the largest difference counts, of an output up to 1; of a larger one its share of the size. In smaller
-numbers a gate may turn the other way at one step and be right again at the next, so there the root mean square of the
-differences counts, as a share of that of the output, or of 0.1 where that is less. It finds a file that is broken: how
-good one is says `keras_lstm_gates.drift`, and the task's own metric.
+numbers, of the file or of the model itself, a gate may turn the other way at one step and be right again at the next,
+so there the root mean square of the differences counts, as a share of that of the output, or of 0.1 where that is less.
+It finds a file that is broken: how good one is says `keras_lstm_gates.drift`, and the task's own metric.
+
+A number that is not finite agrees with the same one only.
 """
 
 TIMED_SECONDS = 0.03
+OTHER_SAMPLES = 3
 
 
-def expected(wanted):
-    """What the model gives along the data of `Asked`: {signature: {output: (values, where they count)}}."""
-    gates = {name: np.asarray(values) for name, values in wanted.gates([wanted.data]).items()}
-    found = {}
-    for signature, (model, _, states, _) in wanted.signatures.items():
-        found[signature] = {name: (gates[name], True) for name in model.output}
-        if states:
-            # At a masked step `step` says that nothing enters and nothing is forgotten; `gates` repeats the last one.
-            for name, mask in wanted.masks.items():
-                if name[-1] in "ifgo":
-                    found[signature][name] = (gates[name], mask[..., None])
-    return found
+class Reference(NamedTuple):
+    """What the model gives along some sequences.
+
+    Attributes:
+        data: array, (samples, time, ...).
+        outputs: {signature: {output: (values, where they count)}}.
+        masks: {gate's name: bool (samples, time), True = a real step}.
+    """
+
+    data: Any
+    outputs: dict
+    masks: dict
+
+
+def reference(request, data):
+    """The `Reference` of a `keras_lstm_gates.exporting.signatures.Request` along sequences."""
+    batch = request.sequence.shape[0]
+    gates, masks = (_along_batches(model, data, batch) for model in (request.gates, request.masks))
+    outputs = {}
+    for name, signature in request.signatures.items():
+        outputs[name] = {output: (gates[output], True) for output in signature.model.output}
+        if signature.states:
+            # What a masked step shows, which is not what `gates` shows: `keras_lstm_gates.exporting.stepping.step_of`.
+            outputs[name] |= {one: (gates[one], mask[..., None]) for one, mask in masks.items() if one[-1] in "ifgo"}
+    return Reference(data, outputs, masks)
+
+
+def references(request, sizes):
+    """Those that a file of these `Sizes` is compared with: along the data, and where it may, at another length.
+
+    A file that mistakes samples for steps would be right where both are as many: so they never are.
+    """
+    every = [reference(request, request.data)]
+    steps = request.data.shape[1]
+    others = [length for length in (2 * steps // 3, steps + 1) if 0 < length != steps and sizes.time is None]
+    for length in others:
+        samples = next(count for count in range(OTHER_SAMPLES, 0, -1) if count not in (length, steps))
+        rows = np.resize(request.data, (samples, *request.data.shape[1:]))
+        try:
+            # The model may need more steps than these.
+            every.append(reference(request, rows[:, np.arange(length) % steps]))
+            break
+        except (ValueError, tf.errors.OpError):
+            continue
+    return every
+
+
+def _along_batches(model, data, batch):
+    """{output: array (samples, ...)} of a model that takes lists, in batches of its own where it has them."""
+    parts = [model([rows], training=False) for rows in filled_batches(data, batch or len(data))]
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts])[: len(data)] for name in parts[0]}
+
+
+def compare(file, signatures, references, tolerances, reduced):
+    """{signature: {output: largest difference}} of an `ExportedFile`.
+
+    Args:
+        file: `keras_lstm_gates.exporting.exported_files.ExportedFile`.
+        signatures: {name: `Signature`}, those of the file.
+        references: list of `Reference`.
+        tolerances: {precision: float}, as `TOLERANCES`.
+        reduced: bool, whether the model computes in fewer bits than float32.
+
+    Raises:
+        ArithmeticError: that of `differences`.
+    """
+    precision = "float16" if reduced and file.precision == "float32" else file.precision
+    largest: dict[str, dict[str, float]] = {name: {} for name in signatures}
+    for number, one in enumerate(references):
+        # One step knows no length.
+        names = [name for name, signature in signatures.items() if number == 0 or not signature.states]
+        received = {name: file.run(name, signatures[name], one.data) for name in names}
+        outputs = {
+            name: {
+                output: (
+                    values[: _samples(received[name])],
+                    counts if counts is True else counts[: _samples(received[name])],
+                )
+                for output, (values, counts) in one.outputs[name].items()
+            }
+            for name in names
+        }
+        for name, of_outputs in differences(
+            file.path.name, received, outputs, precision, tolerances[precision]
+        ).items():
+            for output, difference in of_outputs.items():
+                largest[name][output] = max(difference, largest[name].get(output, 0.0))
+    return largest
+
+
+def _samples(outputs):
+    return len(next(iter(outputs.values())))
 
 
 def run(call, name, signature, data, batch=None):
@@ -41,52 +127,69 @@ def run(call, name, signature, data, batch=None):
         data: array, (samples, time, ...).
         batch: int, samples that a call takes, or None for any number.
     """
-    batch = batch or len(data)
+    samples, steps = data.shape[:2]
+    if batch is None:
+        # Never as many samples as steps.
+        batch = samples if samples != steps else max(samples - 1, 2)
     parts = []
-    for start in range(0, len(data), batch):
-        # The last batch is filled up with its last sample.
-        rows = np.minimum(np.arange(start, start + batch), len(data) - 1)
+    for rows in filled_batches(data, batch):
         if signature.states:
-            parts.append(_along(call, name, signature, data[rows]))
+            parts.append(_along(call, name, signature, rows))
         else:
             (sequence,) = signature.inputs
-            parts.append(call(name, {sequence: data[rows]}))
+            parts.append(call(name, {sequence: rows}))
     return {key: np.concatenate([part[key] for part in parts])[: len(data)] for key in parts[0]}
 
 
-def differences(file_name, received, wanted, precision, tolerance):
-    """{signature: {output: largest difference}} of what was received and what `expected` gives.
+def differences(file_name, received, expected, precision, tolerance):
+    """{signature: {output: largest difference}} of what was received and what a `Reference` has.
 
     Args:
         file_name: str, for the error.
         received: {signature: {output: array}}.
-        wanted: {signature: {output: (values, where they count)}}.
+        expected: {signature: {output: (values, where they count)}}.
         precision: str, of the file, which decides what is held against the tolerance.
         tolerance: float, as those of `TOLERANCES`.
 
     Raises:
-        ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001", or a name is lost.
+        ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001", a name is lost, or a
+            shape is another.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for signature, outputs in wanted.items():
+    largest: dict[str, dict[str, Any]] = {}
+    for signature, outputs in expected.items():
         if set(received[signature]) != set(outputs):
             raise ArithmeticError(
                 f"{file_name} lost a name: expected {signature} with {sorted(outputs)}; "
                 f"received {sorted(received[signature])}"
             )
-        found[signature] = {}
+        largest[signature] = {}
         for name, (values, counts) in outputs.items():
-            difference = (received[signature][name] - values) * counts
-            found[signature][name] = float(np.max(np.abs(difference)))
+            if received[signature][name].shape != values.shape:
+                raise ArithmeticError(
+                    f"{file_name} differs from the model: expected {signature}/{name} of shape {values.shape}; "
+                    f"received {received[signature][name].shape}"
+                )
+            difference = np.where(counts, difference_of(received[signature][name], values), 0.0)
+            sizes = np.where(np.isfinite(values), np.abs(values.astype("float64")), 0.0)
+            largest[signature][name] = float(np.max(difference))
             if precision == "float32":
-                off, allowed = found[signature][name], tolerance * max(1.0, float(np.max(np.abs(values))))
+                off, allowed = largest[signature][name], tolerance * max(1.0, float(np.max(sizes)))
             else:
-                off, allowed = _root_mean_square(difference), tolerance * max(0.1, _root_mean_square(values))
+                off, allowed = _root_mean_square(difference), tolerance * max(0.1, _root_mean_square(sizes))
             if not off <= allowed:
                 raise ArithmeticError(
                     f"{file_name} differs from the model: {signature}/{name} by {off:.2g}, allowed {allowed:.2g}"
                 )
-    return found
+    return largest
+
+
+def difference_of(received, values):
+    """|received - values| in float64; infinite where one is not finite and the other not the same."""
+    received, values = (np.asarray(one).astype("float64") for one in (received, values))
+    same = (received == values) | (np.isnan(received) & np.isnan(values))
+    with np.errstate(invalid="ignore"):
+        off = np.abs(received - values)
+    return np.where(same, 0.0, np.where(np.isfinite(off), off, np.inf))
 
 
 def _root_mean_square(values):

@@ -4,8 +4,10 @@ import hashlib
 import importlib.metadata
 import platform
 
-from keras_lstm_gates.exporting.operators import FUSED, onnx_operators, operators
 from keras_lstm_gates.gates import DESCRIPTIONS
+
+FUSED = {"UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM"}
+"""Operators that are a whole LSTM, of TFLite and of ONNX."""
 
 SUMMARIES = {
     "predict": "the model's outputs for whole sequences",
@@ -14,40 +16,41 @@ SUMMARIES = {
 }
 
 
-def manifest(model, wanted, formats):
+def manifest(model_name, request, written, missing):
     """The manifest of a folder.
 
     Args:
-        model: `keras.Model`.
-        wanted: `keras_lstm_gates.exporting.signatures.Asked`.
-        formats: {format: {"path": `Path` of the file, "batch": int or None, "time": int or None, "differences":
-            {signature: {output: float}}, "latency_ms": {signature: float}, "precision": str, "precisions": {signature:
-            its own precision}, ...}}.
+        model_name: str.
+        request: `keras_lstm_gates.exporting.signatures.Request`.
+        written: {format: (`keras_lstm_gates.exporting.exported_files.ExportedFile`, {signature: {output: difference}},
+            {signature: milliseconds of a call})}.
+        missing: {signature that there is not: why}.
 
     Returns:
         Plain data. Shapes have null for an axis of any length; sizes are in bytes; `largest_error` is the largest
         absolute difference from the Keras model along the data that the files were compared on.
     """
     return {
-        "model": model.name,
+        "model": model_name,
         "made_with": {name: importlib.metadata.version(name) for name in ("keras_lstm_gates", "keras", "tensorflow")},
-        "compared_on": {"samples": len(wanted.data), "steps": int(wanted.data.shape[1])},
+        "compared_on": {"samples": len(request.data), "steps": int(request.data.shape[1])},
         "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
-        "signatures": {name: _signature(name, signature, wanted) for name, signature in wanted.signatures.items()},
-        "missing": wanted.missing,
-        "formats": {name: _format(**of_format) for name, of_format in formats.items()},
+        "signatures": {name: _signature(name, one, request) for name, one in request.signatures.items()},
+        "missing": missing,
+        "formats": {name: _format(*of_format) for name, of_format in written.items()},
     }
 
 
-def _signature(name, signature, wanted):
+def _signature(name, signature, request):
+    gates = request.masks.output
     told = {
         "meaning": SUMMARIES[name],
         "inputs": {
-            key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": _meaning(key, wanted.masks, signature)}
+            key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": _meaning(key, gates, signature)}
             for key, tensor in signature.inputs.items()
         },
         "outputs": {
-            key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": _meaning(key, wanted.masks, signature)}
+            key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": _meaning(key, gates, signature)}
             for key, tensor in signature.model.output.items()
         },
     }
@@ -67,43 +70,35 @@ def _meaning(name, gates, signature):
     }.get(name, "the model's output")
 
 
-def _format(path, batch, time, differences, latency_ms, precision="float32", precisions=(), **more):
-    parts = {path.name: path}
+def _format(file, differences, latencies):
+    path, parts = file.path, {file.path.name: file.path}
     if path.is_dir():
-        found = sorted(part for part in path.rglob("*") if part.is_file())
-        parts = {f"{path.name}/{part.relative_to(path).as_posix()}": part for part in found}
+        inner = sorted(part for part in path.rglob("*") if part.is_file())
+        parts = {f"{path.name}/{part.relative_to(path).as_posix()}": part for part in inner}
     told = {
         "path": path.name,
-        "precision": precision,
+        "precision": file.precision,
         "bytes": sum(part.stat().st_size for part in parts.values()),
-        "batch": batch,
-        "time": time,
-        **more,
+        **file.sizes._asdict(),
+        **file.facts,
         "sha256": {key: hashlib.sha256(part.read_bytes()).hexdigest() for key, part in parts.items()},
         "signatures": {
             signature: {
-                "precision": dict(precisions).get(signature, precision),
+                "precision": file.precisions.get(signature, file.precision),
                 "largest_error": errors,
-                "latency_ms": latency_ms.get(signature),
+                "latency_ms": latencies.get(signature),
             }
             for signature, errors in differences.items()
         },
     }
-    for part in parts.values():
-        for signature, counts in _operators(part).items():
-            lstm = "fused" if FUSED & set(counts) else "builtin"
-            told["signatures"][signature] |= {"lstm": lstm, "operators": counts}
+    for signature, counts in file.operators.items():
+        lstm = "fused" if FUSED & set(counts) else "builtin"
+        told["signatures"][signature] |= {"lstm": lstm, "operators": counts}
     return told
 
 
-def _operators(path):
-    if path.suffix == ".onnx":
-        return {path.stem: onnx_operators(path.read_bytes())}
-    return operators(path.read_bytes()) if path.suffix == ".tflite" else {}
-
-
-def readme(manifest):
-    """The folder's README.md as text."""
+def readme(manifest, usages):
+    """The folder's README.md as text, with what each format's function of `usages` says of its use."""
     lines = [
         f"# {manifest['model']}",
         "",
@@ -134,47 +129,5 @@ def readme(manifest):
             lines += ["", f"Begin with zeros; then {pairs}. A masked step leaves states and outputs as they were."]
         lines.append("")
     lines += [f"There is no `{name}`: {why}.\n" for name, why in manifest["missing"].items()]
-    return "\n".join([*lines, *_how(manifest)])
-
-
-def _how(manifest):
     (sequence,) = next((one["inputs"] for name, one in manifest["signatures"].items() if name != "step"), ["sequence"])
-    lines = []
-    if "tflite" in manifest["formats"]:
-        lines += [
-            "## On a device",
-            "",
-            "    pip install numpy ai-edge-litert        # and edge.py of keras_lstm_gates, one file, no other package",
-            "",
-            "    runner = edge.Runner('model.tflite')",
-            f"    runner.predict({sequence})",
-        ]
-        lines += ["    runner.gates(" + sequence + ")"] if "gates" in manifest["signatures"] else []
-        lines += ["    stream = runner.stream()", "    stream.push(x)"] if "step" in manifest["signatures"] else []
-        lines.append("")
-    if "saved_model" in manifest["formats"]:
-        lines += [
-            "## On a server",
-            "",
-            "    signatures = tf.saved_model.load('saved_model').signatures      # needs TensorFlow only",
-            *(f"    signatures['{name}']({sequence}={sequence})" for name in manifest["signatures"] if name != "step"),
-            "",
-        ]
-    if "onnx" in manifest["formats"]:
-        files = manifest["formats"]["onnx"]["signatures"]
-        lines += [
-            "## With ONNX Runtime",
-            "",
-            *(
-                f"    onnxruntime.InferenceSession('onnx/{name}.onnx').run(None, {{'{sequence}': {sequence}}})"
-                for name in files
-                if name != "step"
-            ),
-            "",
-        ]
-    arenas = {one["path"]: one["arena_bytes"] for one in manifest["formats"].values() if "arena_bytes" in one}
-    if arenas:
-        lines += ["## On a microcontroller", ""]
-        lines += [f"`{path}/main.cc` is a sample; the arena needs {arena} bytes." for path, arena in arenas.items()]
-        lines.append("")
-    return lines
+    return "\n".join([*lines, *(line for usage in usages for line in usage(manifest, sequence))])

@@ -7,7 +7,7 @@ import xarray as xr
 
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.signatures import asked
+from keras_lstm_gates.exporting.signatures import request
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN
 
 SATURATING = "ifgo"
@@ -29,7 +29,8 @@ def drift(model, file, data, signature=None):
     Returns:
         `xarray.Dataset`:
             mean_difference, largest_difference (output, time)  absolute, over samples and units, of real steps; NaN
-                where every sample is masked. An output that is given once a sequence stands at the last step
+                where every sample is masked, infinite where the file's answer is not finite and the model's is. An
+                output that is given once a sequence stands at the last step
             growth (output)         mean_difference of the last quarter of the steps / of the first quarter; NaN for an
                 output that is given once, or that is exact at first
             class_changes (output)  the number of units that are in another saturation class, of i, f, g, o
@@ -42,45 +43,27 @@ def drift(model, file, data, signature=None):
     Example:
         `drift(model, "exported/model_int8.tflite", data)["growth"].sel(output="c")`
     """
-    runner, wanted = Runner(file), asked(model, data)
+    runner, wanted = Runner(file), request(model, data)
     known = [name for name in ("step", "gates", "predict") if name in runner.signatures and name in wanted.signatures]
     if signature is None and known:
         signature = known[0]
     if signature not in known:
         raise ValueError(f"expected a signature of {known}; received {signature!r}")
-    held, taken = wanted.signatures[signature], runner.signatures[signature]
-    for side, names, of_file in (
-        ("inputs", held.inputs, taken["inputs"]),
-        ("outputs", held.model.output, taken["outputs"]),
-    ):
-        if set(names) != set(of_file):
-            raise ValueError(
-                f"{runner.path} is not of this model: expected the {side} {sorted(names)} of {signature!r}; "
-                f"received {sorted(of_file)}"
-            )
-    batch = next(iter(taken["inputs"].values()))[0]
-    expected = {name: np.asarray(values) for name, (values, _) in comparing.expected(wanted)[signature].items()}
-    received = comparing.run(runner.call, signature, held, wanted.data, batch)
-    for name, values in expected.items():
-        if received[name].shape != values.shape:
-            raise ValueError(
-                f"{runner.path} is not of this model: expected {name!r} of shape {values.shape}; "
-                f"received {received[name].shape}"
-            )
+    reference = comparing.reference(wanted, wanted.data)
+    expected = {name: values for name, (values, _) in reference.outputs[signature].items()}
+    received = _received(runner, signature, wanted, expected)
     steps = wanted.data.shape[1]
-    means, largest, changed = [], [], []
+    means, largest, changes = [], [], []
     for name, values in expected.items():
-        difference = np.abs(received[name] - values)
-        over_time = name in wanted.masks or (values.ndim > 2 and values.shape[1] == steps)
-        mask = wanted.masks.get(name, np.ones(values.shape[:2], bool))
-        if over_time:
-            difference[~mask] = np.nan
-        means.append(_each_step(np.nanmean, difference, steps, over_time))
-        largest.append(_each_step(np.nanmax, difference, steps, over_time))
-        changed.append(0)
-        if name in wanted.masks and name[-1] in SATURATING:
-            units = _units_that_changed(values[mask], received[name][mask])
-            changed[-1] = len(units)
+        difference = comparing.difference_of(received[name], values)
+        real = reference.masks.get(name, np.ones(values.shape[:2], bool))
+        over_time = name in reference.masks or (values.ndim > 2 and values.shape[1] == steps)
+        for how, of_outputs in ((np.mean, means), (np.max, largest)):
+            of_outputs.append(_each_step(how, difference, real, steps, over_time))
+        changes.append(0)
+        if name in reference.masks and name[-1] in SATURATING:
+            units = _units_that_changed(values[real], received[name][real])
+            changes[-1] = len(units)
             if units:
                 warnings.warn(f"{name} leaves its saturation class: {'; '.join(units)}", stacklevel=2)
     means = np.array(means)
@@ -89,34 +72,57 @@ def drift(model, file, data, signature=None):
             "mean_difference": (("output", "time"), means),
             "largest_difference": (("output", "time"), np.array(largest)),
             "growth": ("output", _growth(means)),
-            "class_changes": ("output", changed),
+            "class_changes": ("output", changes),
         },
         coords={"output": list(expected), "time": np.arange(steps)},
         attrs={"model": model.name, "file": runner.path.name, "signature": signature},
     )
 
 
-def _each_step(how, difference, steps, over_time):
-    found = np.full(steps, np.nan)
+def _received(runner, signature, wanted, expected):
+    """{output: array} that a file answers along the data, of the names and shapes of what is expected."""
+    own, taken = wanted.signatures[signature], runner.signatures[signature]
+    for side, names, of_file in (
+        ("inputs", own.inputs, taken["inputs"]),
+        ("outputs", own.model.output, taken["outputs"]),
+    ):
+        if set(names) != set(of_file):
+            raise ValueError(
+                f"{runner.path} is not of this model: expected the {side} {sorted(names)} of {signature!r}; "
+                f"received {sorted(of_file)}"
+            )
+    batch = next(iter(taken["inputs"].values()))[0]
+    received = comparing.run(runner.call, signature, own, wanted.data, batch)
+    for name, values in expected.items():
+        if received[name].shape != values.shape:
+            raise ValueError(
+                f"{runner.path} is not of this model: expected {name!r} of shape {values.shape}; "
+                f"received {received[name].shape}"
+            )
+    return received
+
+
+def _each_step(how, difference, real, steps, over_time):
+    """(time,) of differences (samples, time, ...): of the real steps, NaN where there is none."""
+    values = np.full(steps, np.nan)
     if not over_time:
-        found[-1] = how(difference)
-        return found
+        values[-1] = how(difference)
+        return values
     for step in range(steps):
-        now = difference[:, step]
-        if not np.isnan(now).all():
-            found[step] = how(now)
-    return found
+        if real[:, step].any():
+            values[step] = how(difference[real[:, step], step])
+    return values
 
 
 def _growth(means):
     """The mean of the last quarter of the real steps over that of the first."""
-    found = []
+    growth = []
     for of_output in means:
         real = of_output[~np.isnan(of_output)]
         quarter = -(-len(real) // 4)
         first = real[:quarter].mean()
-        found.append(real[-quarter:].mean() / first if len(real) > 1 and first > 0 else np.nan)
-    return np.array(found)
+        growth.append(real[-quarter:].mean() / first if len(real) > 1 and 0 < first < np.inf else np.nan)
+    return np.array(growth)
 
 
 def _units_that_changed(before, after):

@@ -8,7 +8,8 @@ from keras import ops
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers.lstm import GatedLSTM
-from keras_lstm_gates.opening.opened_layers import EachStep
+from keras_lstm_gates.opening.graphs import Names
+from keras_lstm_gates.opening.walker import Visitor, walk
 
 
 class NoStepError(Exception):
@@ -32,14 +33,16 @@ class Step(NamedTuple):
     every_step: frozenset
 
 
-def step_of(opened, names, probe):
+def step_of(opened, places, probe):
     """The model of one time step.
 
-    A masked step leaves h, c and the model's outputs as they were; its i, g and o are 0 and its f is 1.
+    A masked step leaves h, c and the model's outputs as they were. Its i, g and o are 0 and its f is 1: nothing enters,
+    nothing is forgotten. Everywhere else a masked step shows the gates of the last real step again; here these would
+    have to be states, four more arrays of every LSTM that each caller carries along for values that act on nothing.
 
     Args:
         opened: `keras_lstm_gates.opening.exposing.Opened`.
-        names: {gate's name in the signature: (path, gate)}.
+        places: {gate's name in the signature: (path, gate)}.
         probe: array, a few sequences: the step is run along them, and every layer compared with the model's.
 
     Returns:
@@ -51,21 +54,27 @@ def step_of(opened, names, probe):
     (sequence,) = keras.tree.flatten(opened.inputs)
     for path in opened.backwards:
         raise NoStepError(f"the layer {path!r} reads time from its end, which a stream does not have yet")
-    gates = {name: getattr(opened.gates[path], gate) for name, (path, gate) in names.items()}
+    gates = {name: getattr(opened.gates[path], gate) for name, (path, gate) in places.items()}
     named = {**opened.outputs, **gates}
+    graph = keras.Model(sequence, named)
+    names = Names(graph)
     whole = Whole()
-    whole.run(keras.Model(sequence, named), [sequence])
+    of_all_steps = whole.run(graph, [sequence])
 
     # A time axis of one step, so that the layers before and after the LSTM are called as they are.
-    one_step = keras.Input((1, *sequence.shape[2:]), dtype=sequence.dtype)
-    states = [tuple(keras.Input((lstm.units,), dtype="float32") for _ in "hc") for lstm in whole.lstms]
+    one_step = keras.Input((1, *sequence.shape[2:]), dtype=sequence.dtype, name=names.new("one_step"))
+    states = [
+        tuple(keras.Input((lstm.units,), dtype="float32", name=names.new(f"state_{name}")) for name in "hc")
+        for lstm in whole.lstms
+    ]
     # States are outputs too: so they belong to the graph from the start, before the layers take them.
     flat = [state for pair in states for state in pair]
-    unread = {f"state:{at}": UnreadState()(state) for at, state in enumerate(flat)}
+    unread = {f"state:{at}": UnreadState(name=names.new(f"unread_{at}"))(state) for at, state in enumerate(flat)}
     with_states = keras.Model([sequence, *flat], {**named, **unread})
-    walk = _StepByStep(states)
+    walk = _StepByStep(states, names)
     now = walk.run(with_states, [one_step, *flat])
-    _check(whole, walk, sequence, [one_step, *flat], probe)
+    over_time = _TimeAxes(graph, sequence, whole)
+    _check(whole, walk, sequence, [one_step, *flat], probe, over_time)
 
     follows = []
     for result in walk.results:
@@ -73,75 +82,109 @@ def step_of(opened, names, probe):
             output = next(key for key in gates if now[key] is result[name])
             path, slash, _ = output.rpartition("/")
             follows.append((f"{path}{slash}state_{name}", output))
-    x = keras.Input(sequence.shape[2:], dtype=sequence.dtype, name="x")
-    inputs = {"x": x, **{name: keras.Input(state.shape[1:]) for (name, _), state in zip(follows, flat, strict=True)}}
-    of_layers = keras.Model([one_step, *flat], {name: now[name] for name in named})
-    outputs = of_layers([ops.expand_dims(x, 1), *list(inputs.values())[1:]])
-    every_step = frozenset(name for name in named if _over_time(named[name], now[name]))
-    outputs = {name: ops.squeeze(value, 1) if name in every_step else value for name, value in outputs.items()}
-    return Step(keras.Model(list(inputs.values()), outputs), inputs, dict(follows), every_step)
+    of_layers = keras.Model([one_step, *flat], {name: now[name] for name in named}, name="of_layers")
+    every_step = frozenset(name for name in named if over_time(of_all_steps[name], now[name]))
+    return _without_time(of_layers, dict(follows), every_step)
 
 
-class Whole:
-    """Calls the layers of a graph as they are, and notes what each returns."""
+def _without_time(of_layers, follows, every_step):
+    """The `Step` of a model from a step with its time axis, and states, to outputs with that axis."""
+    one_step, *flat = of_layers.inputs
+    x = keras.Input(one_step.shape[2:], dtype=one_step.dtype, name="x")
+    # Names of a graph of its own: the layers are within `of_layers`.
+    states = [keras.Input(state.shape[1:], name=f"state_{place}") for place, state in enumerate(flat)]
+    outputs = of_layers([AddTimeAxis(name="add_time_axis")(x), *states])
+    outputs = {
+        name: DropTimeAxis(name=f"drop_time_axis_{place}")(value) if name in every_step else value
+        for place, (name, value) in enumerate(outputs.items())
+    }
+    inputs = {"x": x, **dict(zip(follows, states, strict=True))}
+    return Step(keras.Model([x, *states], outputs), inputs, follows, every_step)
+
+
+class Whole(Visitor):
+    """Calls the layers of a graph as they are, and notes what each returns: of models whose LSTMs are their own layers.
+
+    Attributes:
+        lstms: list of the `GatedLSTM`s, one a call.
+        returned: list of (layer, whether it has a mask, what it returns), one a call.
+    """
 
     def __init__(self):
         self.lstms, self.returned = [], []
+        self._own = []
 
     def run(self, model, inputs):
-        walked = keras.models.clone_model(
-            model,
-            input_tensors=keras.tree.pack_sequence_as(model.input, inputs),
-            clone_function=lambda layer: layer,
-            call_function=self.call,
-        )
-        return walked.output
+        """{name: tensor}, the outputs of a model on other inputs."""
+        self._own = model.layers
+        return walk(model, self, inputs=inputs).outputs
 
-    def call(self, layer, *args, **kwargs):
+    def follows(self, layer):
+        return isinstance(layer, GatedLSTM)
+
+    def visit(self, call):
+        if not any(call.layer is one for one in self._own):
+            raise self.refusal(call.layer, "is not a layer of the model itself")
+        if call.states is not None:
+            raise self.refusal(call.layer, "starts from states that the model computes")
+        self.lstms.append(call.layer)
+        tensors = self.of_lstm(call)
+        self.returned.append((call.layer, call.given.get("mask") is not None, tensors))
+        return tensors, {}
+
+    def pass_by(self, layer, *args, **kwargs):
         if isinstance(layer, UnreadState):
             return layer(*args)
-        within = layer.layer if isinstance(layer, EachStep) else layer
-        if isinstance(within, keras.Model) and _has_lstm(within):
-            raise NoStepError(f"the LSTM within {layer.name!r} is not a layer of the model itself")
-        if isinstance(layer, GatedLSTM):
-            if kwargs.get("initial_state") is not None:
-                raise NoStepError(f"the layer {layer.name!r} starts from states that the model computes")
-            self.lstms.append(layer)
-        result = self.now(layer, *args, **kwargs)
-        self.returned.append((layer, kwargs.get("mask") is not None, result))
-        return result
+        tensors = self.of_other(layer, *args, **kwargs)
+        self.returned.append((layer, kwargs.get("mask") is not None, tensors))
+        return tensors
 
-    def now(self, layer, *args, **kwargs):
+    def refuse(self, path, reason):
+        raise NoStepError(f"the layer {path!r}: {reason}")
+
+    def refusal(self, layer, why):
+        """The error that says why a layer cannot be served."""
+        return NoStepError(f"the layer {layer.name!r} {why}")
+
+    def of_lstm(self, call):
+        """What an LSTM returns."""
+        return call.as_it_is()
+
+    def of_other(self, layer, *args, **kwargs):
+        """What any other layer or operation returns."""
         return layer(*args, **kwargs)
 
 
 class _StepByStep(Whole):
     """Calls them on one step, an LSTM with states that are inputs."""
 
-    def __init__(self, states):
+    def __init__(self, states, names):
         super().__init__()
-        self._states = list(states)
+        self._states, self._names = list(states), names
         self.results = []
 
-    def now(self, layer, *args, **kwargs):
-        if isinstance(layer, GatedLSTM):
-            if args[0].shape[1] != 1:
-                raise NoStepError(f"the layer {layer.name!r} reads {args[0].shape[1]} steps where the model reads one")
-            step = LSTMStep(layer, name=f"{layer.name}_step_{len(self.results)}")
-            h, c = self._states[len(self.results)]
-            self.results.append(step(args[0], h, c, mask=kwargs.get("mask")))
-            return self.results[-1]
+    def of_lstm(self, call):
+        steps = call.sequences.shape[1]
+        if steps != 1:
+            raise self.refusal(call.layer, f"reads {steps} steps where the model reads one")
+        step = LSTMStep(call.layer, name=self._names.new(f"{call.layer.name}_step"))
+        h, c = self._states[len(self.results)]
+        self.results.append(step(call.sequences, h, c, mask=call.given.get("mask")))
+        return self.results[-1]
+
+    def of_other(self, layer, *args, **kwargs):
+        name = self._names.new(f"{layer.name}_step")
         if isinstance(layer, keras.layers.Masking):
-            return MaskedStep(layer.mask_value, dtype=layer.dtype_policy)(*args)
+            return MaskedStep(layer.mask_value, dtype=layer.dtype_policy, name=name)(*args)
         if type(layer).__name__ == "Any" and not isinstance(layer, keras.Layer):
-            return AnyFeature(name=f"{layer.name}_feature")(*args)
+            return AnyFeature(name=name)(*args)
         try:
             return layer(*args, **kwargs)
         except Exception as error:
             raise NoStepError(_needs_more(layer)) from error
 
 
-def _check(whole, walk, sequence, inputs, probe):
+def _check(whole, walk, sequence, inputs, probe, over_time):
     """Run both along the probe and raise where a layer gives something else step by step."""
     pairs = []
     for (layer, masked, all_steps), (_, _, one_step) in zip(whole.returned, walk.returned, strict=True):
@@ -154,12 +197,14 @@ def _check(whole, walk, sequence, inputs, probe):
                 raise NoStepError(_needs_more(layer))
             pairs.append((layer, one, other))
     states = [result[name] for result in walk.results for name in "hc"]
-    _compare(pairs, states, sequence, inputs, probe)
+    _compare(pairs, states, sequence, inputs, probe, over_time)
 
 
-def _compare(pairs, states, sequence, inputs, probe):
+def _compare(pairs, states, sequence, inputs, probe, over_time):
     """Raise for the first layer of (layer, tensor of all steps, tensor of one step) where the two disagree."""
-    all_steps = keras.Model(sequence, [one for _, one, _ in pairs])(probe)
+    if not pairs:
+        return
+    every_step = keras.Model(sequence, [one for _, one, _ in pairs])(probe)
     step = keras.Model(inputs, [*(other for *_, other in pairs), *states])
     now = [np.zeros((len(probe), state.shape[-1]), "float32") for state in inputs[1:]]
     steps = []
@@ -169,27 +214,79 @@ def _compare(pairs, states, sequence, inputs, probe):
             now = [state[:, 0] for state in steps[-1][len(pairs) :]]
     except Exception as error:
         # A layer that cannot be called: it, or one before it that is the reason.
-        _compare(pairs[:-1], states, sequence, inputs, probe)
+        _compare(pairs[:-1], states, sequence, inputs, probe, over_time)
         raise NoStepError(_needs_more(pairs[-1][0])) from error
-    for (layer, one, other), wanted, *received in zip(pairs, all_steps, *steps, strict=False):
-        received = np.concatenate(received, axis=1) if _over_time(one, other) else received[-1]
-        wanted = np.asarray(wanted, "float64")
-        allowed = 1e-4 * max(1.0, np.abs(wanted).max())
-        if received.shape != wanted.shape or not np.allclose(received, wanted, rtol=0, atol=allowed):
+    for (layer, one, other), expected, *received in zip(pairs, every_step, *steps, strict=False):
+        received = np.concatenate(received, axis=1) if over_time(one, other) else received[-1]
+        expected = np.asarray(expected, "float64")
+        allowed = 1e-4 * max(1.0, np.abs(expected, where=np.isfinite(expected), out=np.zeros_like(expected)).max())
+        if received.shape != expected.shape or not np.allclose(received, expected, 0, allowed, equal_nan=True):
             raise NoStepError(_needs_more(layer))
 
 
-def _over_time(whole, step):
-    """Whether a tensor has the time axis: it is one step long where the model reads one step, else not."""
-    return len(whole.shape) > 1 and step.shape[1] == 1 and whole.shape[1] != 1
+class _TimeAxes:
+    """Which tensors of a graph have the time axis: in one step those that are one step long, and more in the whole.
+
+    Of a graph whose whole is one step, those that are of any length where the input is.
+
+    Raises:
+        NoStepError: "the layer 'flatten', a Flatten, reads one step and no other number".
+    """
+
+    def __init__(self, graph, sequence, whole):
+        self._free = None
+        if sequence.shape[1] != 1:
+            return
+        any_length = keras.Input((None, *sequence.shape[2:]), dtype=sequence.dtype, name=Names(graph).new("any_length"))
+        free = _AnyLength()
+        free.run(graph, [any_length])
+        self._free = {}
+        for (*_, one), (*_, other) in zip(whole.returned, free.returned, strict=True):
+            for tensor, of_any in zip(keras.tree.flatten(one), keras.tree.flatten(other), strict=True):
+                # The tensor too: its id is its own only as long as it lives.
+                self._free[id(tensor)] = tensor, len(of_any.shape) > 1 and of_any.shape[1] is None
+
+    def __call__(self, whole, step):
+        if len(whole.shape) < 2 or step.shape[1] != 1:
+            return False
+        return whole.shape[1] != 1 if self._free is None else self._free[id(whole)][1]
+
+
+class _AnyLength(Whole):
+    """Calls them on sequences of any length."""
+
+    def of_other(self, layer, *args, **kwargs):
+        try:
+            return layer(*args, **kwargs)
+        except Exception as error:
+            told = f"the layer {layer.name!r}, a {type(layer).__name__}, reads one step and no other number"
+            raise NoStepError(told) from error
 
 
 def _needs_more(layer):
     return f"the layer {layer.name!r}, a {type(layer).__name__}, needs more than one step and the states"
 
 
-def _has_lstm(model):
-    return any(isinstance(one, GatedLSTM) or (isinstance(one, keras.Model) and _has_lstm(one)) for one in model.layers)
+class AddTimeAxis(keras.layers.Layer):
+    """A step (batch, ...) as a sequence of one, (batch, 1, ...), in the type it has."""
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        # A mask ends here, without a warning.
+        self.supports_masking = True
+
+    def call(self, x):
+        return ops.expand_dims(x, 1)
+
+    def compute_mask(self, x, mask=None):
+        return None
+
+
+class DropTimeAxis(AddTimeAxis):
+    """A sequence of one step, (batch, 1, ...), as that step (batch, ...)."""
+
+    def call(self, x):
+        return ops.squeeze(x, 1)
 
 
 class UnreadState(keras.layers.Identity):

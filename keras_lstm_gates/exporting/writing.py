@@ -1,19 +1,17 @@
 """`export`: every file is run and compared with the model before any of them takes its name."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_lstm_gates._support import child_process
 from keras_lstm_gates._support.files import filled_when_whole
-from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.describing import manifest, readme
+from keras_lstm_gates.exporting import comparing, describing
+from keras_lstm_gates.exporting.exported_files import Sizes, sizes
 from keras_lstm_gates.exporting.formats import FORMATS
-from keras_lstm_gates.exporting.micro import written as micro
-from keras_lstm_gates.exporting.signatures import asked
-from keras_lstm_gates.exporting.tflite.compacting import compact
-from keras_lstm_gates.exporting.tflite.fused import fused_predict
-from keras_lstm_gates.exporting.tflite.quantizing import PRECISIONS, quantize
-from keras_lstm_gates.exporting.tflite.shortening import shortened
+from keras_lstm_gates.exporting.signatures import request
+from keras_lstm_gates.exporting.tflite.quantizing import PRECISIONS
 
 
 class Exported(NamedTuple):
@@ -22,7 +20,8 @@ class Exported(NamedTuple):
     Attributes:
         files: {format: path}; in another precision it is called "tflite_float16", "micro_int8" …
         differences: {the same: {signature: {output: largest difference from the model}}}.
-        missing: {signature that the model cannot have: why, in one sentence}.
+        missing: {signature that the model cannot have: why, in one sentence}; "onnx/step" where a format alone cannot
+            have it.
     """
 
     files: dict
@@ -37,7 +36,7 @@ def export(
     formats=("saved_model", "tflite"),
     precisions=("float32",),
     signatures=None,
-    batch=1,
+    batch=None,
     time=None,
     tolerances=None,
 ):
@@ -52,8 +51,11 @@ def export(
       they were, and its i, g and o are 0, its f 1. A model that reads backwards, pools over time, or otherwise needs
       more than the step and the states, has no `step`.
 
-    A SavedModel takes any batch and any number of time steps, and loads without this package. A TFLite file holds
-    builtin operators only, of TensorFlow 2.9 or older, and no names but those that its signatures show.
+    Sizes that the model's Input fixes, batch and time, are fixed in every file. Where they are free, a SavedModel or
+    ONNX file takes any batch and number of time steps, a TFLite file any number of time steps. A SavedModel loads
+    without this package. A TFLite file holds builtin operators only, of TensorFlow 2.9 or older, and no names but those
+    that its signatures show. Numbers are float32, also of a model of mixed precision. A stateful layer starts from
+    zeros at each call of `predict` and `gates`; `step` carries its states on.
 
     Args:
         model: `keras.Model` that `expose` opens, with one input: floats (batch, time, features), or tokens (batch,
@@ -72,9 +74,11 @@ def export(
         precisions: of "float32", "float16", "dynamic_int8" and "int8", a file each of the format "tflite"; of "micro"
             what TFLM runs, float32 and int8; the other formats are in float32. What they mean:
             `keras_lstm_gates.exporting.tflite.quantizing.quantize` (needs `pip install 'keras_lstm_gates[quantize]'`).
-        signatures: of "predict", "gates" and "step", or None for all that the model can have.
-        batch: int > 0, of the TFLite file.
-        time: int > 0, the TFLite file's number of time steps, or None for any.
+        signatures: of "predict", "gates" and "step", or None for all that the model and the format can have.
+        batch: int > 0, of the TFLite file, and in place of the model's own where it fixes one; or None for that, and
+            for 1 where it fixes none.
+        time: int > 0, the TFLite file's number of time steps; or None for the model's own, and for any where it fixes
+            none.
         tolerances: {precision: what an output may be off} where it is not that of `TOLERANCES`, which says how it
             is measured.
 
@@ -83,7 +87,7 @@ def export(
 
     Raises:
         ValueError: an unknown format, precision or signature, a signature or a layer that a format cannot have, a model
-            of several inputs, or data that do not fit the model.
+            of several inputs, data or a time that do not fit the model.
         ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001". Nothing is kept then.
         ModuleNotFoundError: "micro" without tflite-micro, "onnx" without onnx and onnxruntime, another precision
             without ai-edge-quantizer.
@@ -91,76 +95,100 @@ def export(
         RuntimeError: the quantizer failed, or crashed.
     """
     folder = Path(folder)
-    known = [*FORMATS, micro.FOLDER]
     for name in formats:
-        if name not in known:
-            raise ValueError(f"expected formats of {known}; received {name!r}")
+        if name not in FORMATS:
+            raise ValueError(f"expected formats of {[*FORMATS]}; received {name!r}")
     tolerances = {**comparing.TOLERANCES, **(tolerances or {})}
     for name in (*precisions, *tolerances):
         if name not in PRECISIONS:
             raise ValueError(f"expected precisions of {list(PRECISIONS)}; received {name!r}")
-    wanted = asked(model, data, signatures)
-    if micro.FOLDER in formats and "step" not in wanted.signatures:
-        why = wanted.missing.get("step", "signatures leaves it out")
-        raise ValueError(f"the format 'micro' is the signature 'step' alone: {why}")
-    if "tflite_fused" in formats and "predict" not in wanted.signatures:
-        raise ValueError("the format 'tflite_fused' is the signature 'predict' alone: signatures leaves it out")
-    expected = comparing.expected(wanted)
-    written = {}
+    wanted = request(model, data, signatures)
+    plans = {name: _plan(name, wanted, precisions, batch, time) for name in formats}
+    written, missing = {}, dict(wanted.missing)
     with filled_when_whole(folder) as temporary:
-        for name in formats:
-            if name == micro.FOLDER:
-                written |= micro.written(wanted, temporary, expected, precisions, tolerances)
-                continue
-            held = dict(wanted.signatures)
-            if name == "tflite_fused":
-                held = {"predict": fused_predict(held["predict"])}
-            format_ = FORMATS[name]
-            path = temporary / format_.file_name
-            shape = {"batch": batch, "time": time} if format_.fixed_batch else {"batch": None, "time": None}
-            format_.write(held, path, **shape)
-            made = {name: (path, "float32", {})}
-            if name == "tflite":
-                made = _in_precisions(path, precisions, wanted.data)
-            for key, (file, precision, of_signatures) in made.items():
-                if file.suffix == ".tflite":
-                    file.write_bytes(compact(shortened(file.read_bytes())))
-                call = format_.open(file)
-                received, latency = _run(call, held, wanted.data, shape["batch"])
-                own = {signature: expected[signature] for signature in held}
-                off = comparing.differences(file.name, received, own, precision, tolerances[precision])
-                found = {"differences": off, "latency_ms": latency}
-                written[key] = {"path": file, **shape, "precision": precision, "precisions": of_signatures, **found}
-        told = manifest(model, wanted, written)
-        (temporary / "manifest.json").write_text(json.dumps(told, indent=1) + "\n")
-        (temporary / "README.md").write_text(readme(told))
+        for name, plan in plans.items():
+            held, files, lost = _written(name, plan, wanted.data, temporary, every=signatures is not None)
+            missing |= {f"{name}/{signature}": why for signature, why in lost.items()}
+            references = comparing.references(wanted, plan.sizes)
+            for file in files:
+                off = comparing.compare(file, held, references, tolerances, wanted.reduced)
+                written[file.name] = file, off, _latencies(file, held, wanted.data)
+        manifest = describing.manifest(model.name, wanted, written, missing)
+        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        usages = [FORMATS[name].usage for name in FORMATS if name in formats and FORMATS[name].usage]
+        (temporary / "README.md").write_text(describing.readme(manifest, usages))
     return Exported(
-        {name: folder / one["path"].name for name, one in written.items()},
-        {name: one["differences"] for name, one in written.items()},
-        wanted.missing,
+        {name: folder / file.path.name for name, (file, *_) in written.items()},
+        {name: off for name, (_, off, _) in written.items()},
+        missing,
     )
 
 
-def _in_precisions(path, precisions, data):
-    """Write a TFLite file's other precisions beside it: {format's name: (path, precision, {signature: precision})}."""
-    content, made = path.read_bytes(), {}
-    for precision in precisions:
-        if precision == "float32":
-            made["tflite"] = path, precision, {}
-            continue
-        quantized = quantize(content, precision, data)
-        file = path.with_name(f"{path.stem}_{precision}{path.suffix}")
-        file.write_bytes(quantized.content)
-        made[f"tflite_{precision}"] = file, precision, quantized.precisions
-    if "float32" not in precisions:
-        path.unlink()
-    return made
+class _Plan(NamedTuple):
+    """What a format is to hold."""
+
+    signatures: dict
+    precisions: list
+    sizes: Sizes
 
 
-def _run(call, signatures, data, batch):
-    """What a file answers, and the milliseconds of a call."""
-    received, latency = {}, {}
-    for name, signature in signatures.items():
-        received[name] = comparing.run(call, name, signature, data, batch)
-        latency[name] = comparing.latency_ms(call, name, signature, data, batch)
-    return received, latency
+def _plan(name, wanted, precisions, batch, time):
+    """The `_Plan` of a format.
+
+    Raises:
+        ValueError: nothing of what is wanted is what the format can hold.
+    """
+    format_ = FORMATS[name]
+    held = {one: signature for one, signature in wanted.signatures.items() if one in format_.signatures}
+    if not held:
+        (only,) = format_.signatures
+        why = wanted.missing.get(only, "signatures leaves it out")
+        raise ValueError(f"the format {name!r} is the signature {only!r} alone: {why}")
+    fitting = [precision for precision in precisions if precision in format_.precisions]
+    if not fitting and len(format_.precisions) > 1:
+        known = list(format_.precisions)
+        raise ValueError(f"expected precisions of {known} for the format {name!r}; received {precisions}")
+    return _Plan(held, fitting or ["float32"], sizes(wanted.sequence, batch, time, format_.free))
+
+
+def _written(name, plan, data, folder, every):
+    """Write the files of a format with all of the plan's signatures, or where not `every` one has to be, with some.
+
+    Returns:
+        ({name: `Signature`}, [`ExportedFile`], {name of a signature that the format cannot hold: why}).
+    """
+
+    def write(signatures, into):
+        return FORMATS[name].write(signatures, into, plan.sizes, plan.precisions, data)
+
+    try:
+        return plan.signatures, write(plan.signatures, folder), {}
+    except _REFUSALS as error:
+        if every or len(plan.signatures) == 1:
+            raise
+        whole = error
+    held, lost = {}, {}
+    for signature, one in plan.signatures.items():
+        with tempfile.TemporaryDirectory(dir=folder) as trial:
+            try:
+                write({signature: one}, Path(trial))
+                held[signature] = one
+            except _REFUSALS as error:
+                lost[signature] = " ".join(str(error).split())
+    if not held or not lost:
+        raise whole
+    return held, write(held, folder), lost
+
+
+_REFUSALS = (ValueError, TypeError, NotImplementedError, child_process.CrashError)
+"""What a format, or the converter of one, raises where it cannot hold a model."""
+
+
+def _latencies(file, signatures, data):
+    """{signature: milliseconds of a call}, where calls are timed."""
+    if file.call is None:
+        return {}
+    return {
+        name: comparing.latency_ms(file.call, name, signature, data, file.sizes.batch)
+        for name, signature in signatures.items()
+    }

@@ -286,7 +286,7 @@ class _Graph:
             layer = self.once(layer, "replacement", lambda name: EachStep(layer.layer, name=name), base=layer.name)
         elif graph_of(layer) is not None and holds(layer, keras.layers.TimeDistributed):
             inner = self.once(layer, "as it is", lambda _: self._inner(layer, Visitor()), base=f"{layer.name}_inner")
-            outputs = inner.model(*args, **kwargs)
+            outputs = self.visitor.pass_by(inner.model, *args, **kwargs)
             return keras.tree.pack_sequence_as(inner.structure, [outputs[name] for name in sorted(outputs)])
         return self.visitor.pass_by(layer, *args, **kwargs)
 

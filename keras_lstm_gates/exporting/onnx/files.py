@@ -1,16 +1,23 @@
 """The format "onnx": a folder with one file a signature, an LSTM as ONNX's own operator."""
 
+import functools
 import importlib.util
 
 import keras
 
+from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting.exported_files import ExportedFile
 from keras_lstm_gates.exporting.onnx.graph import Graph, Value
 from keras_lstm_gates.exporting.onnx.layers import nodes
-from keras_lstm_gates.exporting.stepping import Whole
+from keras_lstm_gates.exporting.onnx.operators import operators
+from keras_lstm_gates.opening.graphs import graph_of
+from keras_lstm_gates.opening.walker import Visitor, walk
+
+FOLDER = "onnx"
 
 
-def write_onnx(signatures, path, batch, time):
-    """Without `batch` and `time`, of any.
+def write(signatures, folder, sizes, precisions, data):
+    """Write `folder`/onnx with a file a signature, in float32 whatever the precisions: [`ExportedFile`].
 
     Raises:
         ModuleNotFoundError: without onnx.
@@ -19,9 +26,36 @@ def write_onnx(signatures, path, batch, time):
     for name in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(name) is None:
             raise ModuleNotFoundError(f"expected {name} for ONNX files; pip install 'keras_lstm_gates[onnx]'")
+    contents = {name: _content(signature, name, sizes) for name, signature in signatures.items()}
+    path = folder / FOLDER
     path.mkdir()
-    for name, signature in signatures.items():
-        (path / f"{name}.onnx").write_bytes(_content(signature, name))
+    for name, content in contents.items():
+        (path / f"{name}.onnx").write_bytes(content)
+    call = open_onnx(path)
+    return [
+        ExportedFile(
+            FOLDER,
+            path,
+            sizes,
+            functools.partial(comparing.run, call, batch=sizes.batch),
+            call,
+            operators={name: operators(content) for name, content in contents.items()},
+        )
+    ]
+
+
+def usage(manifest, sequence):
+    """Lines of the README."""
+    return [
+        "## With ONNX Runtime",
+        "",
+        *(
+            f"    onnxruntime.InferenceSession('onnx/{name}.onnx').run(None, {{'{sequence}': {sequence}}})"
+            for name in manifest["formats"]["onnx"]["signatures"]
+            if name != "step"
+        ),
+        "",
+    ]
 
 
 def open_onnx(path):
@@ -40,36 +74,48 @@ def open_onnx(path):
     return call
 
 
-def _content(signature, name):
+def _content(signature, name, sizes):
     inputs = signature.model.inputs
-    walk = _ToONNX(dict(zip(signature.inputs, inputs, strict=True)))
-    outputs = walk.run(signature.model, inputs)
-    specs = {key: (walk.value(tensor), tensor) for key, tensor in outputs.items()}
-    return walk.graph.model(signature.inputs, specs, name)
+    visitor = _ToONNX()
+    visitor.take(signature.inputs, inputs)
+    outputs = walk(signature.model, visitor, inputs=inputs).outputs
+    specs = {key: (visitor.value(tensor), tensor) for key, tensor in outputs.items()}
+    known = sizes[:1] if signature.states else sizes
+    sized = {
+        key: keras.KerasTensor((*known, *tensor.shape[len(known) :]), tensor.dtype)
+        for key, tensor in signature.inputs.items()
+    }
+    return visitor.graph.model(sized, specs, name, sizes.batch)
 
 
 def _cannot(layer, why):
     return f"the format 'onnx' cannot hold the layer {layer.name!r}: {why}"
 
 
-class _ToONNX(Whole):
+class _ToONNX(Visitor):
     """Calls the layers of a graph as they are, and appends the nodes of each."""
 
-    def __init__(self, inputs):
-        super().__init__()
+    def __init__(self):
         self.graph = Graph()
         # The tensor too: its id is its own only as long as it lives.
-        self._values = {id(tensor): (tensor, name) for name, tensor in inputs.items()}
+        self._values = {}
 
-    def call(self, layer, *args, **kwargs):
+    def take(self, specs, tensors):
+        """Let the graph's inputs, {name: `keras.KerasTensor`}, be the model's; one may say float of what are tokens."""
+        self.graph.scope = "inputs"
+        for (name, spec), tensor in zip(specs.items(), tensors, strict=True):
+            same = spec.dtype == tensor.dtype
+            self._note(tensor, name if same else self.graph.add("Cast", name, to=getattr(self.graph, tensor.dtype)))
+
+    def pass_by(self, layer, *args, **kwargs):
         result = layer(*args, **kwargs)
-        if isinstance(layer, keras.Model):
+        if graph_of(layer) is not None:
             if any(mask is not None for mask in keras.tree.flatten(kwargs.get("mask"))):
                 # Keras hands it on beside the tensors, where no graph shows it.
                 raise ValueError(_cannot(layer, "it is a model of its own, called with a mask"))
             self._note(layer.inputs, [self.value(tensor) for tensor in keras.tree.flatten(args)])
-            inner = self.run(layer, layer.inputs)
-            self._note(result, [self.value(tensor) for tensor in keras.tree.flatten(inner)])
+            inner = walk(layer, self, inputs=layer.inputs).outputs.values()
+            self._note(result, [self.value(tensor) for tensor in inner])
             return result
         self.graph.scope = layer.name
         try:

@@ -54,23 +54,29 @@ class Graph:
         self._nodes.append(self._helper.make_node(operator, given, names, name=name, **attributes))
         return names if outputs > 1 else names[0]
 
-    def model(self, inputs, outputs, name):
+    def model(self, inputs, outputs, name, batch=None):
         """The whole as bytes.
 
         Args:
-            inputs: {name: `keras.KerasTensor`}; the first axis is free, "batch", and others of None, the second "time".
+            inputs: {name: `keras.KerasTensor`}; a free first axis is called "batch", a free second one "time".
             outputs: {name: (the name or `Value` that it is, `keras.KerasTensor`)}.
             name: str, of the graph.
+            batch: int, or None for any.
+
+        Raises:
+            ValueError: "the format 'onnx' cannot hold the output 'sequence': the input is called so".
         """
         self.scope = ""
         for output, (edge, _) in outputs.items():
+            if output in inputs:
+                raise ValueError(f"the format 'onnx' cannot hold the output {output!r}: the input is called so")
             self._nodes.append(self._helper.make_node("Identity", [self._edge(edge)], [output]))
         nodes, constants = self._needed(outputs)
         graph = self._helper.make_graph(
             nodes,
             name,
-            [self._described(key, tensor) for key, tensor in inputs.items()],
-            [self._described(key, tensor) for key, (_, tensor) in outputs.items()],
+            [self._described(key, tensor, batch) for key, tensor in inputs.items()],
+            [self._described(key, tensor, batch) for key, (_, tensor) in outputs.items()],
             constants,
         )
         opset = self._helper.make_opsetid("", OPSET)
@@ -103,9 +109,9 @@ class Graph:
                 nodes.append(node)
         return nodes[::-1], [one for one in self._constants if one.name in needed]
 
-    def _described(self, name, tensor):
-        free = ("batch", "time", None, None, None)
-        shape = ["batch", *(size or name for size, name in zip(tensor.shape[1:], free[1:], strict=False))]
+    def _described(self, name, tensor, batch):
+        free = ("time", None, None, None)
+        shape = [batch or "batch", *(size or name for size, name in zip(tensor.shape[1:], free, strict=False))]
         dtype = self._helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
         return self._helper.make_tensor_value_info(name, dtype, shape)
 

@@ -6,7 +6,7 @@ import numpy as np
 from keras_lstm_gates.exporting.onnx.activations import activated
 from keras_lstm_gates.exporting.onnx.graph import Value
 from keras_lstm_gates.exporting.onnx.lstm import flipped, lstm, lstm_step
-from keras_lstm_gates.exporting.stepping import AnyFeature, LSTMStep, MaskedStep
+from keras_lstm_gates.exporting.stepping import AddTimeAxis, AnyFeature, DropTimeAxis, LSTMStep, MaskedStep
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening.opened_layers import EachStep, MaskedToZero, MergedDirections, Reversed, StepMask
 
@@ -74,6 +74,7 @@ def _rescaling(graph, layer, x, **_):
 
 
 def _embedding(graph, layer, x, **_):
+    x = x if x.dtype.startswith("int") else graph.add("Cast", x, to=graph.int32)
     return graph.add("Gather", np.asarray(layer.embeddings, "float32"), x, axis=0)
 
 
@@ -216,6 +217,14 @@ def _part(graph, operation, x, key, **_):
     return graph.add("Squeeze", x, np.array(gone)) if gone else x
 
 
+def _add_time_axis(graph, layer, x, **_):
+    return graph.add("Unsqueeze", x, np.array([1]))
+
+
+def _drop_time_axis(graph, layer, x, **_):
+    return graph.add("Squeeze", x, np.array([1]))
+
+
 def _with_axis(operator):
     def write(graph, operation, x, **_):
         return graph.add(operator, x, np.atleast_1d(operation.axis))
@@ -249,6 +258,8 @@ LAYERS = {
     Reversed: lambda graph, layer, x, **_: flipped(graph, x),
     EachStep: _each_step,
     MaskedStep: _masked_step,
+    AddTimeAxis: _add_time_axis,
+    DropTimeAxis: _drop_time_axis,
     AnyFeature: _any_feature,
     _layers.Masking: _masking,
     _layers.Embedding: _embedding,

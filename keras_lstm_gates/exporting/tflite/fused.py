@@ -43,20 +43,26 @@ def _cannot(layer, why):
 class _Fused(Whole):
     """Calls the layers of a graph as they are, an LSTM by the function that the converter knows."""
 
-    def now(self, layer, *args, **kwargs):
-        if not isinstance(layer, GatedLSTM):
-            return layer(*args, **kwargs)
-        why = _why_not(layer, kwargs)
+    def refusal(self, layer, why):
+        return ValueError(_cannot(layer, f"it {why}"))
+
+    def refuse(self, path, reason):
+        raise ValueError(f"the format 'tflite_fused' cannot hold the layer {path!r}: {reason}")
+
+    def of_lstm(self, call):
+        layer = call.layer
+        why = _why_not(layer, call.given)
         if why:
             raise ValueError(_cannot(layer, why))
         # Only these two: the converter gives the operator no other results.
-        last, every = FusedLSTM(layer, name=f"{layer.name}_fused")(args[0])
+        fused = call.companion("fused", lambda name: FusedLSTM(layer, name=name))
+        last, every = fused(call.sequences)
         # The gates are hidden: who wants them finds the layer itself in the graph.
-        return {**layer(*args, **kwargs), "output": every if layer.return_sequences else last}
+        return {**call.as_it_is(), "output": every if layer.return_sequences else last}
 
 
-def _why_not(layer, kwargs):
-    if kwargs.get("mask") is not None:
+def _why_not(layer, given):
+    if given.get("mask") is not None:
         return "it has a mask"
     if layer.go_backwards:
         return "it reads backwards"

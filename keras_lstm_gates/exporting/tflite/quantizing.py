@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_lstm_gates._support import child_process
-from keras_lstm_gates.edge import follower
+from keras_lstm_gates.edge import filled_batches, follower
 from keras_lstm_gates.exporting.tflite.graphs import named, read, rewired, signatures_with, smaller_tables
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
@@ -105,18 +105,14 @@ def _signatures(content):
 
 
 def _calls(runner, data):
-    """Yield (inputs, outputs) of every call of a signature along the data, batch by batch; of a step with its states.
-
-    The last batch is filled up with its last sample.
-    """
+    """Yield (inputs, outputs) of every call of a signature along the data by batches; of a step with its states."""
     details = runner.get_input_details()
     batch = int(next(iter(details.values()))["shape"][0])
 
     def call(inputs):
         return inputs, {name: np.array(value) for name, value in runner(**inputs).items()}
 
-    for start in range(0, len(data), batch):
-        rows = data[np.minimum(np.arange(start, start + batch), len(data) - 1)]
+    for rows in filled_batches(data, batch):
         if len(details) == 1:
             ((name, detail),) = details.items()
             yield call({name: rows.astype(detail["dtype"])})

@@ -1,9 +1,6 @@
-"""The operators of each signature of a TFLite or ONNX file, read from the file itself."""
+"""The operators of each signature of a TFLite file, read from the file itself."""
 
 import collections
-
-FUSED = {"UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM"}
-"""Those that are a whole LSTM, of TFLite and of ONNX."""
 
 
 def operators(content):
@@ -40,18 +37,3 @@ def operators(content):
         signature.signatureKey.decode(): dict(sorted(counted(signature.subgraphIndex, set()).items()))
         for signature in model.signatureDefs
     }
-
-
-def onnx_operators(content):
-    """{operator: how many} of an ONNX file's bytes, with those within its loops."""
-    import onnx
-
-    def counted(graph):
-        count = collections.Counter(node.op_type for node in graph.node)
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    count += counted(attribute.g)
-        return count
-
-    return dict(sorted(counted(onnx.load_model_from_string(content).graph).items()))

@@ -1,0 +1,61 @@
+"""What a format's writer is given, and what it gives back for every file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Sizes(NamedTuple):
+    """The sizes of the axes batch and time in a file; None for an axis of any length."""
+
+    batch: int | None
+    time: int | None
+
+
+class ExportedFile(NamedTuple):
+    """A file, or a folder of files, of one format and precision.
+
+    Attributes:
+        name: str, of the format: "tflite", in another precision "tflite_int8".
+        path: `Path`.
+        sizes: `Sizes` of its batch and time.
+        run: function of a signature's name, its `Signature` and sequences to {output: array}, as
+            `keras_lstm_gates.exporting.comparing.run` gives it; of the first sequences, where one at a time is slow.
+        call: function of a signature's name and {input: array} to {output: array}, to be timed; or None.
+        precision: str, of `keras_lstm_gates.exporting.tflite.quantizing.PRECISIONS`.
+        precisions: {signature: its precision}, where that is another.
+        operators: {signature: {operator: how many}}, where the file tells them.
+        facts: {name: value}, more for the manifest.
+    """
+
+    name: str
+    path: Path
+    sizes: Sizes
+    run: Callable
+    call: Callable | None = None
+    precision: str = "float32"
+    precisions: dict[str, str] = {}
+    operators: dict[str, dict[str, int]] = {}
+    facts: dict[str, Any] = {}
+
+
+def sizes(sequence, batch, time, free):
+    """The sizes of a file: the model's own where it has them, else those that are wanted.
+
+    Args:
+        sequence: `keras.KerasTensor`, the model's input, (batch, time, ...), with None for a free axis.
+        batch, time: int, or None for the model's own.
+        free: bool, whether the format leaves an axis free that is free in the model.
+
+    Returns:
+        `Sizes`.
+
+    Raises:
+        ValueError: "expected time=12, the model's own number of steps; received time=7".
+    """
+    own_batch, own_time = sequence.shape[:2]
+    if own_time is not None and time not in (None, own_time):
+        raise ValueError(f"expected time={own_time}, the model's own number of steps; received time={time}")
+    if own_batch is None and free:
+        return Sizes(None, own_time)
+    return Sizes(batch or own_batch or 1, own_time or (None if free else time))

@@ -1,0 +1,71 @@
+"""The format "saved_model": a folder that TensorFlow loads without this package."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting.exported_files import ExportedFile
+from keras_lstm_gates.exporting.without_gates import without_gates
+from keras_lstm_gates.recurrence import use_path
+
+FOLDER = "saved_model"
+
+
+def write(signatures, folder, sizes, precisions, data):
+    """Write `folder`/saved_model, in float32 whatever the precisions: [`ExportedFile`]."""
+    path = folder / FOLDER
+    archive(signatures, path, sizes)
+    call = open_saved_model(path)
+    return [ExportedFile(FOLDER, path, sizes, functools.partial(comparing.run, call, batch=sizes.batch), call)]
+
+
+def usage(manifest, sequence):
+    """Lines of the README."""
+    return [
+        "## On a server",
+        "",
+        "    signatures = tf.saved_model.load('saved_model').signatures      # needs TensorFlow only",
+        *(f"    signatures['{name}']({sequence}={sequence})" for name in manifest["signatures"] if name != "step"),
+        "",
+    ]
+
+
+def archive(signatures, path, sizes):
+    """Write a SavedModel of {name: `Signature`}, with batch and time of these `Sizes`."""
+    archive = keras.export.ExportArchive()
+    # Ordinary operations: what other runtimes know.
+    with use_path("portable"):
+        for name, signature in signatures.items():
+            signature = without_gates(signature) if name == "predict" else signature
+            archive.track(signature.model)
+            known = sizes[:1] if signature.states else sizes
+            specs = [
+                tf.TensorSpec((*known, *tensor.shape[len(known) :]), tensor.dtype, name=input_name)
+                for input_name, tensor in signature.inputs.items()
+            ]
+            archive.add_endpoint(name, _endpoint(signature.model), input_signature=specs)
+        try:
+            archive.write_out(path, verbose=False)
+        except tf.errors.OpError as error:
+            raise OSError(f"cannot write a SavedModel below {path.parent.parent}: {error.message}") from error
+
+
+def open_saved_model(path):
+    """A function of a signature's name and {input: array} to {output: array}."""
+    loaded = tf.saved_model.load(str(path)).signatures
+
+    def call(name, inputs):
+        outputs = loaded[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        return {key: value.numpy() for key, value in outputs.items()}
+
+    return call
+
+
+def _endpoint(model):
+    def call(*inputs):
+        # Outputs that share a tensor (h and a model's own output) would lose a name: give each its own.
+        return {name: tf.identity(value) for name, value in model(list(inputs), training=False).items()}
+
+    return call

@@ -1,0 +1,97 @@
+"""The formats "tflite" and "tflite_fused": one file with every signature, a file each for smaller numbers."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+from keras_lstm_gates._support import child_process
+from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting.exported_files import ExportedFile
+from keras_lstm_gates.exporting.saved_model import archive
+from keras_lstm_gates.exporting.tflite.compacting import compact
+from keras_lstm_gates.exporting.tflite.fused import fused_predict, unclipped
+from keras_lstm_gates.exporting.tflite.operators import operators
+from keras_lstm_gates.exporting.tflite.quantizing import quantize
+from keras_lstm_gates.exporting.tflite.shortening import shortened
+
+FILE = "model.tflite"
+FUSED_FILE = "model_fused.tflite"
+
+
+def write(signatures, folder, sizes, precisions, data):
+    """Write `folder`/model.tflite, model_int8.tflite …: [`ExportedFile`]."""
+    content = converted(signatures, sizes, folder)
+    files = []
+    for precision in precisions:
+        end = "" if precision == "float32" else f"_{precision}"
+        made = quantize(content, precision, data)
+        path = folder / f"{Path(FILE).stem}{end}.tflite"
+        files.append(_finished(f"tflite{end}", path, made.content, sizes, precision, made.precisions))
+    return files
+
+
+def write_fused(signatures, folder, sizes, precisions, data):
+    """Write `folder`/model_fused.tflite, in float32 whatever the precisions: [`ExportedFile`].
+
+    Raises:
+        ValueError: that of `keras_lstm_gates.exporting.tflite.fused.fused_predict`.
+    """
+    content = converted({name: fused_predict(signature) for name, signature in signatures.items()}, sizes, folder)
+    return [_finished("tflite_fused", folder / FUSED_FILE, unclipped(content), sizes)]
+
+
+def converted(signatures, sizes, folder):
+    """The bytes of a TFLite file as the converter writes it, of builtin operators only.
+
+    Args:
+        signatures: {name: `keras_lstm_gates.exporting.signatures.Signature`}.
+        sizes: `keras_lstm_gates.exporting.exported_files.Sizes` with a batch, without which the converter asks for
+            operators that no device has.
+        folder: `Path`, for temporary files.
+
+    Raises:
+        keras_lstm_gates._support.child_process.CrashError: the converter failed, or crashed.
+    """
+    with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=folder) as workplace:
+        saved_model, file = Path(workplace) / "saved_model", Path(workplace) / FILE
+        archive(signatures, saved_model, sizes)
+        child_process.call(
+            "keras_lstm_gates.exporting.tflite.converting:convert",
+            saved_model=str(saved_model),
+            file=str(file),
+            signatures=list(signatures),
+        )
+        return file.read_bytes()
+
+
+def usage(manifest, sequence):
+    """Lines of the README."""
+    lines = [
+        "## On a device",
+        "",
+        "    pip install numpy ai-edge-litert        # and edge.py of keras_lstm_gates, one file, no other package",
+        "",
+        "    runner = edge.Runner('model.tflite')",
+        f"    runner.predict({sequence})",
+    ]
+    lines += [f"    runner.gates({sequence})"] if "gates" in manifest["signatures"] else []
+    lines += ["    stream = runner.stream()", "    stream.push(x)"] if "step" in manifest["signatures"] else []
+    return [*lines, ""]
+
+
+def _finished(name, path, content, sizes, precision="float32", precisions=None):
+    """Write a file, short and compact."""
+    content = compact(shortened(content))
+    path.write_bytes(content)
+    call = Runner(path, trial=False).call
+    return ExportedFile(
+        name,
+        path,
+        sizes,
+        functools.partial(comparing.run, call, batch=sizes.batch),
+        call,
+        precision,
+        precisions or {},
+        operators(content),
+    )
