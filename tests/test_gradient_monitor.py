@@ -71,7 +71,7 @@ def test_bad_input_is_refused_when_training_begins(tmp_path):
 
 def test_what_the_budget_does_not_allow_is_left_out(tmp_path, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("keras_lstm_gates.gradients.monitor.time", clock)
+    monkeypatch.setattr("keras_lstm_gates._support.epoch_monitor.time", clock)
     monkeypatch.setattr("keras_lstm_gates.gradients.monitor.lag_gains", clock.slowed(lag_gains))
     _, _, monitor = trained(tmp_path, clock.epochs, epochs=12, tensorboard=False, budget=1 / 8)
     assert [point["epoch"] - 1 for point in monitor.history] == [-1, *clock.epochs_within_an_eighth]

@@ -192,7 +192,7 @@ def test_monitor_starts_a_stateful_model_anew_at_each_look_and_leaves_its_states
 
 def test_monitor_keeps_its_budget(tmp_path, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("keras_lstm_gates.tracing.monitor.time", clock)
+    monkeypatch.setattr("keras_lstm_gates._support.epoch_monitor.time", clock)
     model, data = small_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
     monitor = GateMonitor(data, tmp_path, budget=1 / 8)

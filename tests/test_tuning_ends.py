@@ -10,6 +10,7 @@ from tuned_models import FIT, late, line
 
 from keras_lstm_gates import tuning
 from keras_lstm_gates.tuning import processes
+from keras_lstm_gates.tuning.jobs import Job
 
 SECONDS = 150.0
 
@@ -50,7 +51,7 @@ def test_a_chief_sees_a_worker_that_came_and_went_between_two_looks():
 
 def _work(folder, address):
     processes.CHIEF_SECONDS = 2.0
-    job = processes.Job(line, folder, "val_loss", "random", 2, None, None, None, 0, {}, None, FIT)
+    job = Job(line, folder, "val_loss", "random", 2, None, None, None, 0, {}, None, FIT)
     with pytest.raises(ConnectionError, match=f"no chief answers at {address}"):
         processes.work(job, address, "tuner0")
 

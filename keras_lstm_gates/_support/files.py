@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -36,6 +37,28 @@ def replaced_when_whole(path):
             # A folder cannot be replaced in one step: the old one steps aside first.
             os.replace(path, workplace / "old")
         os.replace(new, path)
+
+
+def write_json(path, content, *, indent=2, default=None):
+    """Write plain data as a JSON file, whole or not at all.
+
+    Args:
+        path: str or `Path`.
+        content: plain data.
+        indent, default: of `json.dumps`.
+
+    Raises:
+        OSError: as `replaced_when_whole`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "numbers.json"
+        >>> write_json(path, {"numbers": [1, None]}, indent=None)
+        >>> path.read_text().strip()
+        '{"numbers": [1, null]}'
+    """
+    with replaced_when_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=indent, default=default) + "\n")
 
 
 @contextlib.contextmanager

@@ -1,20 +1,17 @@
 """`GradientMonitor`: how far back the gradient reaches, each epoch of a training."""
 
-import json
-import time
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.epoch_monitor import EpochMonitor
+from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.gradients.chain import lag_gains
 from keras_lstm_gates.gradients.recording import watch
 from keras_lstm_gates.gradients.verdicts import judged
 
 
-class GradientMonitor(keras.callbacks.Callback):
+class GradientMonitor(EpochMonitor):
     """Measures, before the first and after each epoch, the gradient over the lag on the same few sequences.
 
     So one sees the network learn when to let the gradient vanish and when to keep it. Where a measurement would take
@@ -42,7 +39,7 @@ class GradientMonitor(keras.callbacks.Callback):
     Cost: one pass over x, and time × probes vectors back through the recurrent kernel, a measurement.
 
     Example:
-        >>> import tempfile
+        >>> import keras, tempfile
         >>> model = keras.Sequential([keras.Input((12, 1)), keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(1)])
         >>> model.compile(loss="mse")
         >>> x = np.zeros((8, 12, 1), "float32")
@@ -53,40 +50,22 @@ class GradientMonitor(keras.callbacks.Callback):
     """
 
     def __init__(self, x, folder, tensorboard=True, probes=16, budget=0.05):
-        super().__init__()
-        if budget is not None and not 0 < budget <= 1:
-            raise ValueError(f"expected a budget in (0, 1] or None; received {budget}")
-        self.x = x
-        self.folder = Path(folder)
-        self.probes = probes
-        self.budget = budget
+        super().__init__(budget, Path(folder) / "gradients" if tensorboard else None)
+        self.x, self.folder, self.probes = x, Path(folder), probes
         self.history = []
-        self.seconds = 0.0
-        self._watched = self._cost = self._began = None
-        self._tensorboard, self._writer = tensorboard, None
+        self._watched = None
 
     def on_train_begin(self, logs=None):
         """Measure the untrained model."""
         self._watched = watch(self.model)
-        if self._tensorboard:
-            self._writer = tf.summary.create_file_writer(str(self.folder / "gradients"))
         lag_gains(self.model, self.x, self.probes, watched=self._watched)  # compiles
-        self._measure(0)
-        self.seconds, self._began = 0.0, time.perf_counter()
+        self.begin(lambda: self.draw(self.measure(0), 0))
 
     def on_epoch_end(self, epoch, logs=None):
         """Measure after an epoch, where the budget allows it."""
-        spent, elapsed = self.seconds + self._cost, time.perf_counter() - self._began
-        if self.budget is None or spent <= self.budget * elapsed:
-            self._measure(epoch + 1)
+        self.measure_within_budget(epoch + 1)
 
-    def on_train_end(self, logs=None):
-        """Close the TensorBoard file."""
-        if self._writer is not None:
-            self._writer.close()
-
-    def _measure(self, epoch):
-        started = time.perf_counter()
+    def measure(self, step):
         layers = {}
         for name, gain in lag_gains(self.model, self.x, self.probes, watched=self._watched).items():
             verdict = judged(self.model.name, name, gain)
@@ -95,20 +74,13 @@ class GradientMonitor(keras.callbacks.Callback):
                 "vanishes_at": verdict.vanishes_at,
                 "explodes_at": verdict.explodes_at,
             }
-        self.history.append({"epoch": epoch, "layers": layers})
-        with replaced_when_whole(self.folder / "gradients.json") as temporary:
-            temporary.write_text(json.dumps(self.history) + "\n")
-        if self._writer is not None:
-            # One record for all curves: `tf.summary.scalar` would run an operation for each.
-            record = tf.compat.v1.Summary()
-            for name, found in layers.items():
-                for tag, value in _curves(np.array(found["gain"]), found["vanishes_at"]):
-                    record.value.add(tag=f"{name}/{tag}", simple_value=value)
-            with self._writer.as_default():
-                tf.summary.experimental.write_raw_pb(record.SerializeToString(), step=epoch)
-            self._writer.flush()
-        self._cost = time.perf_counter() - started
-        self.seconds += self._cost
+        self.history.append({"epoch": step, "layers": layers})
+        write_json(self.folder / "gradients.json", self.history, indent=None)
+        return {
+            f"{name}/{tag}": value
+            for name, measured in layers.items()
+            for tag, value in _curves(np.array(measured["gain"]), measured["vanishes_at"])
+        }
 
 
 def _curves(gain, vanishes_at):

@@ -1,14 +1,13 @@
 """`GateMonitor`: the statistics of the gates at every epoch of a training."""
 
 import json
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from keras_lstm_gates._support.epoch_monitor import EpochMonitor
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import Names, layers_within
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
@@ -17,7 +16,7 @@ from keras_lstm_gates.tracing.traces import check_sequences
 _BINS = 400
 
 
-class GateMonitor(keras.callbacks.Callback):
+class GateMonitor(EpochMonitor):
     """Record what the gates do at every epoch: a line of JSON a layer, and curves in TensorBoard.
 
     The model is opened once; it shares its weights with the opened one. Each epoch costs one prediction, whose
@@ -57,14 +56,12 @@ class GateMonitor(keras.callbacks.Callback):
     """
 
     def __init__(self, data, folder, budget=0.05):
-        super().__init__()
-        if budget is not None and not 0 < budget <= 1:
-            raise ValueError(f"expected a budget in (0, 1] or None; received {budget}")
-        self.data, self.folder, self.budget = data, Path(folder), budget
-        self._summed = self._writer = self._cost = self._began = None
-        self.seconds = 0.0
+        super().__init__(budget, Path(folder) / "tensorboard")
+        self.data, self.folder = data, Path(folder)
+        self._summed = None
 
     def on_train_begin(self, logs=None):
+        """Open the model and compile."""
         opened = open_graph(self.model)
         for one, shape in zip(keras.tree.flatten(self.data), (one.shape for one in self.model.inputs), strict=True):
             check_sequences(one, shape)
@@ -77,34 +74,19 @@ class GateMonitor(keras.callbacks.Callback):
         # Histograms have no XLA.
         self._summed.jit_compile = False
         self._look()  # compiles
-        started = time.perf_counter()
-        self._look()
-        self._cost, self.seconds = time.perf_counter() - started, 0.0
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
-        self._began = time.perf_counter()
+        self.begin(self._look)
 
     def on_epoch_end(self, epoch, logs=None):
-        started = time.perf_counter()
-        if self.budget is not None and self.seconds + self._cost > self.budget * (started - self._began):
-            return
-        found = self._look()
-        with (self.folder / "gates.jsonl").open("a") as lines:
-            for layer, numbers in found.items():
-                lines.write(json.dumps({"epoch": epoch, "layer": layer, **numbers}) + "\n")
-        # One record for all curves: `tf.summary.scalar` would run an operation for each.
-        record = tf.compat.v1.Summary()
-        for layer, numbers in found.items():
-            for name, value in _flat(numbers):
-                record.value.add(tag=f"{layer}/{name}", simple_value=value)
-        with self._writer.as_default():
-            tf.summary.experimental.write_raw_pb(record.SerializeToString(), step=epoch)
-        self._writer.flush()
-        self._cost = time.perf_counter() - started
-        self.seconds += self._cost
+        """Look after an epoch, where the budget allows it."""
+        self.measure_within_budget(epoch)
 
-    def on_train_end(self, logs=None):
-        self._writer.close()
+    def measure(self, step):
+        layers = self._look()
+        with (self.folder / "gates.jsonl").open("a") as lines:
+            for layer, numbers in layers.items():
+                lines.write(json.dumps({"epoch": step, "layer": layer, **numbers}) + "\n")
+        return {f"{layer}/{name}": value for layer, numbers in layers.items() for name, value in _flat(numbers)}
 
     def _look(self):
         for layer in layers_within(self._summed):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import write_json
 
 BLOCK = 64
 """Samples a block, which is also a chunk of the store: what is lost at most by a kill, and held in memory."""
@@ -98,8 +98,7 @@ class Stream:
                     stored.resize((2 * end, *stored.shape[1:]))
                 array = named[name] if name in named else np.arange(start, end)  # the coordinate `sample`
                 stored[start:end] = _fitted(array, stored.shape[1:], name.rpartition("/")[2])
-        with replaced_when_whole(self._progress) as temporary:
-            temporary.write_text(json.dumps({"samples": end, "identity": self._identity}))
+        write_json(self._progress, {"samples": end, "identity": self._identity}, indent=None)
 
     def _create(self, block):
         # No tree for the blocks that follow: its nodes know each other, and would stay in memory until Python looks

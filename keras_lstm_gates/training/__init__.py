@@ -1,9 +1,10 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
 
+from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.losses import Pinball, SummedCrossEntropy
 from keras_lstm_gates.recipes import RECIPES, Recipe
 from keras_lstm_gates.training.metrics import evaluate
-from keras_lstm_gates.training.runs import Run, build, environment, fit, fit_epochs, write_json
+from keras_lstm_gates.training.runs import Run, build, environment, fit, fit_epochs
 
 __all__ = [
     "RECIPES",

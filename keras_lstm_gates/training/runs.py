@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates import datasets, models
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole, write_json
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.training import distributed, summary
 from keras_lstm_gates.training.checkpoints import Checkpoints
@@ -172,12 +172,6 @@ def environment():
         "platform": platform.platform(),
         "processor": platform.machine(),
     }
-
-
-def write_json(path, content):
-    """Write plain data as an indented JSON file, whole or not at all."""
-    with replaced_when_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _claim(folder, recipe, resume):

@@ -1,13 +1,11 @@
 """What a finished run is looked at by first: how it learned, and what its gates do."""
 
-import json
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from keras_lstm_gates import plots, tracing
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole, write_json
 from keras_lstm_gates.tracing import gate_statistics
 
 TRACED = 64
@@ -28,9 +26,8 @@ def write(folder, model, history, part):
     """
     sequences = next(iter(part))[0][:TRACED].numpy()
     tree = tracing.trace(model, sequences, progress=False)
-    found = {path: _plain(gate_statistics.of_layer(node)) for path, node in tracing.nodes(tree).items()}
-    with replaced_when_whole(folder / "gate_statistics.json") as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
+    layers = {path: _plain(gate_statistics.of_layer(node)) for path, node in tracing.nodes(tree).items()}
+    write_json(folder / "gate_statistics.json", layers)
     for name, figure in (("gate_saturation", plots.saturation(tree)), ("learning_curves", learning_curves(history))):
         with replaced_when_whole(folder / f"{name}.png") as temporary:
             figure.savefig(temporary, dpi=110)

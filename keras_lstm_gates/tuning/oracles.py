@@ -8,7 +8,7 @@ from pathlib import Path
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import write_json
 
 
 class Resumable:
@@ -71,8 +71,7 @@ class Resumable:
         if self.state_file is None:
             return  # The space is being read; nothing is decided yet.
         content = {"oracle": self.get_state(), "trials": [trial.get_state() for trial in self.trials.values()]}
-        with replaced_when_whole(self.state_file) as temporary:
-            temporary.write_text(json.dumps(content))
+        write_json(self.state_file, content, indent=None)
 
     def reload(self):
         content = json.loads(self.state_file.read_text())

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, write_record
@@ -22,23 +21,6 @@ LINGER_SECONDS = 60.0
 CHIEF_SECONDS = 60.0
 _CHIEF = "chief"
 _VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
-
-
-class Job(NamedTuple):
-    """What every process of a search must know."""
-
-    model: Any
-    folder: str
-    objective: Any
-    tuner: str
-    trials: int | None
-    minutes: float | None
-    epochs: int | None
-    initial_points: int | None
-    seed: int
-    budget: dict
-    sample: Any
-    fit: dict
 
 
 def host_and_port(address):
@@ -94,12 +76,10 @@ def work(job, address, name):
     """
     import grpc
 
-    from keras_lstm_gates.tuning.searches import make_tuner
-
     _wait_for_chief(address)
     with environment(address, name):
         try:
-            tuner = make_tuner(job)
+            tuner = job.make_tuner()
             tuner.oracle.stub = _WatchedStub(tuner.oracle.stub, address)
             tuner.search(**job.fit)
         except grpc.RpcError as error:

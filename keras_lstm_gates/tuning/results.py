@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole, write_json
 from keras_lstm_gates.tuning.trials import COMPLETED, RUNNING, read_record, record_file
 
 
@@ -76,8 +76,7 @@ def _trial(folder, trial_id, values, settings, ended_after):
 
 def write(search):
     """Write search.json and trials.csv."""
-    with replaced_when_whole(search.folder / "search.json") as temporary:
-        temporary.write_text(json.dumps(search._replace(folder=None)._asdict(), indent=2) + "\n")
+    write_json(search.folder / "search.json", search._replace(folder=None)._asdict())
     names = hyperparameters(search)
     with replaced_when_whole(search.folder / "trials.csv") as temporary, temporary.open("w", newline="") as file:
         rows = csv.writer(file)
@@ -116,7 +115,5 @@ def finish(folder):
 def write_best(search, hypermodel):
     """Write best.json, a recipe that `train` takes, and return its path."""
     path = search.folder / "best.json"
-    with replaced_when_whole(path) as temporary:
-        recipe = hypermodel.recipe_with(search.best["values"])
-        temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+    write_json(path, hypermodel.recipe_with(search.best["values"]).to_dict())
     return path

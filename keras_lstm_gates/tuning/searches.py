@@ -1,18 +1,15 @@
 """`search`: trials of a model over a space, in this process or many, that resume from their folder."""
 
-import io
 import json
 import os
 import tempfile
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import keras_tuner
 
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.tuning import processes, results, tables
-from keras_lstm_gates.tuning.oracles import make_oracle
-from keras_lstm_gates.tuning.trials import TrialTuner
+from keras_lstm_gates.tuning.jobs import Job
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 BUDGETS = ("parameters", "tflite_bytes", "latency_ms")
@@ -96,7 +93,7 @@ def search(
         >>> len(found.trials), found.best["status"], sorted(found.best["values"])
         (3, 'completed', ['rate'])
     """
-    role, chief, worker = _place(role, chief, worker)
+    role, chief, worker = _role(role, chief, worker)
     budget = budget or {}
     _check(
         tuner=tuner,
@@ -115,7 +112,7 @@ def search(
         trials = 20
     folder = Path(folder).resolve()
     objective = _objective(objective)
-    job = processes.Job(
+    job = Job(
         model, str(folder), objective, tuner, trials, minutes, epochs, initial_points, seed, budget, sample, fit or {}
     )
     if role == "worker":
@@ -132,8 +129,8 @@ def search(
     _check_folder(folder)
     board = tables.Board(folder, objective, console, trials)
     with processes.environment(address, "chief"):
-        made = make_tuner(job, on_change=board.update)
-        oracle = made.oracle
+        own = job.make_tuner(on_change=board.update)
+        oracle = own.oracle
         settings = _settings(job, oracle)
         _same_settings(folder, settings)
         oracle.start(folder / "oracle.json", minutes)
@@ -142,38 +139,13 @@ def search(
         oracle.save()
         with board.live(oracle, settings):
             if address is None:
-                made.search(**job.fit)
+                own.search(**job.fit)
             else:
-                processes.lead(made, job, address, workers, threads, board)
+                processes.lead(own, job, address, workers, threads, board)
     return results.finish(folder)
 
 
-def make_tuner(job, *, tuner_id=None, on_change=None):
-    """The tuner of a job; under KerasTuner's variables for a worker its oracle is the chief's."""
-    oracle = make_oracle(
-        job.tuner,
-        job.objective,
-        trials=job.trials,
-        minutes=job.minutes,
-        seed=job.seed,
-        epochs=job.epochs,
-        initial_points=job.initial_points,
-    )
-    oracle.verbose = 0
-    with redirect_stdout(io.StringIO()):
-        return TrialTuner(
-            oracle,
-            job.model,
-            job.folder,
-            budget=job.budget,
-            sample=job.sample,
-            seed=job.seed,
-            waits_for_all=oracle.waits_for_all,
-            on_change=on_change,
-        )
-
-
-def _place(role, chief, worker):
+def _role(role, chief, worker):
     name = os.environ.get("KERASTUNER_TUNER_ID")
     if role is not None or name is None:
         return role, chief, worker
@@ -260,8 +232,7 @@ def _check_folder(folder):
 def _same_settings(folder, settings):
     path = folder / "settings.json"
     if not path.exists():
-        with replaced_when_whole(path) as temporary:
-            temporary.write_text(json.dumps(settings, indent=2) + "\n")
+        write_json(path, settings)
         return
     before = json.loads(path.read_text())
     changes = list(_differences(before, settings))

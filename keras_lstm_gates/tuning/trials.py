@@ -12,7 +12,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import replaced_when_whole, write_json
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.tuning.oracles import worst
 
@@ -137,7 +137,7 @@ class TrialTuner(keras_tuner.Tuner):
                 file = export(model, folder, self._sample, formats=("tflite",)).files["tflite"]
                 yield "tflite_bytes", file.stat().st_size
                 if "latency_ms" in self._budget:
-                    yield "latency_ms", latency_ms(file, self._sample[:1])
+                    yield "latency_ms", fastest_ms(file, self._sample[:1])
             finally:
                 shutil.rmtree(folder)
 
@@ -145,7 +145,7 @@ class TrialTuner(keras_tuner.Tuner):
         return Path(self.directory) / "trials" / f"trial_{trial_id}" / "state.npz"
 
 
-def latency_ms(file, x):
+def fastest_ms(file, x):
     """Milliseconds of one `predict` of a TFLite file on this machine: the fastest of 30, one thread."""
     runner = Runner(file, trial=False)
     runner.run("predict", x)
@@ -166,8 +166,7 @@ def read_record(path):
 
 
 def write_record(path, record):
-    with replaced_when_whole(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, default=float) + "\n")
+    write_json(path, record, indent=1, default=float)
 
 
 class _History(keras.callbacks.Callback):
