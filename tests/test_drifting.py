@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_lstm_gates import drift, exporting, plots
-from keras_lstm_gates.cli import app
+from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting.comparing import differences
 from keras_lstm_gates.layers import GatedLSTM

@@ -1,0 +1,178 @@
+"""The baselines of each task, measured on the test part."""
+
+import numpy as np
+
+from keras_lstm_gates.baselines import volatility
+from keras_lstm_gates.baselines.ngrams import NGrams
+from keras_lstm_gates.datasets import words
+
+METRICS = {
+    "classification": "accuracy",
+    "forecasting": "mae",
+    "labelling": "accuracy",
+    "language": "bits_per_character",
+}
+"""What the baselines of each task are measured in: a key of what `training.evaluate` returns."""
+
+DTW_COST = 2e9
+"""The largest number of steps compared, beyond which nearest neighbours by DTW are left out."""
+
+
+def measure(recipe, data):
+    """The baselines of a recipe's task, on the test part.
+
+    Args:
+        recipe: `Recipe`.
+        data: `keras_lstm_gates.datasets.Data`.
+
+    Returns:
+        {name: figure}.
+
+        Classification, accuracy: the most frequent class; the nearest class mean of each sequence's mean and standard
+        deviation over time; the class of the nearest training sequence by dynamic time warping, where that is feasible.
+        Of tokens the most frequent class alone.
+
+        Forecasting, MAE: persistence (the last value stays); the seasonal naive forecast (the last season again; where
+        the recipe names a season that the window holds); ridge regression on the window; where log_volatility is
+        forecast beside log_return, HAR (with a window of 22 or more) and GARCH(1,1).
+
+        Labelling, accuracy: the most frequent label; each word's most frequent label, and for unknown words the most
+        frequent of all; the same with the label of an unknown word's ending.
+
+        Language, bits per character: unigram; 5-gram with interpolated Kneser-Ney smoothing, 4-gram and so on where
+        the vocabulary is very large.
+
+    Raises:
+        ValueError: a task that is none of these.
+    """
+    kinds = {
+        "classification": _classification,
+        "forecasting": _forecasting,
+        "labelling": _labelling,
+        "language": _language,
+    }
+    return kinds[recipe.task](recipe, data)
+
+
+def _rows(part):
+    return [[np.asarray(value) for value in batch] for batch in part]
+
+
+def _classification(recipe, data):
+    if "vocabulary" in data.arguments:
+        y, y_test = (np.concatenate([y for _, y in _rows(part)]) for part in (data.train, data.test))
+        return {"most frequent class": float(np.mean(y_test == np.bincount(y).argmax()))}
+
+    def summarized(part):
+        rows, labels = [], []
+        for x, y in _rows(part):
+            for sequence in x:
+                real = sequence[np.any(sequence != 0, axis=-1)]
+                rows.append(np.concatenate([real.mean(axis=0), real.std(axis=0)]))
+            labels.append(y)
+        return np.array(rows), np.concatenate(labels)
+
+    (x, y), (x_test, y_test) = summarized(data.train), summarized(data.test)
+    spread = x.std(axis=0) + 1e-9
+    centres = np.array([x[y == label].mean(axis=0) for label in range(data.arguments["classes"])])
+    distances = (((x_test[:, None] - centres) / spread) ** 2).sum(axis=-1)
+    found = {
+        "most frequent class": float(np.mean(y_test == np.bincount(y).argmax())),
+        "nearest class mean": float(np.mean(distances.argmin(axis=1) == y_test)),
+    }
+    train, test = (_padded(part) for part in (data.train, data.test))
+    if len(train) * len(test) * train.shape[1] * test.shape[1] <= DTW_COST:
+        nearest = [dtw(train, some).argmin(axis=1) for some in np.array_split(test, -(-len(test) // 32))]
+        found["nearest neighbour by DTW"] = float(np.mean(y[np.concatenate(nearest)] == y_test))
+    return found
+
+
+def _padded(part):
+    batches = [x for x, _ in _rows(part)]
+    longest = max(x.shape[1] for x in batches)
+    return np.concatenate([np.pad(x, ((0, 0), (0, longest - x.shape[1]), (0, 0))) for x in batches])
+
+
+def dtw(train, test):
+    """Distances by dynamic time warping, squared differences summed over features and along the best path.
+
+    Args:
+        train, test: (sequences, time, features) float; trailing steps that are 0 in every feature are padding.
+
+    Returns:
+        (test sequences, train sequences) float.
+
+    Source: Sakoe & Chiba 1978, without a window; of several features as one ("dependent").
+    """
+    # cost[m, n, j]: of the best path to the present step of test sequence m and step j - 1 of training sequence n.
+    cost = np.full((len(test), len(train), train.shape[1] + 1), np.inf)
+    cost[:, :, 0] = 0
+    ends, distances = [np.any(x != 0, axis=-1).sum(axis=1) for x in (test, train)], np.empty(cost.shape[:2])
+    for step in range(test.shape[1]):
+        near = ((test[:, None, None, step] - train) ** 2).sum(axis=-1)
+        new = np.full_like(cost, np.inf)
+        for j in range(train.shape[1]):
+            new[:, :, j + 1] = near[:, :, j] + np.minimum(np.minimum(cost[:, :, j], cost[:, :, j + 1]), new[:, :, j])
+        cost = new
+        last = ends[0] == step + 1
+        distances[last] = cost[last][:, np.arange(len(train)), ends[1]]
+    return distances
+
+
+def _forecasting(recipe, data):
+    place = data.names["features"].index(recipe.target)
+    train, test = _rows(data.train), _rows(data.test)
+    x, y = (np.concatenate([batch[number] for batch in train]) for number in range(2))
+    x_test, y_test = (np.concatenate([batch[number] for batch in test]) for number in range(2))
+    last = x_test[:, -1:, place]
+    found = {"persistence": float(np.abs(y_test - last).mean())}
+    if recipe.season is not None and recipe.season <= recipe.window:
+        again = np.resize(np.arange(recipe.season), recipe.horizon) + recipe.window - recipe.season
+        found["seasonal naive"] = float(np.abs(y_test - x_test[:, again, place]).mean())
+
+    def design(windows):
+        scaled = (windows - mean) / spread
+        return np.concatenate([scaled.reshape(len(windows), -1), np.ones((len(windows), 1))], axis=1)
+
+    mean, spread = x.mean(axis=(0, 1)), x.std(axis=(0, 1)) + 1e-9
+    taken = np.linspace(0, len(x) - 1, min(len(x), 4000)).astype(int)
+    a = design(x[taken]).astype("float64")
+    weights = np.linalg.solve(a.T @ a + len(taken) * 1e-3 * np.eye(a.shape[1]), a.T @ y[taken])
+    found["ridge regression"] = float(np.abs(y_test - design(x_test) @ weights).mean())
+    if recipe.target == "log_volatility" and "log_return" in data.names["features"]:
+        if recipe.window >= 22:
+            forecast = volatility.har(x[:, :, place], y, x_test[:, :, place])
+            found["HAR"] = float(np.abs(y_test - forecast).mean())
+        found["GARCH(1,1)"] = float(np.abs(y_test - volatility.garch(recipe)).mean())
+    return found
+
+
+def _labelling(recipe, data):
+    counts = np.zeros((data.arguments["vocabulary"], data.arguments["classes"]), int)
+    for x, y, weights in _rows(data.train):
+        np.add.at(counts, (x[weights > 0], y[weights > 0]), 1)
+    overall = counts.sum(axis=0).argmax()
+    own = np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), overall)
+    endings = [words.is_ending(entry) for entry in data.names["vocabulary"]]
+    x, y = (np.concatenate([batch[number][batch[2] > 0] for batch in _rows(data.test)]) for number in range(2))
+    return {
+        "most frequent label": float(np.mean(y == overall)),
+        "most frequent label of each word": float(np.mean(y == np.where(endings, overall, own)[x])),
+        "most frequent label of each word or ending": float(np.mean(y == own[x])),
+    }
+
+
+def _language(recipe, data):
+    size = data.arguments["vocabulary"]
+    order = max(n for n in range(1, 6) if n == 1 or size**n < 2**62)
+    texts = {}
+    for name, part in (("train", data.train), ("test", data.test)):
+        rows = _rows(part)
+        # The windows follow each other without a gap: the first character, then the targets, are the text.
+        texts[name] = np.concatenate([rows[0][0][0, :1], *(y.ravel() for _, y in rows)])
+    found = {}
+    for n, name in ((1, "unigram"), (order, f"{order}-gram, Kneser-Ney")):
+        # Each target has n - 1 characters before it: unknown ones (0) before the first.
+        text = np.concatenate([np.zeros(n, int), texts["test"]])[2:]
+        found[name] = float(-np.log2(NGrams(texts["train"], size, n).probabilities(text)).mean())
+    return found
