@@ -1,9 +1,9 @@
 """What stands beside the files: manifest.json for programs, README.md for whoever receives the folder."""
 
 import hashlib
-import importlib.metadata
 import platform
 
+from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.exporting.operators import FUSED, onnx_operators, operators
 from keras_lstm_gates.gates import DESCRIPTIONS
 
@@ -30,7 +30,7 @@ def manifest(model, wanted, formats):
     """
     return {
         "model": model.name,
-        "made_with": {name: importlib.metadata.version(name) for name in ("keras_lstm_gates", "keras", "tensorflow")},
+        "made_with": versions("keras_lstm_gates", "keras", "tensorflow"),
         "compared_on": {"samples": len(wanted.data), "steps": int(wanted.data.shape[1])},
         "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
         "signatures": {name: _signature(name, signature, wanted) for name, signature in wanted.signatures.items()},
