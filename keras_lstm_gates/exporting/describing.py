@@ -1,9 +1,9 @@
 """What stands beside the files: manifest.json for programs, README.md for whoever receives the folder."""
 
 import hashlib
-import importlib.metadata
 import platform
 
+from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.gates import DESCRIPTIONS
 
 FUSED = {"UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM"}
@@ -32,7 +32,7 @@ def manifest(model_name, request, written, missing):
     """
     return {
         "model": model_name,
-        "made_with": {name: importlib.metadata.version(name) for name in ("keras_lstm_gates", "keras", "tensorflow")},
+        "made_with": versions("keras_lstm_gates", "keras", "tensorflow"),
         "compared_on": {"samples": len(request.data), "steps": int(request.data.shape[1])},
         "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
         "signatures": {name: _signature(name, one, request) for name, one in request.signatures.items()},

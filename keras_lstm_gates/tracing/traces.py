@@ -1,7 +1,6 @@
 """Run sequences through any trained model and keep every gate of every step, as labelled arrays."""
 
 import hashlib
-import importlib.metadata
 import itertools
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import layers_within
@@ -218,7 +218,7 @@ class Watched:
             "model_sha256": hashlib.sha256(model.to_json().encode()).hexdigest(),
             "weights_sha256": _weights_hash(model),
             "layers": self.paths,
-            **{f"{name}_version": importlib.metadata.version(name) for name in ("keras_lstm_gates", "keras", "numpy")},
+            **{f"{name}_version": value for name, value in versions("keras_lstm_gates", "keras", "numpy").items()},
         }
         if vocabulary is not None:
             self.attrs["vocabulary"] = [str(token) for token in vocabulary]

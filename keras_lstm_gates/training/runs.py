@@ -1,7 +1,6 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
 
 import functools
-import importlib.metadata
 import itertools
 import json
 import platform
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from keras_lstm_gates import datasets, models
 from keras_lstm_gates._support.files import replaced_when_whole, write_json
+from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.training import distributed, summary
 from keras_lstm_gates.training.checkpoints import Checkpoints
@@ -167,7 +167,7 @@ def environment():
     """The versions and the machine that a run was made with."""
     packages = ("keras_lstm_gates", "keras", "tensorflow", "tensorflow-datasets", "numpy")
     return {
-        **{package: importlib.metadata.version(package) for package in packages},
+        **versions(*packages),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),

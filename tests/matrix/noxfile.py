@@ -50,7 +50,15 @@ def _run(session, environment):
         written = folder / f"{group}.xml"
         written.unlink(missing_ok=True)
         # Warnings of other libraries about each other differ with every version; the numbers must not.
-        options = ("-q", "-W", "default", "-p", "no:cacheprovider", f"--junitxml={written}")
+        options = (
+            "-q",
+            "--continue-on-collection-errors",
+            "-W",
+            "default",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={written}",
+        )
         session.run(
             *("python", "-m", "pytest", *options, *map(str, tests(group))),
             env={"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
