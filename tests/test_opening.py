@@ -13,7 +13,6 @@ from keras import layers
 from reference import lstm as reference_lstm
 
 import keras_lstm_gates
-from keras_lstm_gates.initializers import ChronoBias
 from keras_lstm_gates.layers import Bidirectional, GatedLSTM
 from keras_lstm_gates.opening import expose, open_graph
 from keras_lstm_gates.opening.opened_layers import EachStep, LabelledGates, MergedDirections, Reversed, StepMask
@@ -312,7 +311,6 @@ def test_a_layer_that_bears_the_name_of_a_second_call():
         {"recurrent_dropout": np.float64(1.0)},
         {"implementation": 0},
         {"activation": lambda value: 0.5 * value},
-        {"bias_initializer": ChronoBias(5)},
     ],
     ids=lambda options: next(iter(options)),
 )

@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_lstm_gates.initializers import ChronoBias
 from keras_lstm_gates.layers.cell import GatedLSTMCell
 from keras_lstm_gates.layers.lstm import GatedLSTM
 
@@ -88,8 +87,6 @@ def _cell_config(cell):
     """The arguments of a cell as `GatedLSTM` takes them: Keras keeps what it was given, whatever its type."""
     config = {name: getattr(cell, name) for name in _OF_CELL}
     config["units"] = int(cell.units)
-    # Only of new weights, and ChronoBias does not go with it.
-    config["unit_forget_bias"] = cell.unit_forget_bias and not isinstance(cell.bias_initializer, ChronoBias)
     # Keras takes all but 1 as 2.
     config["implementation"] = 1 if cell.implementation == 1 else 2
     for name in ("dropout", "recurrent_dropout"):
@@ -101,7 +98,7 @@ def _cell_config(cell):
 
 # As objects: a function of the user's own has no name by which Keras could find it again.
 _OF_CELL = (
-    "activation recurrent_activation use_bias "
+    "activation recurrent_activation use_bias unit_forget_bias "
     "kernel_initializer recurrent_initializer bias_initializer "
     "kernel_regularizer recurrent_regularizer bias_regularizer "
     "kernel_constraint recurrent_constraint bias_constraint seed"
