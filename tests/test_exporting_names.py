@@ -47,6 +47,11 @@ def test_architectures(told, name):
         elif format_ == "onnx" and name in NOT_ONNX:
             assert became.startswith("the format 'onnx' cannot hold the layer '"), became
             assert "\n" not in became
+        elif format_ == "tflite" and name == "hierarchy_over_time":
+            # Sequences as many as samples times steps, which a file of any number of steps does not know.
+            assert became.startswith("the format 'tflite' cannot hold the layer 'sentences', or not without time="), (
+                became
+            )
         else:
             assert max(became.values()) < 1e-5, (format_, became)
             assert {"predict", "gates"} <= became.keys()

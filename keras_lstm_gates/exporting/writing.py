@@ -91,7 +91,7 @@ def export(
         ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001". Nothing is kept then.
         ModuleNotFoundError: "micro" without tflite-micro, "onnx" without onnx and onnxruntime, another precision
             without ai-edge-quantizer.
-        keras_lstm_gates._support.child_process.CrashError: the converter failed, or crashed.
+        keras_lstm_gates._support.child_process.CrashError: the converter crashed.
         RuntimeError: the quantizer failed, or crashed.
     """
     folder = Path(folder)
