@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_lstm_gates import datasets, zoo
 from keras_lstm_gates.exporting.exported_files import Sizes
-from keras_lstm_gates.exporting.signatures import request
+from keras_lstm_gates.exporting.signatures import request_for
 from keras_lstm_gates.exporting.tflite import quantizing
 from keras_lstm_gates.exporting.tflite.compacting import compact
 from keras_lstm_gates.exporting.tflite.files import converted
@@ -63,7 +63,7 @@ def main():
     for name in zoo.list():
         data = np.asarray(next(iter(datasets.load(zoo.preset(name).recipe).train))[0])[:CALIBRATION]
         with tempfile.TemporaryDirectory() as folder:
-            signatures = request(zoo.load(name, gates=False), data).signatures
+            signatures = request_for(zoo.load(name, gates=False), data).signatures
             whole = converted(signatures, Sizes(1, None), Path(folder))
         for precision in quantizing.PRECISIONS:
             before = quantizing.quantize(whole, precision, data).content

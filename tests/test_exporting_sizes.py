@@ -15,7 +15,7 @@ from keras_lstm_gates.exporting import comparing, saved_model
 from keras_lstm_gates.exporting.exported_files import Sizes
 from keras_lstm_gates.exporting.onnx.files import open_onnx
 from keras_lstm_gates.exporting.saved_model import open_saved_model
-from keras_lstm_gates.exporting.signatures import request
+from keras_lstm_gates.exporting.signatures import request_for
 
 FORMATS = ("saved_model", "tflite", "onnx")
 
@@ -155,9 +155,9 @@ def test_samples_are_never_as_many_as_steps(steps):
     """In a call of a file of any batch, whatever the data."""
     model = build(layers.LSTM(4, name="lstm"), shape=(None, 2))
     data = np.zeros((steps, steps, 2), "float32")
-    wanted = request(model, data, ("predict",))
+    wanted = request_for(model, data, ("predict",))
     lengths = set()
-    for reference_ in comparing.references(wanted, Sizes(None, None)):
+    for reference_ in comparing.References(wanted).of(Sizes(None, None)):
         shapes = []
 
         def call(name, inputs, shapes=shapes):

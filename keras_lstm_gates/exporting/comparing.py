@@ -50,24 +50,36 @@ def reference(request, data):
     return Reference(data, outputs, masks)
 
 
-def references(request, sizes):
-    """Those that a file of these `Sizes` is compared with: along the data, and where it may, at another length.
+class References:
+    """What files of a request are compared with; each `Reference` is computed once."""
 
-    A file that mistakes samples for steps would be right where both are as many: so they never are.
-    """
-    every = [reference(request, request.data)]
+    def __init__(self, request):
+        self._request = request
+        self._every = []
+
+    def of(self, sizes):
+        """A list of `Reference` for a file of these `Sizes`: along the data, and where it may, at another length.
+
+        A file that mistakes samples for steps would be right where both are as many: so they never are.
+        """
+        if not self._every:
+            self._every = [reference(self._request, self._request.data), *_of_another_length(self._request)]
+        return self._every if sizes.time is None else self._every[:1]
+
+
+def _of_another_length(request):
+    """[`Reference`] of a few sequences that are shorter than the data, or longer; empty where the model takes none."""
     steps = request.data.shape[1]
-    others = [length for length in (2 * steps // 3, steps + 1) if 0 < length != steps and sizes.time is None]
-    for length in others:
+    others = [length for length in (2 * steps // 3, steps + 1) if 0 < length != steps]
+    for length in others if request.sequence.shape[1] is None else ():
         samples = next(count for count in range(OTHER_SAMPLES, 0, -1) if count not in (length, steps))
         rows = np.resize(request.data, (samples, *request.data.shape[1:]))
         try:
             # The model may need more steps than these.
-            every.append(reference(request, rows[:, np.arange(length) % steps]))
-            break
+            return [reference(request, rows[:, np.arange(length) % steps])]
         except (ValueError, tf.errors.OpError):
             continue
-    return every
+    return []
 
 
 def _along_batches(model, data, batch):
@@ -94,27 +106,22 @@ def compare(file, signatures, references, tolerances, reduced):
     for number, one in enumerate(references):
         # One step knows no length.
         names = [name for name, signature in signatures.items() if number == 0 or not signature.states]
-        received = {name: file.run(name, signatures[name], one.data) for name in names}
-        outputs = {
-            name: {
-                output: (
-                    values[: _samples(received[name])],
-                    counts if counts is True else counts[: _samples(received[name])],
-                )
-                for output, (values, counts) in one.outputs[name].items()
-            }
-            for name in names
-        }
-        for name, of_outputs in differences(
-            file.path.name, received, outputs, precision, tolerances[precision]
-        ).items():
-            for output, difference in of_outputs.items():
+        answers = {name: file.run(name, signatures[name], one.data) for name in names}
+        expected = {name: _of_first_samples(one.outputs[name], answers[name]) for name in names}
+        off = differences(file.path.name, answers, expected, precision, tolerances[precision])
+        for name, outputs in off.items():
+            for output, difference in outputs.items():
                 largest[name][output] = max(difference, largest[name].get(output, 0.0))
     return largest
 
 
-def _samples(outputs):
-    return len(next(iter(outputs.values())))
+def _of_first_samples(outputs, answers):
+    """{output: (values, where they count)} of as many samples as were answered."""
+    samples = len(next(iter(answers.values())))
+    return {
+        output: (values[:samples], counts if counts is True else counts[:samples])
+        for output, (values, counts) in outputs.items()
+    }
 
 
 def run(call, name, signature, data, batch=None):

@@ -16,13 +16,13 @@ SUMMARIES = {
 }
 
 
-def manifest(model_name, request, written, missing):
+def manifest(model_name, request, results, missing):
     """The manifest of a folder.
 
     Args:
         model_name: str.
         request: `keras_lstm_gates.exporting.signatures.Request`.
-        written: {format: (`keras_lstm_gates.exporting.exported_files.ExportedFile`, {signature: {output: difference}},
+        results: {format: (`keras_lstm_gates.exporting.exported_files.ExportedFile`, {signature: {output: difference}},
             {signature: milliseconds of a call})}.
         missing: {signature that there is not: why}.
 
@@ -37,13 +37,13 @@ def manifest(model_name, request, written, missing):
         "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
         "signatures": {name: _signature(name, one, request) for name, one in request.signatures.items()},
         "missing": missing,
-        "formats": {name: _format(*of_format) for name, of_format in written.items()},
+        "formats": {name: _format(*of_format) for name, of_format in results.items()},
     }
 
 
 def _signature(name, signature, request):
     gates = request.masks.output
-    told = {
+    entry = {
         "meaning": SUMMARIES[name],
         "inputs": {
             key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": _meaning(key, gates, signature)}
@@ -54,7 +54,7 @@ def _signature(name, signature, request):
             for key, tensor in signature.model.output.items()
         },
     }
-    return {**told, "states": signature.states} if signature.states else told
+    return {**entry, "states": signature.states} if signature.states else entry
 
 
 def _meaning(name, gates, signature):
@@ -75,7 +75,7 @@ def _format(file, differences, latencies):
     if path.is_dir():
         inner = sorted(part for part in path.rglob("*") if part.is_file())
         parts = {f"{path.name}/{part.relative_to(path).as_posix()}": part for part in inner}
-    told = {
+    entry = {
         "path": path.name,
         "precision": file.precision,
         "bytes": sum(part.stat().st_size for part in parts.values()),
@@ -93,8 +93,8 @@ def _format(file, differences, latencies):
     }
     for signature, counts in file.operators.items():
         lstm = "fused" if FUSED & set(counts) else "builtin"
-        told["signatures"][signature] |= {"lstm": lstm, "operators": counts}
-    return told
+        entry["signatures"][signature] |= {"lstm": lstm, "operators": counts}
+    return entry
 
 
 def readme(manifest, usages):
@@ -111,19 +111,19 @@ def readme(manifest, usages):
         "|---|---|---|---|---|---|",
     ]
     for of_format in manifest["formats"].values():
-        for name, told in of_format["signatures"].items():
-            latency = "" if told["latency_ms"] is None else f"{told['latency_ms']:.3g}"
+        for name, entry in of_format["signatures"].items():
+            latency = "" if entry["latency_ms"] is None else f"{entry['latency_ms']:.3g}"
             lines.append(
-                f"| `{of_format['path']}` | {of_format['bytes'] / 1024:,.0f} KiB | `{name}` | {told['precision']} | "
-                f"{max(told['largest_error'].values()):.0e} | {latency} |"
+                f"| `{of_format['path']}` | {of_format['bytes'] / 1024:,.0f} KiB | `{name}` | {entry['precision']} | "
+                f"{max(entry['largest_error'].values()):.0e} | {latency} |"
             )
     lines += ["", "Times: one sequence, or one step, of the compared length, on the machine that wrote the folder.", ""]
     for name, signature in manifest["signatures"].items():
         lines += [f"## `{name}`: {signature['meaning']}", "", "| | name | shape | what it is |", "|---|---|---|---|"]
         for side in ("inputs", "outputs"):
-            for key, told in signature[side].items():
-                shape = ", ".join("any" if size is None else str(size) for size in told["shape"])
-                lines.append(f"| {side[:-1]} | `{key}` | ({shape}) {told['dtype']} | {told['meaning']} |")
+            for key, entry in signature[side].items():
+                shape = ", ".join("any" if size is None else str(size) for size in entry["shape"])
+                lines.append(f"| {side[:-1]} | `{key}` | ({shape}) {entry['dtype']} | {entry['meaning']} |")
         if name == "step":
             pairs = ", ".join(f"`{output}` is the next `{state}`" for state, output in signature["states"].items())
             lines += ["", f"Begin with zeros; then {pairs}. A masked step leaves states and outputs as they were."]

@@ -7,7 +7,7 @@ import xarray as xr
 
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.signatures import request
+from keras_lstm_gates.exporting.signatures import request_for
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN
 
 SATURATING = "ifgo"
@@ -43,16 +43,16 @@ def drift(model, file, data, signature=None):
     Example:
         `drift(model, "exported/model_int8.tflite", data)["growth"].sel(output="c")`
     """
-    runner, wanted = Runner(file), request(model, data)
-    known = [name for name in ("step", "gates", "predict") if name in runner.signatures and name in wanted.signatures]
+    runner, request = Runner(file), request_for(model, data)
+    known = [name for name in ("step", "gates", "predict") if name in runner.signatures and name in request.signatures]
     if signature is None and known:
         signature = known[0]
     if signature not in known:
         raise ValueError(f"expected a signature of {known}; received {signature!r}")
-    reference = comparing.reference(wanted, wanted.data)
+    reference = comparing.reference(request, request.data)
     expected = {name: values for name, (values, _) in reference.outputs[signature].items()}
-    received = _received(runner, signature, wanted, expected)
-    steps = wanted.data.shape[1]
+    received = _received(runner, signature, request, expected)
+    steps = request.data.shape[1]
     means, largest, changes = [], [], []
     for name, values in expected.items():
         difference = comparing.difference_of(received[name], values)
@@ -79,9 +79,9 @@ def drift(model, file, data, signature=None):
     )
 
 
-def _received(runner, signature, wanted, expected):
+def _received(runner, signature, request, expected):
     """{output: array} that a file answers along the data, of the names and shapes of what is expected."""
-    own, taken = wanted.signatures[signature], runner.signatures[signature]
+    own, taken = request.signatures[signature], runner.signatures[signature]
     for side, names, of_file in (
         ("inputs", own.inputs, taken["inputs"]),
         ("outputs", own.model.output, taken["outputs"]),
@@ -92,7 +92,7 @@ def _received(runner, signature, wanted, expected):
                 f"received {sorted(of_file)}"
             )
     batch = next(iter(taken["inputs"].values()))[0]
-    received = comparing.run(runner.call, signature, own, wanted.data, batch)
+    received = comparing.run(runner.call, signature, own, request.data, batch)
     for name, values in expected.items():
         if received[name].shape != values.shape:
             raise ValueError(

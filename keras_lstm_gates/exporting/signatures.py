@@ -53,7 +53,7 @@ class Request(NamedTuple):
     reduced: bool
 
 
-def request(model, data, names=None):
+def request_for(model, data, names=None):
     """The signatures of a model, and data for them.
 
     Args:

@@ -10,7 +10,7 @@ from keras_lstm_gates._support.files import filled_when_whole
 from keras_lstm_gates.exporting import comparing, describing
 from keras_lstm_gates.exporting.exported_files import Sizes, sizes
 from keras_lstm_gates.exporting.formats import FORMATS
-from keras_lstm_gates.exporting.signatures import request
+from keras_lstm_gates.exporting.signatures import request_for
 from keras_lstm_gates.exporting.tflite.quantizing import PRECISIONS
 
 
@@ -91,7 +91,7 @@ def export(
         ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001". Nothing is kept then.
         ModuleNotFoundError: "micro" without tflite-micro, "onnx" without onnx and onnxruntime, another precision
             without ai-edge-quantizer.
-        keras_lstm_gates._support.child_process.CrashError: the converter failed, or crashed.
+        keras_lstm_gates._support.child_process.CrashError: the converter crashed.
         RuntimeError: the quantizer failed, or crashed.
     """
     folder = Path(folder)
@@ -102,24 +102,24 @@ def export(
     for name in (*precisions, *tolerances):
         if name not in PRECISIONS:
             raise ValueError(f"expected precisions of {list(PRECISIONS)}; received {name!r}")
-    wanted = request(model, data, signatures)
-    plans = {name: _plan(name, wanted, precisions, batch, time) for name in formats}
-    written, missing = {}, dict(wanted.missing)
+    request = request_for(model, data, signatures)
+    plans = {name: _plan(name, request, precisions, batch, time) for name in formats}
+    references = comparing.References(request)
+    results, missing = {}, dict(request.missing)
     with filled_when_whole(folder) as temporary:
         for name, plan in plans.items():
-            held, files, lost = _written(name, plan, wanted.data, temporary, every=signatures is not None)
-            missing |= {f"{name}/{signature}": why for signature, why in lost.items()}
-            references = comparing.references(wanted, plan.sizes)
+            own, files, refusals = _files(name, plan, request.data, temporary, every=signatures is not None)
+            missing |= {f"{name}/{signature}": why for signature, why in refusals.items()}
             for file in files:
-                off = comparing.compare(file, held, references, tolerances, wanted.reduced)
-                written[file.name] = file, off, _latencies(file, held, wanted.data)
-        manifest = describing.manifest(model.name, wanted, written, missing)
+                differences = comparing.compare(file, own, references.of(plan.sizes), tolerances, request.reduced)
+                results[file.name] = file, differences, _latencies(file, own, request.data)
+        manifest = describing.manifest(model.name, request, results, missing)
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         usages = [FORMATS[name].usage for name in FORMATS if name in formats and FORMATS[name].usage]
         (temporary / "README.md").write_text(describing.readme(manifest, usages))
     return Exported(
-        {name: folder / file.path.name for name, (file, *_) in written.items()},
-        {name: off for name, (_, off, _) in written.items()},
+        {name: folder / file.path.name for name, (file, *_) in results.items()},
+        {name: differences for name, (_, differences, _) in results.items()},
         missing,
     )
 
@@ -132,26 +132,26 @@ class _Plan(NamedTuple):
     sizes: Sizes
 
 
-def _plan(name, wanted, precisions, batch, time):
+def _plan(name, request, precisions, batch, time):
     """The `_Plan` of a format.
 
     Raises:
-        ValueError: nothing of what is wanted is what the format can hold.
+        ValueError: the format has none of these signatures or precisions.
     """
     format_ = FORMATS[name]
-    held = {one: signature for one, signature in wanted.signatures.items() if one in format_.signatures}
-    if not held:
+    own = {one: signature for one, signature in request.signatures.items() if one in format_.signatures}
+    if not own:
         (only,) = format_.signatures
-        why = wanted.missing.get(only, "signatures leaves it out")
+        why = request.missing.get(only, "signatures leaves it out")
         raise ValueError(f"the format {name!r} is the signature {only!r} alone: {why}")
-    fitting = [precision for precision in precisions if precision in format_.precisions]
-    if not fitting and len(format_.precisions) > 1:
-        known = list(format_.precisions)
-        raise ValueError(f"expected precisions of {known} for the format {name!r}; received {precisions}")
-    return _Plan(held, fitting or ["float32"], sizes(wanted.sequence, batch, time, format_.free))
+    shared = [precision for precision in precisions if precision in format_.precisions]
+    if not shared and len(format_.precisions) > 1:
+        all_of_them = list(format_.precisions)
+        raise ValueError(f"expected precisions of {all_of_them} for the format {name!r}; received {precisions}")
+    return _Plan(own, shared or ["float32"], sizes(request.sequence, batch, time, format_.free))
 
 
-def _written(name, plan, data, folder, every):
+def _files(name, plan, data, folder, every):
     """Write the files of a format with all of the plan's signatures, or where not `every` one has to be, with some.
 
     Returns:
@@ -166,18 +166,18 @@ def _written(name, plan, data, folder, every):
     except _REFUSALS as error:
         if every or len(plan.signatures) == 1:
             raise
-        whole = error
-    held, lost = {}, {}
+        reason = error
+    own, refusals = {}, {}
     for signature, one in plan.signatures.items():
         with tempfile.TemporaryDirectory(dir=folder) as trial:
             try:
                 write({signature: one}, Path(trial))
-                held[signature] = one
+                own[signature] = one
             except _REFUSALS as error:
-                lost[signature] = " ".join(str(error).split())
-    if not held or not lost:
-        raise whole
-    return held, write(held, folder), lost
+                refusals[signature] = " ".join(str(error).split())
+    if not own or not refusals:
+        raise reason
+    return own, write(own, folder), refusals
 
 
 _REFUSALS = (ValueError, TypeError, NotImplementedError, child_process.CrashError)

@@ -1,6 +1,7 @@
 """The formats "tflite" and "tflite_fused": one file with every signature, a file each for smaller numbers."""
 
 import functools
+import re
 import tempfile
 from pathlib import Path
 
@@ -51,18 +52,35 @@ def converted(signatures, sizes, folder):
         folder: `Path`, for temporary files.
 
     Raises:
-        keras_lstm_gates._support.child_process.CrashError: the converter failed, or crashed.
+        ValueError: "the format 'tflite' cannot hold the layer 'words': ..." in the converter's words.
+        keras_lstm_gates._support.child_process.CrashError: the converter crashed.
     """
     with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=folder) as workplace:
         saved_model, file = Path(workplace) / "saved_model", Path(workplace) / FILE
         archive(signatures, saved_model, sizes)
-        child_process.call(
-            "keras_lstm_gates.exporting.tflite.converting:convert",
-            saved_model=str(saved_model),
-            file=str(file),
-            signatures=list(signatures),
-        )
+        try:
+            child_process.call(
+                "keras_lstm_gates.exporting.tflite.converting:convert",
+                saved_model=str(saved_model),
+                file=str(file),
+                signatures=list(signatures),
+            )
+        except child_process.CrashError as error:
+            if "ended its process" in str(error):
+                raise
+            raise ValueError(_refusal(str(error), signatures)) from error
         return file.read_bytes()
+
+
+def _refusal(reason, signatures):
+    """What the converter says, with the first of the models' layers that it speaks of."""
+    names = {layer.name for signature in signatures.values() for layer in signature.model.layers}
+    # TensorFlow spells a layer's scope with a number behind its name.
+    scopes = set(re.findall(r"[^/\"]+", reason))
+    spoken = [name for name in sorted(names) if any(re.fullmatch(rf"{re.escape(name)}(_\d+)?", one) for one in scopes)]
+    spoken.sort(key=reason.index)
+    which = f"the layer {spoken[0]!r}" if spoken else "this model"
+    return f"the format 'tflite' cannot hold {which}, or not without time=…: {' '.join(reason.split())}"
 
 
 def usage(manifest, sequence):
