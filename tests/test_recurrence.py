@@ -1,5 +1,6 @@
 """The recurrence against the equations in NumPy float64, against keras.layers.LSTM, and path against path."""
 
+import functools
 import itertools
 
 import keras
@@ -13,7 +14,7 @@ from reference import lstm
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.recurrence import PATHS, gates_from_hidden, recurrence, use_path
-from keras_lstm_gates.recurrence import compiled as module
+from keras_lstm_gates.recurrence.compiled import chain_rule, programs
 
 # The cudnn path needs a kernel that gives h: `test_every_gate_from_the_hidden_states_alone` and `test_lstm.py` test it.
 PATHS = [path for path in PATHS if path != "cudnn"]
@@ -259,39 +260,69 @@ def test_gradient_of_the_last_state(path):
         assert_close(got, slope, 1e-12)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_second_order(path):
-    arrays, m, _ = case(B=2, T=3, D=2, U=2, mask="gaps")
+def squared_slope(path, arrays, m, jit=None):
+    """The squared length of the gradient, a penalty that is trained on, and its own gradient."""
 
-    def penalty(path):
-        tensors = [tf.constant(a) for a in arrays]
+    def penalty(*tensors):
         with tf.GradientTape() as outer:
             outer.watch(tensors)
             with tf.GradientTape() as inner:
                 inner.watch(tensors)
                 loss = tf.reduce_sum(sum(v**2 for v in run(tensors, m, path=path)))
-            first = inner.gradient(loss, tensors)
-            second = sum(tf.reduce_sum(g**2) for g in first)
-        return outer.gradient(second, tensors)
+            squared = sum(tf.reduce_sum(g**2) for g in inner.gradient(loss, tensors))
+        return squared, outer.gradient(squared, tensors)
 
-    if path != "portable":
-        with pytest.raises(Exception, match="Gradients of gradients expected path='portable'"):
-            penalty(path)
-        return
+    function = penalty if jit is None else tf.function(penalty, autograph=False, jit_compile=jit)
+    return function(*[tf.constant(a) for a in arrays])
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("jit", [None, False, True], ids=["eager", "graph", "jit"])
+def test_second_order(path, jit):
+    arrays, m, _ = case(B=2, T=3, D=2, U=2, mask="gaps")
     # Central differences of the first gradient, along one direction.
     direction = [np.random.default_rng(3).normal(size=a.shape) for a in arrays]
-    step, analytic = 1e-5, sum(float(tf.reduce_sum(g * d)) for g, d in zip(penalty(path), direction))
-
-    def squared_slope(amount):
-        moved = [a + amount * d for a, d in zip(arrays, direction)]
-        tensors = [tf.constant(a) for a in moved]
-        with tf.GradientTape() as tape:
-            tape.watch(tensors)
-            loss = tf.reduce_sum(sum(v**2 for v in run(tensors, m, path=path)))
-        return sum(float(tf.reduce_sum(g**2)) for g in tape.gradient(loss, tensors))
-
-    numeric = (squared_slope(step) - squared_slope(-step)) / (2 * step)
+    slopes = squared_slope(path, arrays, m, jit)[1]
+    step, analytic = 1e-5, sum(float(tf.reduce_sum(g * d)) for g, d in zip(slopes, direction))
+    after, before = (
+        float(squared_slope("portable", [a + amount * d for a, d in zip(arrays, direction)], m)[0])
+        for amount in (step, -step)
+    )
+    numeric = (after - before) / (2 * step)
     assert abs(numeric - analytic) < 1e-6 * abs(numeric)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("last_only", [False, True])
+def test_third_order_and_forward_mode(path, last_only):
+    arrays, m, _ = case(B=2, T=3, D=1, U=2, mask="left")
+
+    def derivatives(path):
+        tensors, R = [tf.constant(a) for a in arrays], 4
+        direction = tf.reshape(tf.linspace(-1.0, 1.0, tf.size(tensors[R])), tensors[R].shape)
+        direction = tf.cast(direction, tf.float64)
+
+        def loss(value):
+            outputs = run([*tensors[:R], value, *tensors[R + 1 :]], m, path=path, last_only=last_only)
+            return tf.reduce_sum(sum(v**3 for v in outputs if v is not None))
+
+        with tf.autodiff.ForwardAccumulator(tensors[R], direction) as accumulator:
+            value = loss(tensors[R])
+        slopes, function = [accumulator.jvp(value)], loss
+        for _ in range(3):
+            function = functools.partial(along, function, direction)
+            slopes.append(function(tensors[R]))
+        return [float(slope) for slope in slopes]
+
+    def along(function, direction, value):
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            result = function(value)
+        return tf.reduce_sum(tape.gradient(result, value) * direction)
+
+    received, expected = derivatives(path), derivatives("portable")
+    assert_close(np.array(received), np.array(expected), 1e-10)
+    assert abs(received[0] - received[1]) < 1e-10 * abs(received[1]), "forward mode is not backward mode"
 
 
 # --- ways of calling ---------------------------------------------------------------------------------------------
@@ -362,9 +393,9 @@ def test_tape_outside_of_the_function(path, persistent):
 
 def calls_of_forward_loop(monkeypatch):
     """The arguments of each tracing, which is each compilation, of the forward loop from here on."""
-    calls, original = [], module._forward_loop
-    monkeypatch.setattr(module, "_forward_loop", lambda *arguments: (calls.append(arguments), original(*arguments))[1])
-    monkeypatch.setattr(module, "_chains", {})
+    calls, original = [], programs.forward_loop
+    monkeypatch.setattr(programs, "forward_loop", lambda *arguments: (calls.append(arguments), original(*arguments))[1])
+    chain_rule._chain.cache_clear()
     return calls
 
 
@@ -377,7 +408,43 @@ def test_many_lengths_share_one_compilation(monkeypatch):
     )
     for length in range(1, 80, 13):
         step(tf.ones([2, length, 3]))
-    assert [call[0].shape for call in calls] == [(module.CHUNK, 2, 8)], "the loop is traced, and so compiled, once"
+    assert [call[0].shape for call in calls] == [(programs.CHUNK, 2, 8)], "the loop is traced, and so compiled, once"
+
+
+def test_many_batches_share_few_programs(monkeypatch):
+    calls = calls_of_forward_loop(monkeypatch)
+    for batch in range(1, 61):
+        arrays, _, _ = case(B=batch, T=3, D=1, U=2, dtype="float32")
+        got = run(arrays, dtype="float32", outputs={"h"}, path="chunked").h
+        assert_close(got, reference(*float64_of(arrays)).h, 1e-6)
+    assert len(calls) <= 13
+
+
+@pytest.mark.parametrize("path", ["compiled", "chunked"])
+@pytest.mark.parametrize("jit", [False, True])
+def test_batches_of_free_size(path, jit):
+    """Filled up or not, split or not, each with its own gradient."""
+    arrays, m, dropout = case(B=37, T=3, D=2, U=2, mask="gaps", dropout=True)
+    cotangents = [np.random.default_rng(5).normal(size=(37, 3, 2)) for _ in Gates._fields]
+    shapes = [[None, *array.shape[1:]] for array in [*arrays[:3], m, *cotangents]] + [[4, None, 2]]
+    signature = [tf.TensorSpec(shape, tf.bool if place == 3 else tf.float64) for place, shape in enumerate(shapes)]
+
+    @tf.function(input_signature=signature, autograph=False, jit_compile=jit or None)
+    def slopes(x, h0, c0, mask, *rest):
+        tensors = [x, h0, c0, *map(tf.constant, arrays[3:])]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs = run(tensors, mask, rest[-1], path=path)
+        return outputs, tape.gradient(outputs, tensors, Gates(*rest[:-1]))
+
+    for batch in (1, 2, 3, 5, 8, 13, 15, 16, 17, 32, 33, 37):
+        part = [array[:batch] for array in [*arrays[:3], m, *cotangents]]
+        outputs, received = slopes(*map(tf.constant, part), tf.constant(dropout[:, :batch]))
+        own = [*part[:3], *arrays[3:]]
+        for got, expected in zip(outputs, reference(*own, part[3], dropout[:, :batch]), strict=True):
+            assert_close(got, expected, 1e-12, f"batch {batch}")
+        for got, expected in zip(received, gradients(own, part[4:], part[3], dropout[:, :batch], path="portable")):
+            assert_close(got, expected, 1e-11, f"batch {batch}")
 
 
 @pytest.mark.parametrize("path", ["compiled", "chunked"])

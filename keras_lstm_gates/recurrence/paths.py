@@ -24,7 +24,10 @@ import contextvars
 import keras
 from keras import ops
 
-from keras_lstm_gates.gates import Gates, step
+from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.recurrence.arguments import Arguments, agreeing, of_shape
+from keras_lstm_gates.recurrence.from_hidden import gates_from_hidden
+from keras_lstm_gates.recurrence.portable import portable
 
 PATHS = ("portable", "compiled", "chunked", "cudnn")
 
@@ -105,11 +108,13 @@ def recurrence(
         cudnn: h by `hidden`, which is Keras's cuDNN kernel on a GPU, then every gate by `gates_from_hidden`. Taken
             where TensorFlow sees a GPU and `hidden` is given. Its arithmetic is tested on a CPU; it has not been
             timed.
-        portable: ordinary operations and automatic differentiation: every backend, activation and order of
-            gradient; the path to export. Taken on other backends, for other activations, with `unroll=True` and
-            under `tf.debugging.enable_check_numerics`, which watches operations that XLA would melt into one.
+        portable: ordinary operations and automatic differentiation: every backend and activation; the path to
+            export. Taken on other backends, for other activations, with `unroll=True` and under
+            `tf.debugging.enable_check_numerics`, which watches operations that XLA would melt into one.
 
-    Gradients of gradients need path="portable"; the other paths refuse them when they run.
+    Gradients of every order and forward mode are the same by all paths; beyond the first order they are those of the
+    portable path, and cost as much. A batch whose size only the run tells, and any in eager mode, is filled up to one
+    of few sizes, so that the compiled paths keep few programs.
     """
     z, h0, c0, recurrent_kernel = (ops.convert_to_tensor(v) for v in (z, h0, c0, recurrent_kernel))
     if len(z.shape) != 3:
@@ -117,59 +122,27 @@ def recurrence(
     if recurrent_dropout_mask is not None:
         recurrent_dropout_mask = ops.cast(recurrent_dropout_mask, z.dtype)
     mask = None if mask is None else ops.cast(mask, "bool")
-    z, h0, c0, recurrent_kernel, mask, recurrent_dropout_mask = _agreeing(
-        z=z,
-        h0=h0,
-        c0=c0,
-        recurrent_kernel=recurrent_kernel,
-        mask=mask,
-        recurrent_dropout_mask=recurrent_dropout_mask,
-    )
-    time, batch = z.shape[:2]
-    shape = (batch, h0.shape[1]) if last_only else (batch, time, h0.shape[1])
+    arguments = agreeing(Arguments(z, h0, c0, recurrent_kernel, mask, recurrent_dropout_mask))
     unknown = set(outputs) - set(Gates._fields)
     if unknown:
         raise ValueError(f"Expected outputs among {Gates._fields}. Received: {sorted(unknown)}")
+    outputs = ("c", "h") if last_only else tuple(name for name in Gates._fields if name in outputs)
 
-    obstacles = _obstacles(activation, recurrent_activation, unroll)
-    path = _choose(path or _path_in_use.get(), obstacles, time, hidden is not None)
-    if last_only:
-        outputs = ("c", "h")
+    (time, batch), units = arguments.z.shape[:2], arguments.h0.shape[1]
+    path = _choose(path or _path_in_use.get(), _obstacles(activation, recurrent_activation, unroll), time, hidden)
     if path == "cudnn":
-        gates = gates_from_hidden(ops.transpose(z, (1, 0, 2)), hidden(), h0, c0, recurrent_kernel, mask=mask)
+        z, h0, c0, R, mask, _ = arguments
+        gates = gates_from_hidden(ops.transpose(z, (1, 0, 2)), hidden(), h0, c0, R, mask=mask)
         gates = Gates(*[values[:, -1] for values in gates]) if last_only else gates
     elif path == "portable":
-        gates = _portable(
-            z,
-            h0,
-            c0,
-            recurrent_kernel,
-            mask,
-            activation,
-            recurrent_activation,
-            recurrent_dropout_mask,
-            unroll,
-            last_only,
-            outputs,
-        )
+        gates = portable(arguments, activation, recurrent_activation, unroll, last_only, outputs)
     else:
         from keras_lstm_gates.recurrence.compiled import chain
 
-        wanted = tuple(name for name in Gates._fields if name in outputs)
-        values = chain(
-            z,
-            h0,
-            c0,
-            recurrent_kernel,
-            mask,
-            recurrent_dropout_mask,
-            wanted,
-            last_only,
-            chunked=path == "chunked",
-            training=bool(training),
-        )
-        gates = Gates(**(dict.fromkeys(Gates._fields) | dict(zip(wanted, values))))
-    return Gates(*[_of_shape(value, shape) if name in outputs else None for name, value in zip(Gates._fields, gates)])
+        values = chain(arguments, outputs, last_only, path == "chunked", bool(training))
+        gates = Gates(**(dict.fromkeys(Gates._fields) | dict(zip(outputs, values))))
+    shape = (batch, units) if last_only else (batch, time, units)
+    return Gates(*[of_shape(value, shape) if name in outputs else None for name, value in gates._asdict().items()])
 
 
 def _obstacles(activation, recurrent_activation, unroll):
@@ -192,16 +165,16 @@ def cudnn_obstacles(activation, recurrent_activation, unroll):
     return obstacles if keras.backend.backend() != "tensorflow" or _sees_gpu() else [*obstacles, "a GPU, received none"]
 
 
-def _choose(path, obstacles, time, fused_kernel_serves):
+def _choose(path, obstacles, time, hidden):
     if path != "auto" and path not in PATHS:
         raise ValueError(f"Expected path to be 'auto' or one of {PATHS}. Received: path={path!r}")
     if path == "auto":
         if obstacles or _checks_every_number():
             return "portable"
-        if fused_kernel_serves and _sees_gpu():
+        if hidden is not None and _sees_gpu():
             return "cudnn"
         return "chunked" if time is None or _eager() else "compiled"
-    if path == "cudnn" and not fused_kernel_serves:
+    if path == "cudnn" and hidden is None:
         obstacles = [*obstacles, "a bias, no mask and no recurrent dropout, received another combination"]
     if path != "portable" and obstacles:
         raise ValueError(f"path={path!r} expected " + "; ".join(obstacles))
@@ -234,159 +207,3 @@ def _sees_gpu():
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
-
-
-# The axes of each argument, by the name of its size.
-_AXES = {
-    "z": ("time", "batch", "4 * units"),
-    "h0": ("batch", "units"),
-    "c0": ("batch", "units"),
-    "recurrent_kernel": ("units", "4 * units"),
-    "mask": ("batch", "time"),
-    "recurrent_dropout_mask": ("4", "batch", "units"),
-}
-
-
-def _agreeing(**arguments):
-    """The arguments, each with every size that any of them knows.
-
-    A size known from one argument alone is checked in the others when they run; a wrong one is refused here, before
-    any kernel sees it.
-    """
-    units, (time, batch) = arguments["h0"].shape[-1], arguments["z"].shape[:2]
-    sizes = {"time": time, "batch": batch, "units": units, "4 * units": 4 * units, "4": 4}
-    for name, value in arguments.items():
-        if value is None:
-            continue
-        received, expected = tuple(value.shape), tuple(sizes[axis] for axis in _AXES[name])
-        if len(received) != len(expected) or any(
-            None not in (one, other) and one != other for one, other in zip(received, expected)
-        ):
-            raise ValueError(f"Expected {name} of shape {expected}. Received: {name}.shape={received}")
-        sizes |= {axis: size for axis, size in zip(_AXES[name], received) if size is not None}
-    return [
-        None if value is None else _of_shape(value, tuple(sizes[axis] for axis in _AXES[name]))
-        for name, value in arguments.items()
-    ]
-
-
-def _of_shape(value, shape):
-    """`value`, known to have this shape where only its run would tell. (TensorFlow alone has unknown sizes.)"""
-    if value is None or tuple(value.shape) == tuple(shape):
-        return value
-    import tensorflow as tf
-
-    return tf.ensure_shape(value, shape)
-
-
-def gates_from_hidden(
-    z,
-    h,
-    h0,
-    c0,
-    recurrent_kernel,
-    *,
-    mask=None,
-    activation=keras.activations.tanh,
-    recurrent_activation=keras.activations.sigmoid,
-):
-    """Every gate of a sequence whose hidden states are known, by one matrix product and no loop over matrices.
-
-    A kernel that hides its gates (cuDNN on a GPU) gives h; then a_t = z_t + h_{t-1} R is known for all t at once, and
-    c_t = f_t c_{t-1} + i_t g_t is a linear recurrence, which an associative scan solves in log(time) passes.
-
-    Args:
-        z: float, (batch, time, 4 * units), x W + b.
-        h: float, (batch, time, units). What it holds at masked steps is not used.
-        h0, c0, recurrent_kernel, mask, activation, recurrent_activation: as in `recurrence`.
-
-    Returns:
-        `Gates`, each (batch, time, units), masked steps as in `recurrence`.
-    """
-    time = ops.arange(ops.shape(z)[1], dtype="int32")
-    real = ops.ones(ops.shape(z)[:2], "bool") if mask is None else ops.cast(mask, "bool")
-    # 1 + the last real step up to each step, 0 before the first: an index into the states with the first one in front.
-    last_real = _cumulative_max(ops.where(real, time + 1, 0))
-    before = ops.concatenate([ops.zeros_like(last_real[:, :1]), last_real[:, :-1]], axis=1)
-    h = ops.concatenate([h0[:, None], h], axis=1)
-    h_before = ops.take_along_axis(h, before[:, :, None], axis=1)
-    nothing = ops.zeros_like(z[..., : c0.shape[-1]])
-    gates = step(z + ops.matmul(h_before, recurrent_kernel), nothing, activation, recurrent_activation)
-    f, written = (
-        ops.where(real[:, :, None], value, at_masked) for value, at_masked in ((gates.f, 1.0), (gates.i * gates.g, 0.0))
-    )
-    f, written = ops.concatenate([f[:, :1] * 0 + 1, f], axis=1), ops.concatenate([c0[:, None], written], axis=1)
-    _, c = ops.associative_scan(
-        lambda early, late: (late[0] * early[0], late[0] * early[1] + late[1]), (f, written), axis=1
-    )
-
-    def repeated(values):
-        return ops.take_along_axis(values, last_real[:, :, None], axis=1)
-
-    first = ops.zeros_like(c[:, :1])
-    shown = (repeated(ops.concatenate([first, value], axis=1)) for value in gates[:4])
-    return Gates(*shown, c[:, 1:], repeated(h))
-
-
-def _cumulative_max(values):
-    return ops.associative_scan(ops.maximum, values, axis=1)
-
-
-# --- portable ---------------------------------------------------------------------------------------------------
-
-
-def _portable(z, h0, c0, R, mask, activation, recurrent_activation, dropout, unroll, last_only, outputs):
-    """The equations in `keras.ops`; the gradient is left to automatic differentiation."""
-
-    def advance(last, z_t, real):
-        if dropout is None:
-            a = z_t + ops.matmul(last.h, R)
-        else:
-            blocks = ops.split(R, 4, axis=1)
-            a = z_t + ops.concatenate([ops.matmul(last.h * dropout[k], blocks[k]) for k in range(4)], axis=1)
-        now = step(a, last.c, activation, recurrent_activation)
-        if real is None:
-            return now
-        return Gates(*[ops.where(real, new, old) for new, old in zip(now, last)])
-
-    nothing = ops.zeros_like(h0)
-    state = Gates(nothing, nothing, nothing, nothing, c0, h0)
-    if unroll:
-        if z.shape[0] is None:
-            raise ValueError(f"unroll=True expected a known number of steps. Received: z.shape={tuple(z.shape)}")
-        history = []
-        for t in range(z.shape[0]):
-            state = advance(state, z[t], None if mask is None else mask[:, t, None])
-            history.append(state)
-        return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
-
-    # Without a mask i, f, g and o need no history of their own: one product over all steps gives them again.
-    again = mask is None and dropout is None and not last_only and not {"c", "h"}.issuperset(outputs)
-    last, history = _scan(advance, state, z, mask, () if last_only else ("c", "h") if again else outputs)
-    if last_only:
-        return last
-    found = Gates(*[None] * len(Gates._fields))
-    if again:
-        before_h, before_c = (
-            ops.concatenate([ops.expand_dims(one, 0), history[name][:-1]]) for name, one in (("h", h0), ("c", c0))
-        )
-        found = step(z + ops.matmul(before_h, R), before_c, activation, recurrent_activation)
-    found = found._replace(**history)
-    return Gates(*[None if values is None else ops.transpose(values, (1, 0, 2)) for values in found])
-
-
-def _scan(advance, state, z, mask, stored):
-    """The last state of `advance` over the steps, and by name its histories (time, batch, units) that are `stored`."""
-    mask = None if mask is None else ops.transpose(mask)[:, :, None]
-    if keras.backend.backend() != "tensorflow":
-
-        def scanned(last, now):
-            last = advance(Gates(*last), now[0], None if mask is None else now[1])
-            return tuple(last), {name: getattr(last, name) for name in Gates._fields if name in stored}
-
-        last, history = ops.scan(scanned, tuple(state), (z,) if mask is None else (z, mask))
-        return Gates(*last), history
-
-    from keras_lstm_gates.recurrence.compiled import scan
-
-    return scan(advance, state, z, mask, stored)

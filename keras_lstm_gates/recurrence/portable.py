@@ -1,0 +1,102 @@
+"""The recurrence in `keras.ops`, one step after another; the gradient is left to automatic differentiation."""
+
+import keras
+from keras import ops
+
+from keras_lstm_gates.gates import Gates, step
+
+
+def portable(
+    arguments,
+    activation=keras.activations.tanh,
+    recurrent_activation=keras.activations.sigmoid,
+    unroll=False,
+    last_only=False,
+    outputs=Gates._fields,
+):
+    """`Gates` of all steps, (batch, time, units) each, None where not in `outputs`; with `last_only` of the last step.
+
+    Args:
+        arguments: `Arguments` whose sizes agree.
+        activation, recurrent_activation, unroll, last_only, outputs: as in `recurrence`.
+    """
+    z, h0, c0, R, mask, dropout = arguments
+
+    def advance(last, z_t, real):
+        now = step(z_t + times_recurrent_kernel(last.h, R, dropout), last.c, activation, recurrent_activation)
+        return now if real is None else Gates(*[ops.where(real, new, old) for new, old in zip(now, last)])
+
+    nothing = ops.zeros_like(h0)
+    state = Gates(nothing, nothing, nothing, nothing, c0, h0)
+    if unroll:
+        return _unrolled(advance, state, z, mask, last_only)
+
+    # Without a mask i, f, g and o need no history of their own: one product over all steps gives them again.
+    again = mask is None and dropout is None and not last_only and not {"c", "h"}.issuperset(outputs)
+    last, history = _scan(advance, state, z, mask, () if last_only else ("c", "h") if again else outputs)
+    if last_only:
+        return last
+    gates = Gates(*[None] * len(Gates._fields))
+    if again:
+        h_before, c_before = (
+            ops.concatenate([ops.expand_dims(first, 0), history[name][:-1]]) for name, first in (("h", h0), ("c", c0))
+        )
+        gates = step(z + ops.matmul(h_before, R), c_before, activation, recurrent_activation)
+    gates = gates._replace(**history)
+    return Gates(*[None if values is None else ops.transpose(values, (1, 0, 2)) for values in gates])
+
+
+def times_recurrent_kernel(h, R, dropout):
+    """h R, (batch, 4 * units); with dropout each gate's block of R sees its own h."""
+    if dropout is None:
+        return ops.matmul(h, R)
+    blocks = ops.split(R, 4, axis=1)
+    return ops.concatenate([ops.matmul(h * dropout[k], blocks[k]) for k in range(4)], axis=1)
+
+
+def _unrolled(advance, state, z, mask, last_only):
+    if z.shape[0] is None:
+        raise ValueError(f"unroll=True expected a known number of steps. Received: z.shape={tuple(z.shape)}")
+    history = []
+    for t in range(z.shape[0]):
+        state = advance(state, z[t], None if mask is None else mask[:, t, None])
+        history.append(state)
+    return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
+
+
+def _scan(advance, state, z, mask, stored):
+    """The last state of `advance` over the steps, and by name its histories (time, batch, units) that are `stored`."""
+    mask = None if mask is None else ops.transpose(mask)[:, :, None]
+    if keras.backend.backend() == "tensorflow":
+        return _scan_in_tensorflow(advance, state, z, mask, stored)
+
+    def scanned(last, now):
+        last = advance(Gates(*last), now[0], None if mask is None else now[1])
+        return tuple(last), {name: getattr(last, name) for name in Gates._fields if name in stored}
+
+    last, history = ops.scan(scanned, tuple(state), (z,) if mask is None else (z, mask))
+    return Gates(*last), history
+
+
+def _scan_in_tensorflow(advance, state, z, mask, stored):
+    """The same; what is not stored costs nothing: a TFLite file copies each history at each step.
+
+    (keras.ops.scan fails for an unknown number of steps with a mask, and for the gradient under XLA, which needs to
+    know that there are at most `time` iterations.)
+    """
+    import tensorflow as tf
+
+    time = tf.shape(z)[0] if z.shape[0] is None else z.shape[0]
+    arrays = {
+        name: tf.TensorArray(value.dtype, time, element_shape=value.shape)
+        for name, value in state._asdict().items()
+        if name in stored
+    }
+
+    def body(t, state, arrays):
+        state = advance(state, z[t], None if mask is None else mask[t])
+        return t + 1, state, {name: array.write(t, getattr(state, name)) for name, array in arrays.items()}
+
+    # TensorFlow's own counter ends the loop.
+    _, last, arrays = tf.while_loop(lambda *_: True, body, (0, state, arrays), maximum_iterations=time)
+    return last, {name: array.stack() for name, array in arrays.items()}
