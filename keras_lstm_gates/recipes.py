@@ -4,12 +4,60 @@ import contextlib
 import dataclasses
 import json
 import math
-import types
 import typing
 from pathlib import Path
 
 TASKS = ("classification", "labelling", "forecasting", "language")
 SCHEDULES = ("constant", "cosine")
+
+
+def _field(kind, fits, default=dataclasses.MISSING, tasks=TASKS):
+    """A key of a recipe: what it expects, in words and as a test of a value, and the tasks that have a use for it."""
+    return dataclasses.field(default=default, metadata={"kind": kind, "fits": fits, "tasks": tasks})
+
+
+def _count(default, tasks=TASKS):
+    return _field("an int > 0", lambda value: _is_int(value) and value > 0, default, tasks=tasks)
+
+
+def _part(default):
+    return _field("a number in [0, 1)", lambda value: _is_number(value) and 0 <= value < 1, default)
+
+
+def _is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value):
+    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def _is_positive(value):
+    return _is_number(value) and value > 0
+
+
+def _is_not_negative(value):
+    return _is_number(value) and value >= 0
+
+
+def _is_count_or_zero(value):
+    return _is_int(value) and value >= 0
+
+
+def _are_names(values):
+    return isinstance(values, tuple) and all(isinstance(name, str) for name in values)
+
+
+def _are_increasing_parts(values):
+    return (
+        isinstance(values, tuple)
+        and all(_is_number(value) and 0 < value < 1 for value in values)
+        and list(values) == sorted(set(values))
+    )
+
+
+def _are_factors_of_gates(values):
+    return isinstance(values, dict) and set(values) <= set("ifgoch") and all(map(_is_not_negative, values.values()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,57 +103,76 @@ class Recipe:
         seed: int >= 0, of the initial weights, the order of the examples, noise and dropout.
 
     Raises:
-        ValueError: "expected units of a recipe to be an int > 0; received 0".
+        ValueError: "expected units of a recipe to be an int > 0; received 0"; a key that the task has no use for, for
+            example "expected horizon only in a recipe of the task forecasting; received horizon=6 with
+            task='classification'".
 
     Example:
         >>> Recipe(dataset="japanese_vowels", units=32).replaced({"noise": "0.3"}).noise
         0.3
     """
 
-    dataset: str
-    task: str = "classification"
-    target: str | None = None
-    features: tuple[str, ...] = ()
-    group: str | None = None
-    season: int | None = None
-    longest: int | None = None
-    vocabulary: int = 20_000
-    window: int = 48
-    horizon: int = 24
-    quantiles: tuple[float, ...] = ()
-    validation: float = 0.0
-    units: int = 64
-    layers: int = 1
-    bidirectional: bool = False
-    pooling: str = "last"
-    autoregression: int = 0
-    embedding: int = 64
-    forget_bias: float = 1.0
-    chrono_t_max: float | None = None
-    gate_l1: dict[str, float] = dataclasses.field(default_factory=dict)
-    noise: float = 0.0
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    epochs: int = 60
-    patience: int | None = None
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-    schedule: str = "cosine"
-    clip_norm: float | None = 1.0
-    weight_decay: float = 0.0
-    seed: int = 0
+    dataset: str = _field("a name", lambda value: isinstance(value, str) and value != "")
+    task: str = _field(f"one of {list(TASKS)}", lambda value: value in TASKS, "classification")
+    target: str | None = _field("the name of a column", lambda value: isinstance(value, str), None)
+    features: tuple[str, ...] = _field("names of columns", _are_names, (), tasks=("forecasting",))
+    group: str | None = _field(
+        "the name of a column", lambda value: isinstance(value, str), None, tasks=("forecasting",)
+    )
+    season: int | None = _count(None, tasks=("forecasting",))
+    longest: int | None = _count(None, tasks=("classification", "labelling"))
+    vocabulary: int = _count(20_000)
+    window: int = _count(48, tasks=("forecasting", "language"))
+    horizon: int = _count(24, tasks=("forecasting",))
+    quantiles: tuple[float, ...] = _field(
+        "increasing numbers in (0, 1)", _are_increasing_parts, (), tasks=("forecasting",)
+    )
+    validation: float = _part(0.0)
+    units: int = _count(64)
+    layers: int = _count(1)
+    bidirectional: bool = _field(
+        "true or false", lambda value: isinstance(value, bool), False, tasks=("classification", "labelling")
+    )
+    pooling: str = _field(
+        "'last' or 'mean'", lambda value: value in ("last", "mean"), "last", tasks=("classification",)
+    )
+    autoregression: int = _field("an int >= 0", _is_count_or_zero, 0, tasks=("forecasting",))
+    embedding: int = _count(64)
+    forget_bias: float = _field("a finite number", _is_number, 1.0)
+    chrono_t_max: float | None = _field("a number > 2", lambda value: _is_number(value) and value > 2, None)
+    gate_l1: dict[str, float] = dataclasses.field(
+        default_factory=dict,
+        metadata=_field("{'i', 'f', 'g', 'o', 'c' or 'h': a number >= 0}", _are_factors_of_gates).metadata,
+    )
+    noise: float = _field("a number >= 0", _is_not_negative, 0.0)
+    dropout: float = _part(0.0)
+    recurrent_dropout: float = _part(0.0)
+    epochs: int = _count(60)
+    patience: int | None = _count(None)
+    batch_size: int = _count(32)
+    learning_rate: float = _field("a number > 0", _is_positive, 3e-3)
+    schedule: str = _field(f"one of {list(SCHEDULES)}", lambda value: value in SCHEDULES, "cosine")
+    clip_norm: float | None = _field("a number > 0", _is_positive, 1.0)
+    weight_decay: float = _field("a number >= 0", _is_not_negative, 0.0)
+    seed: int = _field("an int >= 0", _is_count_or_zero, 0)
 
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.
         for name in ("features", "quantiles"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name, (kind, fits) in _VALUES.items():
-            value = getattr(self, name)
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
             optional = type(None) in typing.get_args(_TYPES[name])
-            if not ((value is None and optional) or fits(value)):
+            if not ((value is None and optional) or field.metadata["fits"](value)):
+                kind = field.metadata["kind"] + (" or None" if optional else "")
+                raise ValueError(f"expected {name} of a recipe to be {kind}; received {value!r}")
+        for field in dataclasses.fields(self):
+            tasks, value = field.metadata["tasks"], getattr(self, field.name)
+            if self.task not in tasks and value != field.default:
                 raise ValueError(
-                    f"expected {name} of a recipe to be {kind}{' or None' if optional else ''}; received {value!r}"
+                    f"expected {field.name} only in a recipe of the task {' or '.join(tasks)}; received "
+                    f"{field.name}={value!r} with task={self.task!r}"
                 )
 
     @classmethod
@@ -136,8 +203,9 @@ class Recipe:
         return cls.from_dict(values)
 
     def to_dict(self):
-        """Plain data that `from_dict` takes."""
-        return dataclasses.asdict(self) | {"features": list(self.features), "quantiles": list(self.quantiles)}
+        """Plain data that `from_dict` takes, of the keys that the task has a use for."""
+        values = dataclasses.asdict(self) | {"features": list(self.features), "quantiles": list(self.quantiles)}
+        return {key: values[key] for key in keys_of(self.task)}
 
     def replaced(self, settings):
         """The recipe with some values replaced; a text is read as JSON where it is not meant as text.
@@ -157,80 +225,15 @@ class Recipe:
 _TYPES = typing.get_type_hints(Recipe)
 
 
-def _is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
+def keys_of(task):
+    """The keys of a recipe that a task has a use for.
 
+    Example:
+        >>> set(keys_of("forecasting")) - set(keys_of("language"))
+        {...'horizon'...}
+    """
+    return [field.name for field in dataclasses.fields(Recipe) if task in field.metadata["tasks"]]
 
-def _is_number(value):
-    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
-
-
-def _positive(value):
-    return _is_number(value) and value > 0
-
-
-def _part(value):
-    return _is_number(value) and 0 <= value < 1
-
-
-def _not_negative(value):
-    return _is_number(value) and value >= 0
-
-
-def _increasing_parts(values):
-    return (
-        isinstance(values, tuple)
-        and all(_is_number(value) and 0 < value < 1 for value in values)
-        and list(values) == sorted(set(values))
-    )
-
-
-_COUNT = ("an int > 0", lambda value: _is_int(value) and value > 0)
-_PART = ("a number in [0, 1)", _part)
-_VALUES = types.MappingProxyType(
-    {
-        "dataset": ("a name", lambda value: isinstance(value, str) and value != ""),
-        "task": (f"one of {list(TASKS)}", lambda value: value in TASKS),
-        "target": ("the name of a column", lambda value: isinstance(value, str)),
-        "features": (
-            "names of columns",
-            lambda value: isinstance(value, tuple) and all(isinstance(name, str) for name in value),
-        ),
-        "group": ("the name of a column", lambda value: isinstance(value, str)),
-        "season": _COUNT,
-        "longest": _COUNT,
-        "vocabulary": _COUNT,
-        "window": _COUNT,
-        "horizon": _COUNT,
-        "quantiles": ("increasing numbers in (0, 1)", _increasing_parts),
-        "validation": _PART,
-        "units": _COUNT,
-        "layers": _COUNT,
-        "bidirectional": ("true or false", lambda value: isinstance(value, bool)),
-        "pooling": ("'last' or 'mean'", lambda value: value in ("last", "mean")),
-        "autoregression": ("an int >= 0", lambda value: _is_int(value) and value >= 0),
-        "embedding": _COUNT,
-        "forget_bias": ("a finite number", _is_number),
-        "chrono_t_max": ("a number > 2", lambda value: _is_number(value) and value > 2),
-        "gate_l1": (
-            "{'i', 'f', 'g', 'o', 'c' or 'h': a number >= 0}",
-            lambda value: (
-                isinstance(value, dict) and set(value) <= set("ifgoch") and all(map(_not_negative, value.values()))
-            ),
-        ),
-        "noise": ("a number >= 0", _not_negative),
-        "dropout": _PART,
-        "recurrent_dropout": _PART,
-        "epochs": _COUNT,
-        "patience": _COUNT,
-        "batch_size": _COUNT,
-        "learning_rate": ("a number > 0", _positive),
-        "schedule": (f"one of {list(SCHEDULES)}", lambda value: value in SCHEDULES),
-        "clip_norm": ("a number > 0", _positive),
-        "weight_decay": ("a number >= 0", _not_negative),
-        "seed": ("an int >= 0", lambda value: _is_int(value) and value >= 0),
-    }
-)
 
 RECIPES = {
     # As a random search on a validation part of the training utterances chose it: examples/tuning_study.

@@ -3,7 +3,7 @@
 import json
 import math
 
-from keras_lstm_gates.recipes import Recipe
+from keras_lstm_gates.recipes import Recipe, keys_of
 
 SPACE = {
     "learning_rate": {"low": 3e-4, "high": 3e-2, "scale": "log"},
@@ -31,8 +31,8 @@ so that the numbers of the ranges here are ours, for AdamW, and so are those tha
 
 def default_space(recipe):
     """`SPACE` without what the recipe's task has no use for."""
-    without = () if recipe.task in ("classification", "labelling") else ("bidirectional",)
-    return {key: values for key, values in SPACE.items() if key not in without}
+    keys = keys_of(recipe.task)
+    return {key: values for key, values in SPACE.items() if key.partition(".")[0] in keys}
 
 
 def parse(text):
