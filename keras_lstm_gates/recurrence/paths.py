@@ -264,19 +264,19 @@ def _agreeing(**arguments):
         ):
             raise ValueError(f"Expected {name} of shape {expected}. Received: {name}.shape={received}")
         sizes |= {axis: size for axis, size in zip(_AXES[name], received) if size is not None}
-    return [
-        None if value is None else _of_shape(value, tuple(sizes[axis] for axis in _AXES[name]))
-        for name, value in arguments.items()
-    ]
+    given = [value for value in arguments.values() if value is not None]
+    return [_of_shape(value, tuple(sizes[axis] for axis in _AXES[name]), given) for name, value in arguments.items()]
 
 
-def _of_shape(value, shape):
+def _of_shape(value, shape, given=()):
     """`value`, known to have this shape where only its run would tell. (TensorFlow alone has unknown sizes.)"""
     if value is None or tuple(value.shape) == tuple(shape):
         return value
     import tensorflow as tf
 
-    return tf.ensure_shape(value, shape)
+    # What was given may refuse its sizes by name: were this not after it, chance would say which of the two is raised.
+    with tf.control_dependencies(given):
+        return tf.ensure_shape(value, shape)
 
 
 def gates_from_hidden(

@@ -206,7 +206,7 @@ def micro(subject):
                 each = np.stack([one[name] for one in pushed])
                 wanted = wanted[sample]
                 received = each if each.shape == wanted.shape else each[-1]
-                np.testing.assert_allclose(received, wanted, atol=1e-4, err_msg=name)
+                np.testing.assert_allclose(received, wanted, atol=_of_files(subject), err_msg=name)
 
 
 STAGES = {
@@ -251,9 +251,7 @@ def _check_file(subject, call):
         received = call("predict", data)
         assert sorted(received) == sorted(wanted)
         for name, value in wanted.items():
-            np.testing.assert_allclose(
-                received[name], value, atol=max(subject.case.tolerance, 1e-4), err_msg=f"predict/{name}"
-            )
+            np.testing.assert_allclose(received[name], value, atol=_of_files(subject), err_msg=f"predict/{name}")
         received = call("gates", data)
         paths = _paths(received) or {""}
         if paths == {""}:
@@ -261,7 +259,12 @@ def _check_file(subject, call):
             named = {path: {gate: received[gate] for gate in "ifgoch"}}
         else:
             named = {path: {gate: received[f"{path}/{gate}"] for gate in "ifgoch"} for path in paths}
-        _check_gates(subject, data, named, tolerance=1e-4)
+        _check_gates(subject, data, named, tolerance=_of_files(subject))
+
+
+def _of_files(subject):
+    """How far a file in float32 may be off; of a model that computes in fewer bits as far as these allow."""
+    return max(subject.case.tolerance, 1e-4)
 
 
 def _own_outputs(subject, data):
