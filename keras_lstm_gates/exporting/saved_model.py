@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.exported_files import ExportedFile
+from keras_lstm_gates.exporting.exported_files import ExportedFile, named
 from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.recurrence import use_path
 
@@ -21,13 +21,14 @@ def write(signatures, folder, sizes, precisions, data):
     return [ExportedFile(FOLDER, path, sizes, functools.partial(comparing.run, call, batch=sizes.batch), call)]
 
 
-def usage(manifest, sequence):
+def usage(manifest, inputs):
     """Lines of the README."""
+    given = f"{inputs[0]}={inputs[0]}" if len(inputs) == 1 else f"**{named(inputs)}"
     return [
         "## On a server",
         "",
         "    signatures = tf.saved_model.load('saved_model').signatures      # needs TensorFlow only",
-        *(f"    signatures['{name}']({sequence}={sequence})" for name in manifest["signatures"] if name != "step"),
+        *(f"    signatures['{name}']({given})" for name in manifest["signatures"] if name != "step"),
         "",
     ]
 
@@ -40,9 +41,8 @@ def archive(signatures, path, sizes):
         for name, signature in signatures.items():
             signature = without_gates(signature) if name == "predict" else signature
             archive.track(signature.model)
-            known = sizes[:1] if signature.states else sizes
             specs = [
-                tf.TensorSpec((*known, *tensor.shape[len(known) :]), tensor.dtype, name=input_name)
+                tf.TensorSpec(sizes.shape(tensor), tensor.dtype, name=input_name)
                 for input_name, tensor in signature.inputs.items()
             ]
             archive.add_endpoint(name, _endpoint(signature.model), input_signature=specs)

@@ -148,7 +148,7 @@ def _plan(name, request, precisions, batch, time):
     if not shared and len(format_.precisions) > 1:
         all_of_them = list(format_.precisions)
         raise ValueError(f"expected precisions of {all_of_them} for the format {name!r}; received {precisions}")
-    return _Plan(own, shared or ["float32"], sizes(request.sequence, batch, time, format_.free))
+    return _Plan(own, shared or ["float32"], sizes([*request.inputs.values()], batch, time, format_.free))
 
 
 def _files(name, plan, data, folder, every):

@@ -191,7 +191,7 @@ def onnx(subject):
         _check_file(subject, call)
 
 
-_NUMPY = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(double)": "float64"}
+_NUMPY = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(bool)": "bool"}
 
 
 def micro(subject):

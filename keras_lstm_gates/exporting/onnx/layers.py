@@ -8,7 +8,14 @@ from keras_lstm_gates.exporting.onnx.graph import Value
 from keras_lstm_gates.exporting.onnx.lstm import flipped, lstm, lstm_step
 from keras_lstm_gates.exporting.stepping import AddTimeAxis, AnyFeature, DropTimeAxis, LSTMStep, MaskedStep
 from keras_lstm_gates.layers.lstm import GatedLSTM
-from keras_lstm_gates.opening.opened_layers import EachStep, MaskedToZero, MergedDirections, Reversed, StepMask
+from keras_lstm_gates.opening.opened_layers import (
+    EachStep,
+    LabelledGates,
+    MaskedToZero,
+    MergedDirections,
+    Reversed,
+    StepMask,
+)
 
 
 def nodes(graph, layer, *args, **kwargs):
@@ -255,6 +262,7 @@ LAYERS = {
     MaskedToZero: _masked_to_zero,
     MergedDirections: _merged_directions,
     StepMask: _step_mask,
+    LabelledGates: _as_it_is,
     Reversed: lambda graph, layer, x, **_: flipped(graph, x),
     EachStep: _each_step,
     MaskedStep: _masked_step,

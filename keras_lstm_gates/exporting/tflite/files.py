@@ -8,7 +8,7 @@ from pathlib import Path
 from keras_lstm_gates._support import child_process
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.exported_files import ExportedFile
+from keras_lstm_gates.exporting.exported_files import ExportedFile, named
 from keras_lstm_gates.exporting.saved_model import archive
 from keras_lstm_gates.exporting.tflite.compacting import compact
 from keras_lstm_gates.exporting.tflite.fused import fused_predict, unclipped
@@ -83,17 +83,18 @@ def _refusal(reason, signatures):
     return f"the format 'tflite' cannot hold {which}, or not without time=…: {' '.join(reason.split())}"
 
 
-def usage(manifest, sequence):
+def usage(manifest, inputs):
     """Lines of the README."""
+    given = named(inputs) if len(inputs) > 1 else inputs[0]
     lines = [
         "## On a device",
         "",
         "    pip install numpy ai-edge-litert        # and edge.py of keras_lstm_gates, one file, no other package",
         "",
         "    runner = edge.Runner('model.tflite')",
-        f"    runner.predict({sequence})",
+        f"    runner.predict({given})",
     ]
-    lines += [f"    runner.gates({sequence})"] if "gates" in manifest["signatures"] else []
+    lines += [f"    runner.gates({given})"] if "gates" in manifest["signatures"] else []
     lines += ["    stream = runner.stream()", "    stream.push(x)"] if "step" in manifest["signatures"] else []
     return [*lines, ""]
 
