@@ -92,11 +92,18 @@ class Graph:
     def body(self, nodes, inputs, outputs, units):
         """A `GraphProto` for a loop: nodes (operator, inputs, output) over names of arrays (batch, units)."""
 
+        def inner(name):
+            # A name within may not be one without, such as that of the model's input.
+            return f"body:{name}"
+
         def described(name):
-            return self._helper.make_tensor_value_info(name, self.float32, ["batch", units])
+            return self._helper.make_tensor_value_info(inner(name), self.float32, ["batch", units])
 
         return self._helper.make_graph(
-            [self._helper.make_node(operator, given, [output]) for operator, given, output in nodes],
+            [
+                self._helper.make_node(operator, [inner(one) for one in given], [inner(output)])
+                for operator, given, output in nodes
+            ],
             "body",
             [described(name) for name in inputs],
             [described(name) for name in outputs],
