@@ -1,6 +1,7 @@
 """The format "saved_model": a folder that TensorFlow loads without this package."""
 
 import functools
+import re
 
 import keras
 import tensorflow as tf
@@ -14,7 +15,17 @@ FOLDER = "saved_model"
 
 
 def write(signatures, folder, sizes, precisions, data):
-    """Write `folder`/saved_model, in float32 whatever the precisions: [`ExportedFile`]."""
+    """Write `folder`/saved_model, in float32 whatever the precisions: [`ExportedFile`].
+
+    Raises:
+        ValueError: "the format 'saved_model' cannot hold the input 'lstm@2/state_h': TensorFlow has no such names".
+    """
+    for signature in signatures.values():
+        for name in signature.inputs:
+            if not is_name(name):
+                raise ValueError(
+                    f"the format 'saved_model' cannot hold the input {name!r}: TensorFlow has no such names"
+                )
     path = folder / FOLDER
     archive(signatures, path, sizes)
     call = open_saved_model(path)
@@ -50,6 +61,11 @@ def archive(signatures, path, sizes):
             archive.write_out(path, verbose=False)
         except tf.errors.OpError as error:
             raise OSError(f"cannot write a SavedModel below {path.parent.parent}: {error.message}") from error
+
+
+def is_name(name):
+    """Whether TensorFlow can give an input of a signature this name."""
+    return re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name) is not None
 
 
 def open_saved_model(path):
