@@ -198,11 +198,12 @@ def micro(subject):
     """The microcontroller's file, pushed step by step: the answers of the whole sequence."""
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(_export(subject, folder, "micro") / "step.tflite", trial=False)
-        data = subjects.rows(subjects.another_batch(subject), 2)
+        data = subjects.another_batch(subject)
+        outputs = _own_outputs(subject, data)
         for sample in range(2):
             stream = runner.stream()
             pushed = [stream.push(x) for x in data[sample]]
-            for name, wanted in _own_outputs(subject, data).items():
+            for name, wanted in outputs.items():
                 each = np.stack([one[name] for one in pushed])
                 wanted = wanted[sample]
                 received = each if each.shape == wanted.shape else each[-1]
