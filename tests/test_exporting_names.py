@@ -21,8 +21,6 @@ NOT_ONNX = {
     "mixed_cells_backwards",
     "nested_models",
     "rnn_over_cells",  # with a GRU
-    "siamese",  # with a Dot
-    "video_of_frames",
 }
 
 

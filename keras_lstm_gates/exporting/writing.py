@@ -42,8 +42,8 @@ def export(
 ):
     """Export a model with named signatures, each file compared with the model before it is kept.
 
-    - `predict` gives the model's own outputs by name for whole sequences, called `sequence`, or `tokens`; several inputs
-      have the names of the model's.
+    - `predict` gives the model's own outputs by name for whole sequences, called `sequence`, or `tokens`; several
+      inputs have the names of the model's.
     - `gates` gives these and every gate: i, f, g, o, c, h, (batch, time, units), named "<layer>/i" … where the model
       has more than one LSTM.
     - `step` takes one time step `x`, (batch, features) or tokens (batch,), and the states `state_h` and `state_c`,
