@@ -45,8 +45,7 @@ class Runner:
         FileNotFoundError: "no such file: model.tflite".
         ValueError: "model.tflite differs from its manifest.json: expected sha256 e3b0…; received 5feb…".
         ValueError: "model.tflite is not a whole TFLite file: ...".
-        ValueError: "model.tflite does not run: the interpreter was ended by SIGSEGV".
-        ValueError: "model.tflite does not run: expected the signature 'step' with x and states …; received …".
+        ValueError: "model.tflite does not run: the interpreter was ended by SIGSEGV", or what it said.
         ValueError: "model.tflite has no named signatures; expected ...".
     """
 
@@ -66,16 +65,14 @@ class Runner:
             _try_out(self.path)
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
-            self._runners = {
-                name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
-            }
+            names = self._interpreter.get_signature_list()
+            self._runners = {name: self._interpreter.get_signature_runner(name) for name in names}
         except (ValueError, RuntimeError) as error:
             raise ValueError(f"{self.path} is not a whole TFLite file: {_one_line(error)}") from None
         self._lock = threading.Lock()
         if not self._runners:
-            raise ValueError(
-                f"{self.path} has no named signatures; expected a file that keras_lstm_gates.exporting wrote"
-            )
+            written = "a file that keras_lstm_gates.exporting wrote"
+            raise ValueError(f"{self.path} has no named signatures; expected {written}")
         self.signatures = {
             name: {"inputs": _shapes(runner.get_input_details()), "outputs": _shapes(runner.get_output_details())}
             for name, runner in self._runners.items()
@@ -101,7 +98,7 @@ class Runner:
         Args:
             signature: str, one of `signatures`, not `step`.
             x: float, (time, features), or (samples, time, features); of a model of tokens int, (time,), or (samples,
-                time). The samples run one after the other. Finite.
+                time); of several inputs {input name: array}. The samples run one after the other. Finite.
 
         Returns:
             {output name: array}, with a sample axis in front where x has one.
@@ -111,17 +108,22 @@ class Runner:
                 token that the model does not know.
         """
         details = self.input_details(signature)
-        if len(details) > 1:
-            raise ValueError(f"{signature!r} takes one step and the states; expected stream(), then push(x)")
-        ((name, detail),) = details.items()
-        x = _checked(np.asarray(x), name, ("time", "features"), detail)
-        samples = x if x.ndim == len(detail["shape"]) else x[None]
-        batch = int(detail["shape"][0])
-        parts = []
-        for rows in filled_batches(samples, batch):
-            parts.append(self.call(signature, {name: rows}))
-        outputs = {key: np.concatenate([part[key] for part in parts])[: len(samples)] for key in parts[0]}
-        return outputs if samples is x else {key: value[0] for key, value in outputs.items()}
+        if signature == "step":
+            raise ValueError("'step' takes one step and the states; expected stream(), then push(x)")
+        if not isinstance(x, dict):
+            x = dict.fromkeys(details, x) if len(details) == 1 else {}
+        if x.keys() != details.keys():
+            raise ValueError(f"expected {{input name: array}} of {sorted(details)}; received {sorted(x)}")
+        x = {key: _checked(np.asarray(x[key]), key, ("time", "features"), one) for key, one in details.items()}
+        alone = {values.ndim < len(details[key]["shape"]) for key, values in x.items()}
+        samples = {key: values[None] if True in alone else values for key, values in x.items()}
+        numbers = {len(values) for values in samples.values()}
+        if len(alone) > 1 or len(numbers) > 1:
+            raise ValueError(f"expected as many samples of every input; received {_shapes_of(x)}")
+        batch = int(next(iter(details.values()))["shape"][0])
+        parts = [self.call(signature, rows) for rows in filled_batches(samples, batch)]
+        outputs = {key: np.concatenate([part[key] for part in parts])[: max(numbers)] for key in parts[0]}
+        return {key: value[0] for key, value in outputs.items()} if True in alone else outputs
 
     def input_details(self, signature):
         """{input name: the interpreter's details} of a signature, or a `ValueError` that names those there are."""
@@ -147,10 +149,8 @@ class Runner:
             tokens = [value for value in inputs.values() if value.dtype.kind == "i"]
             if tokens and "gather index out of bounds" in str(error):
                 raise _unknown_tokens(tokens[0]) from None
-            shapes = {name: np.shape(value) for name, value in inputs.items()}
-            raise ValueError(
-                f"{self.path} failed in its signature {signature!r} with {shapes}: {_one_line(error)}"
-            ) from None
+            received = f"{signature!r} with {_shapes_of(inputs)}"
+            raise ValueError(f"{self.path} failed in its signature {received}: {_one_line(error)}") from None
 
 
 class Stream:
@@ -178,9 +178,7 @@ class Stream:
 
     def reset(self):
         """Begin a new sequence: all states are zeros."""
-        self._states = {
-            name: np.zeros(detail["shape"], detail["dtype"]) for name, detail in self._details.items() if name != "x"
-        }
+        self._states = {key: np.zeros(one["shape"], one["dtype"]) for key, one in self._details.items() if key != "x"}
 
     @property
     def states(self):
@@ -189,9 +187,8 @@ class Stream:
     @states.setter
     def states(self, states):
         expected = {name: tuple(int(size) for size in self._details[name]["shape"]) for name in self._states}
-        received = {name: np.shape(value) for name, value in states.items()}
-        if received != expected:
-            raise ValueError(f"expected states of shapes {expected}; received {received}")
+        if _shapes_of(states) != expected:
+            raise ValueError(f"expected states of shapes {expected}; received {_shapes_of(states)}")
         states = {name: np.array(value) for name, value in states.items()}
         for name, value in states.items():
             if value.dtype.kind not in "fiu":
@@ -219,10 +216,12 @@ class Stream:
         return {name: value[0] for name, value in outputs.items()} if alone else outputs
 
 
-def filled_batches(samples, batch):
-    """Yield the samples in batches of that size, the last one filled up with its last sample."""
-    for start in range(0, len(samples), batch):
-        yield samples[np.minimum(np.arange(start, start + batch), len(samples) - 1)]
+def filled_batches(inputs, batch):
+    """Yield {input name: array} in batches of that size, the last one filled up with its last sample."""
+    samples = len(next(iter(inputs.values())))
+    for start in range(0, samples, batch):
+        places = np.minimum(np.arange(start, start + batch), samples - 1)
+        yield {name: values[places] for name, values in inputs.items()}
 
 
 def follower(state):
@@ -238,8 +237,9 @@ def _checked(x, name, axes, detail):
     tokens = detail["dtype"] in (np.int32, np.int64)
     if tokens and x.dtype.kind not in "iu":
         raise ValueError(f"expected token numbers, an array of ints; received dtype {x.dtype}")
-    if x.dtype.kind not in "fiu":
-        raise ValueError(f"expected numbers; received an array of dtype {x.dtype}")
+    kinds, meant = ("b", "bools") if detail["dtype"] is np.bool_ else ("fiu", "numbers")
+    if x.dtype.kind not in kinds:
+        raise ValueError(f"expected {meant}; received an array of dtype {x.dtype}")
     if x.ndim not in (rank, rank + 1) or x.size == 0 or not _fits(x.shape[x.ndim - rank :], shape):
         sizes = " and ".join(f"{'any number of' if size == -1 else size} {axis}" for size, axis in zip(shape, axes))
         raise ValueError(
@@ -272,6 +272,10 @@ def _shapes(details):
     return {name: tuple(int(size) for size in detail["shape_signature"]) for name, detail in details.items()}
 
 
+def _shapes_of(arrays):
+    return {name: np.shape(value) for name, value in arrays.items()}
+
+
 def _fits(shape, expected):
     return all(size == wanted or (wanted == -1 and size > 0) for size, wanted in zip(shape, expected, strict=True))
 
@@ -284,25 +288,19 @@ def _one_line(error):
 
 def _check_signature(path, name, inputs, outputs):
     """Raise a `ValueError` where a signature of these shapes is none that can be called by `run` or `Stream`."""
-    ranks = {key: len(shape) for key, shape in inputs.items()}
+    ranks, said = [len(shape) for shape in inputs.values()], f"{path} does not run: expected"
     if name != "step":
-        if len(ranks) == 1 and min(ranks.values()) < 2:
-            raise ValueError(f"{path} does not run: expected {name!r} of (batch, time, ...); received {inputs}")
+        if not ranks or min(ranks) < 1 or ranks == [1]:
+            raise ValueError(f"{said} {name!r} of (batch, time, ...); received {inputs}")
         return
     states = {key: outputs.get(follower(key)) for key in inputs if key != "x"}
-    if "x" not in ranks or min(ranks.values()) < 1 or any(inputs[key] != after for key, after in states.items()):
-        raise ValueError(
-            f"{path} does not run: expected the signature 'step' with x and states, each with an output of its shape "
-            f"that follows it; received inputs {inputs} and outputs {outputs}"
-        )
+    if "x" not in inputs or min(ranks) < 1 or any(inputs[key] != after for key, after in states.items()):
+        said += " the signature 'step' with x and states, each with an output of its shape that follows it"
+        raise ValueError(f"{said}; received inputs {inputs} and outputs {outputs}")
 
 
 def _as_its_manifest_says(path, content):
-    """Whether manifest.json beside the file tells this sha256; False where it tells none.
-
-    Raises:
-        ValueError: it tells another.
-    """
+    """Whether manifest.json beside the file tells this sha256; a `ValueError` where it tells another."""
     try:
         manifest = json.loads((path.parent / "manifest.json").read_text("utf-8"))
         sums = [one["sha256"][path.name] for one in manifest["formats"].values() if path.name in one["sha256"]]
@@ -324,8 +322,7 @@ def _try_out(path):
     try:
         done = subprocess.run(
             [sys.executable, "-c", code, str(path)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             errors="replace",
             timeout=TRIAL_SECONDS,
@@ -377,10 +374,9 @@ def _trial_calls(runner, name):
 def _trial_call(runner, name, inputs):
     if name == "step":
         runner.stream().push(inputs["x"])
-    if name == "step" or len(inputs) > 1:
         runner.call(name, inputs)
     else:
-        runner.run(name, *inputs.values())
+        runner.run(name, inputs)
     for key, values in inputs.items():
         if values.dtype.kind == "i":
             # A token that no model knows is to be an error and not a crash.

@@ -2,17 +2,17 @@
 
     python fresh_exports.py FOLDER
 
-FOLDER holds NAME.keras and NAME.npy of each model. Prints {NAME: {format: {signature: largest error} or what was
-refused}} as JSON.
+FOLDER holds NAME.keras and NAME.pickle, the data, of each model. Prints {NAME: {format: {signature: largest error} or
+what was refused}} as JSON.
 """
 
 import json
+import pickle
 import sys
 import warnings
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from keras_lstm_gates import exporting, load_model
 
@@ -26,7 +26,7 @@ def main(folder):
         keras.Model(sequence, keras.layers.LSTM(2)(keras.ops.expand_dims(sequence[:, 0], 1)))
     told = {}
     for path in sorted(folder.glob("*.keras")):
-        model, data = load_model(path), np.load(path.with_suffix(".npy"))
+        model, data = load_model(path), pickle.loads(path.with_suffix(".pickle").read_bytes())
         told[path.stem] = {}
         for name in FORMATS:
             try:

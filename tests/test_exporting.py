@@ -252,11 +252,86 @@ def test_data_that_are_no_tokens(tmp_path):
         exporting.export(model, tmp_path, np.ones((2, 7), "float32"))
 
 
-def test_a_model_of_two_inputs(tmp_path):
-    one, two = keras.Input((5, 3), name="one"), keras.Input((5, 3), name="two")
-    model = keras.Model([one, two], keras.layers.LSTM(4)(one + two))
-    with pytest.raises(ValueError, match=r"expected a model with one input; received 2: \['one', 'two'\]"):
-        exporting.export(model, tmp_path, np.ones((2, 5, 3)))
+def two_inputs():
+    """Sequences of any length, and a vector, which is called as an LSTM's state."""
+    series, state = keras.Input((None, 3), name="series"), keras.Input((4,), name="h")
+    x = keras.layers.LSTM(4, name="lstm")(series, initial_state=[state, state])
+    return keras.Model([series, state], keras.layers.Dense(2, name="score")(x))
+
+
+def test_a_model_of_two_inputs(tmp_path, rng):
+    """Each by its name, in every format and precision; there is no `step`."""
+    from keras_lstm_gates.exporting.onnx.files import open_onnx
+    from keras_lstm_gates.exporting.saved_model import open_saved_model
+
+    model = two_inputs()
+    data = [rng.normal(size=shape).astype("float32") for shape in ((3, 7, 3), (3, 4))]
+    formats, precisions = ("saved_model", "tflite", "onnx"), ("float32", "dynamic_int8")
+    written = exporting.export(model, tmp_path, data, formats, precisions)
+    assert written.missing == {"step": "the model has 2 inputs, ['series', 'h'], and a stream is of one"}
+    inputs = {"series": rng.normal(size=(5, 4, 3)).astype("float32"), "h": rng.normal(size=(5, 4)).astype("float32")}
+    expected = expose(model)(list(inputs.values()))
+    runner = Runner(written.files["tflite"])
+    for call in (open_saved_model(written.files["saved_model"]), open_onnx(written.files["onnx"]), runner.run):
+        received = call("gates", inputs)
+        # The short names would be an input's.
+        assert sorted(received) == sorted(expected)
+        for name, values in expected.items():
+            np.testing.assert_allclose(received[name], values, atol=1e-6, err_msg=name)
+    alone = runner.predict({name: values[0] for name, values in inputs.items()})
+    np.testing.assert_allclose(alone["score"], expected["score"][0], atol=1e-6)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["compared_on"] == {"samples": 3, "steps": 7}
+    assert manifest["signatures"]["predict"]["inputs"] == {
+        "series": {"shape": [None, None, 3], "dtype": "float32", "meaning": "the model's input"},
+        "h": {"shape": [None, 4], "dtype": "float32", "meaning": "the model's input"},
+    }
+    readme = (tmp_path / "README.md").read_text()
+    for line in ("runner.predict({'series': series, 'h': h})", "signatures['gates'](**{'series': series, 'h': h})"):
+        assert line in readme
+    for given, text in (
+        (inputs["series"], r"expected {input name: array} of \['h', 'series'\]; received \[\]"),
+        ({"series": inputs["series"]}, r"expected {input name: array} of \['h', 'series'\]; received \['series'\]"),
+        ({**inputs, "h": inputs["h"][:2]}, "expected as many samples of every input; received"),
+        ({**inputs, "h": inputs["h"][0]}, "expected as many samples of every input; received"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            runner.predict(given)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (np.ones((2, 5, 3)), r"expected a list of data for the 2 inputs \['series', 'h'\]; received a ndarray"),
+        ([np.ones((2, 5, 3))], r"expected a list of data for the 2 inputs \['series', 'h'\]; received 1"),
+        ({"series": np.ones((2, 5, 3))}, r"expected data for the inputs \['series', 'h'\]; received \['series'\]"),
+        (
+            [np.ones((2, 5, 3)), np.ones((3, 4))],
+            "expected as many samples of every input; received {'series': 2, 'h': 3}",
+        ),
+        ([np.ones((2, 5, 3)), np.ones((2, 5))], r"expected sequences of shape .*any, 4\); received \(2, 5\)"),
+    ],
+)
+def test_data_that_are_not_of_two_inputs(data, text, tmp_path):
+    with pytest.raises(ValueError, match=text):
+        exporting.export(two_inputs(), tmp_path / "out", data)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_inputs_of_different_lengths_and_a_step_that_is_required(tmp_path, rng):
+    left, right = keras.Input((None, 3), name="left"), keras.Input((None, 3), name="right")
+    shared = keras.layers.LSTM(4, name="shared")
+    model = keras.Model(
+        {"right": right, "left": left}, keras.layers.Subtract(name="parted")([shared(left), shared(right)])
+    )
+    data = {name: rng.normal(size=(3, steps, 3)).astype("float32") for name, steps in (("right", 9), ("left", 4))}
+    with pytest.raises(ValueError, match="cannot have the signature 'step': the model has 2 inputs"):
+        exporting.export(model, tmp_path / "out", data, signatures=("step",))
+    written = exporting.export(model, tmp_path, data, ("onnx", "tflite"))
+    assert max(written.differences["onnx"]["gates"].values()) < 1e-6
+    np.testing.assert_allclose(Runner(written.files["tflite"]).predict(data)["parted"], model(data), atol=1e-6)
+    with pytest.raises(ValueError, match=r"expected a model with one input; received 2: \['left', 'right'\]"):
+        exporting.drift(model, written.files["tflite"], data)
 
 
 def test_data_of_another_shape(tmp_path):

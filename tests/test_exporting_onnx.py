@@ -24,13 +24,13 @@ HELD = (
     "sensor_anomaly_autoencoder",
     "stacked_cells",
     "text_generation",
+    "video_of_frames",
     "weather_forecasting",
 )
 NOT_HELD = {
     "hierarchy_over_time": r"'words': it is a EachStep; expected one of Activation, .*, GatedLSTM",
     "mixed_cells_backwards": "'deep_1': it is a RNN",
     "nested_models": "'encoder': it is a model of its own, called with a mask",
-    "video_of_frames": r"'time_distributed\w*': it holds a Conv2D; expected one of Activation, Dense, LayerNorm",
 }
 
 
@@ -124,11 +124,50 @@ def test_options(options, masked, tmp_path, rng):
 
 
 @pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Conv1D(4, 3, strides=2, padding="same"),
+        layers.Conv1D(4, 2, dilation_rate=3, padding="causal", activation="relu", use_bias=False),
+        layers.Conv1D(4, 2, groups=2, dilation_rate=2),
+        layers.MaxPooling1D(3, strides=2, padding="same"),
+        layers.AveragePooling1D(3, strides=2, padding="same"),
+        layers.AveragePooling1D(2),
+        layers.BatchNormalization(scale=False, epsilon=0.1),
+        layers.BatchNormalization(center=False),
+        layers.Softmax(axis=1),
+        layers.Permute((2, 1)),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_layers_of_several_steps(layer, tmp_path, rng):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((9, 4))
+    model = keras.Model(inputs, layers.LSTM(3)(layer(inputs)))
+    for variable in layer.variables:
+        # Also what BatchNormalization has seen.
+        variable.assign(rng.uniform(0.5, 1.5, size=variable.shape))
+    data = rng.normal(size=(4, 9, 4)).astype("float32")
+    assert max(exported(model, data, tmp_path).differences["onnx"]["gates"].values()) < 1e-6
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_product_of_two_encoders(normalize, tmp_path, rng):
+    """Of different lengths, one of them free."""
+    left, right = keras.Input((None, 3), name="left"), keras.Input((7, 3), name="right")
+    shared = layers.LSTM(4)
+    model = keras.Model([left, right], layers.Dot(1, normalize=normalize)([shared(left), shared(right)]))
+    data = [rng.normal(size=(3, steps, 3)).astype("float32") for steps in (5, 7)]
+    assert max(exported(model, data, tmp_path).differences["onnx"]["predict"].values()) < 1e-6
+
+
+@pytest.mark.parametrize(
     ("layer", "message"),
     [
         (layers.LSTM(4, activation="gelu"), "its activation is 'gelu'; expected one of .*'elu', 'hard_sigmoid'"),
         (layers.LSTM(4, recurrent_activation="softmax"), "its activation is 'softmax'; expected one of"),
-        (layers.Conv1D(4, 2), "it is a Conv1D; expected one of"),
+        (layers.Conv1DTranspose(4, 2), "it is a Conv1DTranspose; expected one of"),
+        (layers.BatchNormalization(axis=1), "it normalizes the axis 1; expected the last"),
+        (layers.Softmax(axis=(1, 2)), "its axes are \\(1, 2\\); expected one"),
         (layers.LayerNormalization(axis=1), "it normalizes the axes \\[1\\]; expected the last"),
     ],
 )

@@ -23,7 +23,7 @@ ROOMS = {
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing""",
     "exporting.micro": """sources microcontroller files""",
-    "exporting.onnx": """activations graph operators lstm layers files""",
+    "exporting.onnx": """activations convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
     "gradients": """contributions recording slopes terms verdicts lstm_steps plain_steps products chain monitor
         summaries""",

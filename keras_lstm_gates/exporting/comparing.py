@@ -27,7 +27,7 @@ class Reference(NamedTuple):
     """What the model gives along some sequences.
 
     Attributes:
-        data: array, (samples, time, ...).
+        data: {input: array (samples, time, ...)}.
         outputs: {signature: {output: (values, where they count)}}.
         masks: {gate's name: bool (samples, time), True = a real step}.
     """
@@ -38,8 +38,8 @@ class Reference(NamedTuple):
 
 
 def reference(request, data):
-    """The `Reference` of a `keras_lstm_gates.exporting.signatures.Request` along sequences."""
-    batch = request.sequence.shape[0]
+    """The `Reference` of a `keras_lstm_gates.exporting.signatures.Request` along sequences, {input: array}."""
+    batch = next(iter(request.inputs.values())).shape[0]
     gates, masks = (_along_batches(model, data, batch) for model in (request.gates, request.masks))
     outputs = {}
     for name, signature in request.signatures.items():
@@ -69,23 +69,47 @@ class References:
 
 def _of_another_length(request):
     """[`Reference`] of a few sequences that are shorter than the data, or longer; empty where the model takes none."""
-    steps = request.data.shape[1]
-    others = [length for length in (2 * steps // 3, steps + 1) if 0 < length != steps]
-    for length in others if request.sequence.shape[1] is None else ():
-        samples = next(count for count in range(OTHER_SAMPLES, 0, -1) if count not in (length, steps))
-        rows = np.resize(request.data, (samples, *request.data.shape[1:]))
+    free = {name for name, tensor in request.inputs.items() if tensor.shape[1:2] == (None,)}
+    for change in (lambda steps: 2 * steps // 3, lambda steps: steps + 1):
+        lengths = {name: change(request.data[name].shape[1]) for name in free}
+        if not free or any(length in (0, request.data[name].shape[1]) for name, length in lengths.items()):
+            continue
+        rows = {name: _of_length(array, lengths.get(name)) for name, array in request.data.items()}
+        samples = _other_than(OTHER_SAMPLES, {*_lengths(rows), *_lengths(request.data)})
+        rows = {name: np.resize(array, (samples, *array.shape[1:])) for name, array in rows.items()}
         try:
             # The model may need more steps than these.
-            return [reference(request, rows[:, np.arange(length) % steps])]
+            return [reference(request, rows)]
         except (ValueError, tf.errors.OpError):
             continue
     return []
 
 
+def _of_length(array, length):
+    """Sequences cut off, or begun again at their end, to so many steps; None leaves them as they are."""
+    return array if length is None else array[:, np.arange(length) % array.shape[1]]
+
+
+def _lengths(data):
+    return {array.shape[1] for array in data.values() if array.ndim > 1}
+
+
+def _other_than(samples, lengths):
+    """So many samples, or fewer, or where that leaves none more, but never as many as these lengths."""
+    fewer = (count for count in range(samples, 0, -1) if count not in lengths)
+    return next(fewer, None) or max(lengths) + 1
+
+
 def _along_batches(model, data, batch):
     """{output: array (samples, ...)} of a model that takes lists, in batches of its own where it has them."""
-    parts = [model([rows], training=False) for rows in filled_batches(data, batch or len(data))]
-    return {name: np.concatenate([np.asarray(part[name]) for part in parts])[: len(data)] for name in parts[0]}
+    samples = samples_of(data)
+    parts = [model([*rows.values()], training=False) for rows in filled_batches(data, batch or samples)]
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts])[:samples] for name in parts[0]}
+
+
+def samples_of(data):
+    """How many samples {input: array} has."""
+    return len(next(iter(data.values())))
 
 
 def compare(file, signatures, references, tolerances, reduced):
@@ -131,21 +155,15 @@ def run(call, name, signature, data, batch=None):
         call: function of the signature's name and {input: array} to {output: array}.
         name: str.
         signature: `keras_lstm_gates.exporting.signatures.Signature`.
-        data: array, (samples, time, ...).
+        data: {input: array (samples, time, ...)}.
         batch: int, samples that a call takes, or None for any number.
     """
-    samples, steps = data.shape[:2]
-    if batch is None:
-        # Never as many samples as steps.
-        batch = samples if samples != steps else max(samples - 1, 2)
+    samples = samples_of(data)
+    batch = batch or _other_than(samples, _lengths(data))
     parts = []
     for rows in filled_batches(data, batch):
-        if signature.states:
-            parts.append(_along(call, name, signature, rows))
-        else:
-            (sequence,) = signature.inputs
-            parts.append(call(name, {sequence: rows}))
-    return {key: np.concatenate([part[key] for part in parts])[: len(data)] for key in parts[0]}
+        parts.append(_along(call, name, signature, *rows.values()) if signature.states else call(name, rows))
+    return {key: np.concatenate([part[key] for part in parts])[:samples] for key in parts[0]}
 
 
 def differences(file_name, received, expected, precision, tolerance):
@@ -205,8 +223,10 @@ def _root_mean_square(values):
 
 def latency_ms(call, name, signature, data, batch=None):
     """Milliseconds of one call here: of the first sequence or step of the data; the fastest of those in a moment."""
-    some = data[np.resize(np.arange(len(data)), batch or 1)]
-    inputs = _first_step(signature, some) if signature.states else dict.fromkeys(signature.inputs, some)
+    places = np.resize(np.arange(samples_of(data)), batch or 1)
+    inputs = {key: values[places] for key, values in data.items()}
+    if signature.states:
+        inputs = _first_step(signature, *inputs.values())
     fastest, end = np.inf, time.perf_counter() + TIMED_SECONDS
     while time.perf_counter() < end or fastest == np.inf:
         started = time.perf_counter()

@@ -4,6 +4,7 @@ import hashlib
 import platform
 
 from keras_lstm_gates._support.versions import versions
+from keras_lstm_gates.exporting.comparing import samples_of
 from keras_lstm_gates.gates import DESCRIPTIONS
 
 FUSED = {"UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM"}
@@ -28,12 +29,16 @@ def manifest(model_name, request, results, missing):
 
     Returns:
         Plain data. Shapes have null for an axis of any length; sizes are in bytes; `largest_error` is the largest
-        absolute difference from the Keras model along the data that the files were compared on.
+        absolute difference from the Keras model along the data that the files were compared on; `steps` are those of
+        the longest input.
     """
     return {
         "model": model_name,
         "made_with": versions("keras_lstm_gates", "keras", "tensorflow"),
-        "compared_on": {"samples": len(request.data), "steps": int(request.data.shape[1])},
+        "compared_on": {
+            "samples": samples_of(request.data),
+            "steps": max((values.shape[1] for values in request.data.values() if values.ndim > 1), default=1),
+        },
         "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
         "signatures": {name: _signature(name, one, request) for name, one in request.signatures.items()},
         "missing": missing,
@@ -46,7 +51,13 @@ def _signature(name, signature, request):
     entry = {
         "meaning": SUMMARIES[name],
         "inputs": {
-            key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": _meaning(key, gates, signature)}
+            key: {
+                "shape": list(tensor.shape),
+                "dtype": tensor.dtype,
+                "meaning": _INPUTS.get(key, "the model's input")
+                if key in request.inputs
+                else _meaning(key, gates, signature),
+            }
             for key, tensor in signature.inputs.items()
         },
         "outputs": {
@@ -63,11 +74,13 @@ def _meaning(name, gates, signature):
     if name in gates:
         path, _, gate = name.rpartition("/")
         return DESCRIPTIONS[gate] + (f" of the layer {path}" if path else "")
-    return {
-        "x": "one time step",
-        "sequence": "sequences (batch, time, features)",
-        "tokens": "sequences of token numbers (batch, time)",
-    }.get(name, "the model's output")
+    return "one time step" if name == "x" else "the model's output"
+
+
+_INPUTS = {
+    "sequence": "sequences (batch, time, features)",
+    "tokens": "sequences of token numbers (batch, time)",
+}
 
 
 def _format(file, differences, latencies):
@@ -129,5 +142,5 @@ def readme(manifest, usages):
             lines += ["", f"Begin with zeros; then {pairs}. A masked step leaves states and outputs as they were."]
         lines.append("")
     lines += [f"There is no `{name}`: {why}.\n" for name, why in manifest["missing"].items()]
-    (sequence,) = next((one["inputs"] for name, one in manifest["signatures"].items() if name != "step"), ["sequence"])
-    return "\n".join([*lines, *(line for usage in usages for line in usage(manifest, sequence))])
+    inputs = next((one["inputs"] for name, one in manifest["signatures"].items() if name != "step"), ["sequence"])
+    return "\n".join([*lines, *(line for usage in usages for line in usage(manifest, list(inputs)))])

@@ -44,6 +44,9 @@ def drift(model, file, data, signature=None):
         `drift(model, "exported/model_int8.tflite", data)["growth"].sel(output="c")`
     """
     runner, request = Runner(file), request_for(model, data)
+    if len(request.inputs) > 1:
+        raise ValueError(f"expected a model with one input; received {len(request.inputs)}: {[*request.inputs]}")
+    (sequences,) = request.data.values()
     known = [name for name in ("step", "gates", "predict") if name in runner.signatures and name in request.signatures]
     if signature is None and known:
         signature = known[0]
@@ -52,7 +55,7 @@ def drift(model, file, data, signature=None):
     reference = comparing.reference(request, request.data)
     expected = {name: values for name, (values, _) in reference.outputs[signature].items()}
     received = _received(runner, signature, request, expected)
-    steps = request.data.shape[1]
+    steps = sequences.shape[1]
     means, largest, changes = [], [], []
     for name, values in expected.items():
         difference = comparing.difference_of(received[name], values)

@@ -1,5 +1,6 @@
 """What a format's writer is given, and what it gives back for every file."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,13 @@ class Sizes(NamedTuple):
 
     batch: int | None
     time: int | None
+
+    def shape(self, tensor):
+        """The shape of a signature's input, a `keras.KerasTensor`, in the file."""
+        _, *others = tensor.shape
+        if others and others[0] is None:
+            others[0] = self.time
+        return (self.batch, *others)
 
 
 class ExportedFile(NamedTuple):
@@ -39,12 +47,17 @@ class ExportedFile(NamedTuple):
     facts: dict[str, Any] = {}
 
 
-def sizes(sequence, batch, time, free):
+def named(inputs):
+    """How Python spells the inputs of these names: {'sequence': sequence}."""
+    return "{" + ", ".join(f"{name!r}: {re.sub(r'[^0-9A-Za-z_]', '_', name)}" for name in inputs) + "}"
+
+
+def sizes(inputs, batch, time, free):
     """The sizes of a file: the model's own where it has them, else those that are wanted.
 
     Args:
-        sequence: `keras.KerasTensor`, the model's input, (batch, time, ...), with None for a free axis.
-        batch, time: int, or None for the model's own.
+        inputs: list of `keras.KerasTensor`, the model's, (batch, time, ...), with None for a free axis.
+        batch, time: int, or None for the model's own; time is that of all inputs that leave it free.
         free: bool, whether the format leaves an axis free that is free in the model.
 
     Returns:
@@ -53,7 +66,8 @@ def sizes(sequence, batch, time, free):
     Raises:
         ValueError: "expected time=12, the model's own number of steps; received time=7".
     """
-    own_batch, own_time = sequence.shape[:2]
+    own_batch, own_times = inputs[0].shape[0], [tensor.shape[1] for tensor in inputs if len(tensor.shape) > 1]
+    own_time = own_times[0] if own_times and None not in own_times else None
     if own_time is not None and time not in (None, own_time):
         raise ValueError(f"expected time={own_time}, the model's own number of steps; received time={time}")
     if own_batch is None and free:

@@ -14,9 +14,9 @@ class Format(NamedTuple):
     """A format.
 
     Attributes:
-        write: function of {name: `Signature`}, a folder, `Sizes`, the wanted precisions and data, which writes files
-            and gives a list of `keras_lstm_gates.exporting.exported_files.ExportedFile`.
-        usage: function of a manifest and the name of the input to lines of the README; or None.
+        write: function of {name: `Signature`}, a folder, `Sizes`, the wanted precisions and data, {input: array}, which
+            writes files and gives a list of `keras_lstm_gates.exporting.exported_files.ExportedFile`.
+        usage: function of a manifest and the names of the inputs to lines of the README; or None.
         free: bool, whether batch and time may stay free.
         signatures: names of those that it can have.
         precisions: those that it can have.

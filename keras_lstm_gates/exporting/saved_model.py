@@ -1,12 +1,13 @@
 """The format "saved_model": a folder that TensorFlow loads without this package."""
 
 import functools
+import re
 
 import keras
 import tensorflow as tf
 
 from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.exported_files import ExportedFile
+from keras_lstm_gates.exporting.exported_files import ExportedFile, named
 from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.recurrence import use_path
 
@@ -14,20 +15,31 @@ FOLDER = "saved_model"
 
 
 def write(signatures, folder, sizes, precisions, data):
-    """Write `folder`/saved_model, in float32 whatever the precisions: [`ExportedFile`]."""
+    """Write `folder`/saved_model, in float32 whatever the precisions: [`ExportedFile`].
+
+    Raises:
+        ValueError: "the format 'saved_model' cannot hold the input 'lstm@2/state_h': TensorFlow has no such names".
+    """
+    for signature in signatures.values():
+        for name in signature.inputs:
+            if not is_name(name):
+                raise ValueError(
+                    f"the format 'saved_model' cannot hold the input {name!r}: TensorFlow has no such names"
+                )
     path = folder / FOLDER
     archive(signatures, path, sizes)
     call = open_saved_model(path)
     return [ExportedFile(FOLDER, path, sizes, functools.partial(comparing.run, call, batch=sizes.batch), call)]
 
 
-def usage(manifest, sequence):
+def usage(manifest, inputs):
     """Lines of the README."""
+    given = f"{inputs[0]}={inputs[0]}" if len(inputs) == 1 else f"**{named(inputs)}"
     return [
         "## On a server",
         "",
         "    signatures = tf.saved_model.load('saved_model').signatures      # needs TensorFlow only",
-        *(f"    signatures['{name}']({sequence}={sequence})" for name in manifest["signatures"] if name != "step"),
+        *(f"    signatures['{name}']({given})" for name in manifest["signatures"] if name != "step"),
         "",
     ]
 
@@ -40,9 +52,8 @@ def archive(signatures, path, sizes):
         for name, signature in signatures.items():
             signature = without_gates(signature) if name == "predict" else signature
             archive.track(signature.model)
-            known = sizes[:1] if signature.states else sizes
             specs = [
-                tf.TensorSpec((*known, *tensor.shape[len(known) :]), tensor.dtype, name=input_name)
+                tf.TensorSpec(sizes.shape(tensor), tensor.dtype, name=input_name)
                 for input_name, tensor in signature.inputs.items()
             ]
             archive.add_endpoint(name, _endpoint(signature.model), input_signature=specs)
@@ -50,6 +61,11 @@ def archive(signatures, path, sizes):
             archive.write_out(path, verbose=False)
         except tf.errors.OpError as error:
             raise OSError(f"cannot write a SavedModel below {path.parent.parent}: {error.message}") from error
+
+
+def is_name(name):
+    """Whether TensorFlow can give an input of a signature this name."""
+    return re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name) is not None
 
 
 def open_saved_model(path):

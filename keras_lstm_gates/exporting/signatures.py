@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_lstm_gates.exporting.rebuilding import in_float32, stateless
 from keras_lstm_gates.exporting.stepping import NoStepError, step_of
 from keras_lstm_gates.opening.exposing import open_graph
+from keras_lstm_gates.opening.graphs import graph_of
 from keras_lstm_gates.tracing.traces import check_sequences
 
 PROBE_STEPS = 12
@@ -37,16 +38,16 @@ class Request(NamedTuple):
     Attributes:
         signatures: {name: `Signature`}.
         missing: {name of a signature that the model cannot have: why, in one sentence}.
-        sequence: `keras.KerasTensor`, the model's input.
+        inputs: {name: `keras.KerasTensor`}, the model's; a single one is called `sequence` or `tokens`.
         gates: `keras.Model` of what the signature `gates` answers, in the model's own precision.
         masks: `keras.Model` of {gate's name: bool (batch, time), True = a real step}.
-        data: array, sequences as the signatures take them.
+        data: {input: array}, sequences as the signatures take them.
         reduced: bool, whether the model computes in fewer bits than its files.
     """
 
     signatures: dict
     missing: dict
-    sequence: Any
+    inputs: dict
     gates: Any
     masks: Any
     data: Any
@@ -58,7 +59,7 @@ def request_for(model, data, names=None):
 
     Args:
         model: `keras.Model`.
-        data: array, (samples, time, features) or tokens (samples, time).
+        data: array, (samples, time, features) or tokens (samples, time); of several inputs a list, or a dict by name.
         names: of "predict", "gates" and "step", or None for all that the model can have.
 
     Returns:
@@ -66,63 +67,69 @@ def request_for(model, data, names=None):
 
     Raises:
         ValueError: what `expose` cannot open, a name that is unknown or that the model cannot have, data of another
-            shape or that are not numbers, or "expected a model with one input; received 2: ['a', 'b']".
+            shape or that are not numbers, or not one array for each input.
     """
     for name in names or ():
         if name not in NAMES:
             raise ValueError(f"expected signatures of {list(NAMES)}; received {name!r}")
     own = open_graph(stateless(model))
-    if len(model.inputs) != 1:
-        raise ValueError(
-            f"expected a model with one input; received {len(model.inputs)}: {[tensor.name for tensor in model.inputs]}"
-        )
-    data = _checked(model, data)
+    inputs = _named_inputs(model)
+    data = _checked(inputs, data)
     rebuilt = in_float32(model)
     opened = own if rebuilt is None else open_graph(rebuilt)
-    (sequence,) = keras.tree.flatten(opened.inputs)
-    kind = "int32" if _takes_tokens(model) else "float32"
-    inputs = {"tokens" if kind == "int32" else "sequence": keras.KerasTensor(sequence.shape, kind)}
-    places = _gate_places(opened)
+    places = _gate_places(opened, inputs)
     every = {
-        "predict": Signature(keras.Model([sequence], opened.outputs), inputs),
+        "predict": Signature(_model(opened, {**opened.outputs, **opened.labelled}), inputs),
         "gates": Signature(_gates_model(opened, places), inputs),
     }
     missing = {}
     if names is None or "step" in names:
         try:
-            step = step_of(opened, places, _probe(model, data))
+            step = _step(model, opened, places, data)
         except (NoStepError, TypeError, ValueError) as error:
             if names is not None:
                 raise ValueError(f"this model cannot have the signature 'step': {error}") from None
             missing["step"] = str(error)
         else:
-            x = keras.KerasTensor(step.inputs["x"].shape, kind)
+            (dtype,) = (tensor.dtype for tensor in inputs.values())
+            x = keras.KerasTensor(step.inputs["x"].shape, dtype)
             every["step"] = Signature(step.model, {**step.inputs, "x": x}, step.states, step.every_step)
-    (of_own,) = keras.tree.flatten(own.inputs)
+    masks = {name: own.masks[path] for name, (path, _) in places.items()}
     return Request(
         {name: one for name, one in every.items() if names is None or name in names},
         missing,
-        *inputs.values(),
+        inputs,
         _gates_model(own, places),
-        keras.Model([of_own], {name: own.masks[path] for name, (path, _) in places.items()}),
+        _model(own, masks),
         data,
         rebuilt is not None,
     )
 
 
+def _step(model, opened, places, data):
+    if len(data) > 1:
+        raise NoStepError(f"the model has {len(data)} inputs, {[*data]}, and a stream is of one")
+    (sequences,) = data.values()
+    return step_of(opened, places, _probe(model, sequences))
+
+
 def _gates_model(opened, places):
     gates = {name: getattr(opened.gates[path], gate) for name, (path, gate) in places.items()}
-    return keras.Model([*keras.tree.flatten(opened.inputs)], {**opened.outputs, **gates})
+    return _model(opened, {**opened.outputs, **opened.labelled, **gates})
 
 
-def _gate_places(opened):
+def _model(opened, outputs):
+    return keras.Model([*keras.tree.flatten(opened.inputs)], outputs)
+
+
+def _gate_places(opened, inputs):
     """{name: (path, gate)}: i, f, g, o, c, h, and "<path>/i" … where there is more than one LSTM.
 
-    With the path too, where an output of the model has one of these names.
+    With the path too, where an input or an output of the model has one of these names.
     """
     places = {(path, gate): f"{path}/{gate}" for path in opened.gates for gate in opened.gates[path]._fields}
     short = {name: name.rpartition("/")[2] for name in places.values()}
-    single = len(opened.gates) == 1 and not set(short.values()) & set(opened.outputs)
+    single = len(opened.gates) == 1 and not set(short.values()) & {*inputs, *opened.outputs}
     return {short[name] if single else name: place for place, name in places.items()}
 
 
@@ -140,28 +147,54 @@ def _probe(model, data):
     return np.resize(sequences, (batch or (3 if steps == 2 else 2), *sequences.shape[1:]))
 
 
-def _takes_tokens(model):
-    """Whether a model's input is token numbers, (batch, time), rather than floats."""
-    (sequence,) = model.inputs
-    if sequence.dtype.startswith(("int", "uint")):
-        return True
+def _named_inputs(model):
+    """{name: `keras.KerasTensor`} of the signatures, in the model's order, of the types that they take."""
+    structure = graph_of(model).input
+    tensors = keras.tree.flatten(structure)
+    types = [_dtype(model, tensor) for tensor in tensors]
+    names = sorted(structure) if isinstance(structure, dict) else [tensor.name for tensor in tensors]
+    if len(tensors) == 1:
+        names = ["tokens" if types == ["int32"] else "sequence"]
+    return {name: keras.KerasTensor(one.shape, dtype) for name, one, dtype in zip(names, tensors, types, strict=True)}
+
+
+def _dtype(model, tensor):
+    """Of token numbers int32, of a mask bool, else float32."""
+    if tensor.dtype == "bool":
+        return "bool"
     # A Keras model may declare float tokens, which its Embedding makes ints.
-    return any(isinstance(layer, keras.layers.Embedding) and layer.input is sequence for layer in model.layers)
+    embedded = any(isinstance(layer, keras.layers.Embedding) and layer.input is tensor for layer in model.layers)
+    return "int32" if embedded or tensor.dtype.startswith(("int", "uint")) else "float32"
 
 
-def _checked(model, data):
-    """Data as the arrays that the signatures take, of any number of samples.
+def _checked(inputs, data):
+    """{input: array} of the types and shapes that the signatures take, of any number of samples.
 
     Raises:
-        ValueError: another shape, a number that is not finite, or tokens that are not whole numbers.
+        ValueError: not one array for each input, other shapes, a number that is not finite, or tokens that are not
+            whole numbers.
     """
-    (sequence,) = model.inputs
-    data = np.asarray(data)
-    check_sequences(data, (None, *sequence.shape[1:]))
-    if 0 in data.shape:
-        raise ValueError(f"expected one or more sequences; received shape {data.shape}")
-    if not _takes_tokens(model):
-        return data.astype("float32")
-    if data.dtype.kind not in "iu":
-        raise ValueError(f"expected token numbers, an array of ints; received dtype {data.dtype}")
-    return data.astype("int32")
+    if isinstance(data, dict):
+        if set(data) != set(inputs):
+            raise ValueError(f"expected data for the inputs {[*inputs]}; received {sorted(data)}")
+        arrays = {name: np.asarray(data[name]) for name in inputs}
+    else:
+        each = [data] if len(inputs) == 1 else data
+        if len(each) != len(inputs) or not isinstance(each, list | tuple):
+            received = f"{len(each)}" if isinstance(each, list | tuple) else f"a {type(each).__name__}"
+            raise ValueError(f"expected a list of data for the {len(inputs)} inputs {[*inputs]}; received {received}")
+        arrays = {name: np.asarray(one) for name, one in zip(inputs, each, strict=True)}
+    arrays = {name: _of_input(inputs[name], array) for name, array in arrays.items()}
+    samples = {name: len(array) for name, array in arrays.items()}
+    if len(set(samples.values())) > 1:
+        raise ValueError(f"expected as many samples of every input; received {samples}")
+    return arrays
+
+
+def _of_input(tensor, array):
+    check_sequences(array, (None, *tensor.shape[1:]))
+    if 0 in array.shape:
+        raise ValueError(f"expected one or more sequences; received shape {array.shape}")
+    if tensor.dtype == "int32" and array.dtype.kind not in "iu":
+        raise ValueError(f"expected token numbers, an array of ints; received dtype {array.dtype}")
+    return array.astype(tensor.dtype)

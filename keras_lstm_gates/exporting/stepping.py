@@ -71,7 +71,7 @@ def step_of(opened, places, probe):
     flat = [state for pair in states for state in pair]
     unread = {f"state:{at}": UnreadState(name=names.new(f"unread_{at}"))(state) for at, state in enumerate(flat)}
     with_states = keras.Model([sequence, *flat], {**named, **unread})
-    walk = _StepByStep(states, names)
+    walk = _StepByStep(states, names, whole)
     now = walk.run(with_states, [one_step, *flat])
     over_time = _TimeAxes(graph, sequence, whole)
     _check(whole, walk, sequence, [one_step, *flat], probe, over_time)
@@ -158,9 +158,9 @@ class Whole(Visitor):
 class _StepByStep(Whole):
     """Calls them on one step, an LSTM with states that are inputs."""
 
-    def __init__(self, states, names):
+    def __init__(self, states, names, whole):
         super().__init__()
-        self._states, self._names = list(states), names
+        self._states, self._names, self._whole = list(states), names, whole
         self.results = []
 
     def of_lstm(self, call):
@@ -173,6 +173,13 @@ class _StepByStep(Whole):
         return self.results[-1]
 
     def of_other(self, layer, *args, **kwargs):
+        tensors = self._of_one_step(layer, *args, **kwargs)
+        *_, of_all_steps = self._whole.returned[len(self.returned)]
+        if len(keras.tree.flatten(tensors)) != len(keras.tree.flatten(of_all_steps)):
+            raise NoStepError(_needs_more(layer))
+        return tensors
+
+    def _of_one_step(self, layer, *args, **kwargs):
         name = self._names.new(f"{layer.name}_step")
         if isinstance(layer, keras.layers.Masking):
             return MaskedStep(layer.mask_value, dtype=layer.dtype_policy, name=name)(*args)

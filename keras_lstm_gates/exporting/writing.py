@@ -42,14 +42,15 @@ def export(
 ):
     """Export a model with named signatures, each file compared with the model before it is kept.
 
-    - `predict` gives the model's own outputs by name for whole sequences, called `sequence`, or `tokens`.
+    - `predict` gives the model's own outputs by name for whole sequences, called `sequence`, or `tokens`; several
+      inputs have the names of the model's.
     - `gates` gives these and every gate: i, f, g, o, c, h, (batch, time, units), named "<layer>/i" … where the model
       has more than one LSTM.
     - `step` takes one time step `x`, (batch, features) or tokens (batch,), and the states `state_h` and `state_c`,
       (batch, units), of several LSTMs "<layer>/state_h" …, zeros at first. It gives the outputs and gates of that step,
       without a time axis; h and c (or "<layer>/h" …) are the next states. A masked step leaves states and outputs as
       they were, and its i, g and o are 0, its f 1. A model that reads backwards, pools over time, or otherwise needs
-      more than the step and the states, has no `step`.
+      more than the step and the states, or that has several inputs, has no `step`.
 
     Sizes that the model's Input fixes, batch and time, are fixed in every file. Where they are free, a SavedModel or
     ONNX file takes any batch and number of time steps, a TFLite file any number of time steps. A SavedModel loads
@@ -58,12 +59,12 @@ def export(
     zeros at each call of `predict` and `gates`; `step` carries its states on.
 
     Args:
-        model: `keras.Model` that `expose` opens, with one input: floats (batch, time, features), or tokens (batch,
-            time), which is where the input is int or is read by an Embedding.
+        model: `keras.Model` that `expose` opens. Its inputs are floats (batch, time, features), tokens (batch, time),
+            which is where an input is int or is read by an Embedding, or what else the model takes.
         folder: str or `Path`; gets `saved_model/`, `model.tflite`, `model_int8.tflite` …, `onnx/`, `micro/`,
             `manifest.json` and a README.md, all or none.
         data: float (samples, time, features), or int (samples, time), sequences to compare the files with the model
-            on; "int8" takes its ranges from them.
+            on, of several inputs a list, or a dict by name; "int8" takes its ranges from them.
         formats: of "saved_model", "tflite", "tflite_fused", "onnx" and "micro". "tflite_fused" is `predict` alone, by
             TFLite's fused LSTM operator: for LSTMs without a mask; the interpreter runs it, LiteRT's CompiledModel and
             LiteRT.js do not; its state lives on between calls until `reset_all_variables()`. "onnx" is one file a
@@ -86,8 +87,8 @@ def export(
         `Exported(files, differences, missing)`.
 
     Raises:
-        ValueError: an unknown format, precision or signature, a signature or a layer that a format cannot have, a model
-            of several inputs, data or a time that do not fit the model.
+        ValueError: an unknown format, precision or signature, a signature, a layer or an input's name that a format
+            cannot have, data or a time that do not fit the model.
         ArithmeticError: "model.tflite differs from the model: gates/c by 0.02, allowed 0.0001". Nothing is kept then.
         ModuleNotFoundError: "micro" without tflite-micro, "onnx" without onnx and onnxruntime, another precision
             without ai-edge-quantizer.
@@ -148,7 +149,7 @@ def _plan(name, request, precisions, batch, time):
     if not shared and len(format_.precisions) > 1:
         all_of_them = list(format_.precisions)
         raise ValueError(f"expected precisions of {all_of_them} for the format {name!r}; received {precisions}")
-    return _Plan(own, shared or ["float32"], sizes(request.sequence, batch, time, format_.free))
+    return _Plan(own, shared or ["float32"], sizes([*request.inputs.values()], batch, time, format_.free))
 
 
 def _files(name, plan, data, folder, every):

@@ -17,6 +17,7 @@ class Opened(NamedTuple):
 
     `gates` and `masks` have the same keys, the paths of the LSTMs: "lstm", "bidirectional/forward", "encoder/lstm",
     "rnn/0". A layer's second call is "lstm@2". `backwards` holds the paths of those that read time from its end.
+    `labelled` are outputs that an earlier opening gave the model, beside its own in `outputs`.
     """
 
     inputs: Any
@@ -24,6 +25,7 @@ class Opened(NamedTuple):
     gates: dict[str, Gates]
     masks: dict[str, Any]
     backwards: frozenset[str]
+    labelled: dict[str, Any]
 
 
 def expose(model, layers=None):
@@ -89,10 +91,11 @@ def _opened(model, layers, visitor):
         )
     # The gates that an earlier opening noted are noted again; of a model of gates alone they are its outputs.
     outputs = {name: value for name, value in walked.outputs.items() if name not in walked.labels} or walked.outputs
+    labelled = {name: value for name, value in walked.outputs.items() if name not in outputs}
     gates = {path: Gates(*(notes[name] for name in Gates._fields)) for path, notes in walked.notes.items()}
     masks = {path: notes["mask"] for path, notes in walked.notes.items()}
     backwards = frozenset(path for path, place in walked.places.items() if place.backwards)
-    return Opened(walked.inputs, outputs, gates, masks, backwards)
+    return Opened(walked.inputs, outputs, gates, masks, backwards, labelled)
 
 
 class _GateNotes(Visitor):

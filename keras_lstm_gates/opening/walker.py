@@ -265,11 +265,18 @@ class _Graph:
         return self.once(layer, "inner", lambda _: self._inner(model()), base=f"{layer.name}_inner")
 
     def _inner(self, model, visitor=None):
-        walked = _Graph(model, visitor or self.visitor).walked()
+        graph = _Graph(model, visitor or self.visitor)
+        walked = graph.walked()
         outputs = {f"output:{place:04d}": tensor for place, tensor in enumerate(walked.outputs.values())}
         keys = {f"note:{path}:{name}": (path, name) for path, notes in walked.notes.items() for name in notes}
         notes = {key: walked.notes[path][name] for key, (path, name) in keys.items()}
-        inner = keras.Model(walked.inputs, {**outputs, **notes}, name=model.name)
+        inputs = {id(tensor) for tensor in keras.tree.flatten(walked.inputs)}
+        # Keras takes an output that is the very input for one of this model, and loses where it comes from.
+        tensors = {
+            key: keras.layers.Identity(name=graph.names.new("as_it_comes"))(tensor) if id(tensor) in inputs else tensor
+            for key, tensor in {**outputs, **notes}.items()
+        }
+        inner = keras.Model(walked.inputs, tensors, name=model.name)
         return _Inner(inner, keys, walked.places, graph_of(model).output)
 
     def _unpacked(self, inner, tensors, path, source):

@@ -49,18 +49,21 @@ def agreeing(arguments):
         ):
             raise ValueError(f"Expected {name} of shape {expected}. Received: {name}.shape={received}")
         sizes |= {axis: size for axis, size in zip(axes, received) if size is not None}
+    before = [value for value in arguments if value is not None]
     return Arguments(
         *[
-            None if value is None else of_shape(value, tuple(sizes[axis] for axis in axes))
+            of_shape(value, tuple(sizes[axis] for axis in axes), before)
             for axes, value in zip(_AXES.values(), arguments)
         ]
     )
 
 
-def of_shape(value, shape):
+def of_shape(value, shape, before=()):
     """`value`, known to have this shape where only its run would tell. (TensorFlow alone has unknown sizes.)"""
     if value is None or tuple(value.shape) == tuple(shape):
         return value
     import tensorflow as tf
 
-    return tf.ensure_shape(value, shape)
+    # What comes before may refuse its sizes by name: without an order, chance would say which of the two is raised.
+    with tf.control_dependencies(before):
+        return tf.ensure_shape(value, shape)

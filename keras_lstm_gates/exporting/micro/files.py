@@ -27,7 +27,7 @@ def write(signatures, folder, sizes, precisions, data):
         path.mkdir()
         finished = compact(quantize(content, precision, data).content)
         try:
-            trial = microcontroller.write(finished, path, data[0])
+            trial = microcontroller.write(finished, path, *(sequences[0] for sequences in data.values()))
         except RuntimeError as error:
             raise ValueError(f"the format 'micro' cannot hold this model: {error}") from None
         files.append(
@@ -44,7 +44,7 @@ def write(signatures, folder, sizes, precisions, data):
     return files
 
 
-def usage(manifest, sequence):
+def usage(manifest, inputs):
     """Lines of the README."""
     arenas = {one["path"]: one["arena_bytes"] for one in manifest["formats"].values() if "arena_bytes" in one}
     return [

@@ -6,7 +6,7 @@ import importlib.util
 import keras
 
 from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.exported_files import ExportedFile
+from keras_lstm_gates.exporting.exported_files import ExportedFile, named
 from keras_lstm_gates.exporting.onnx.graph import Graph, Value
 from keras_lstm_gates.exporting.onnx.layers import nodes
 from keras_lstm_gates.exporting.onnx.operators import operators
@@ -44,13 +44,13 @@ def write(signatures, folder, sizes, precisions, data):
     ]
 
 
-def usage(manifest, sequence):
+def usage(manifest, inputs):
     """Lines of the README."""
     return [
         "## With ONNX Runtime",
         "",
         *(
-            f"    onnxruntime.InferenceSession('onnx/{name}.onnx').run(None, {{'{sequence}': {sequence}}})"
+            f"    onnxruntime.InferenceSession('onnx/{name}.onnx').run(None, {named(inputs)})"
             for name in manifest["formats"]["onnx"]["signatures"]
             if name != "step"
         ),
@@ -80,11 +80,7 @@ def _content(signature, name, sizes):
     visitor.take(signature.inputs, inputs)
     outputs = walk(signature.model, visitor, inputs=inputs).outputs
     specs = {key: (visitor.value(tensor), tensor) for key, tensor in outputs.items()}
-    known = sizes[:1] if signature.states else sizes
-    sized = {
-        key: keras.KerasTensor((*known, *tensor.shape[len(known) :]), tensor.dtype)
-        for key, tensor in signature.inputs.items()
-    }
+    sized = {key: keras.KerasTensor(sizes.shape(tensor), tensor.dtype) for key, tensor in signature.inputs.items()}
     return visitor.graph.model(sized, specs, name, sizes.batch)
 
 

@@ -58,7 +58,8 @@ class Graph:
         """The whole as bytes.
 
         Args:
-            inputs: {name: `keras.KerasTensor`}; a free first axis is called "batch", a free second one "time".
+            inputs: {name: `keras.KerasTensor`}; a free first axis is called "batch", a free second one "time", of
+                several inputs "time of <name>": a runtime takes axes of one name for equally long.
             outputs: {name: (the name or `Value` that it is, `keras.KerasTensor`)}.
             name: str, of the graph.
             batch: int, or None for any.
@@ -72,11 +73,12 @@ class Graph:
                 raise ValueError(f"the format 'onnx' cannot hold the output {output!r}: the input is called so")
             self._nodes.append(self._helper.make_node("Identity", [self._edge(edge)], [output]))
         nodes, constants = self._needed(outputs)
+        several = len(inputs) > 1
         graph = self._helper.make_graph(
             nodes,
             name,
-            [self._described(key, tensor, batch) for key, tensor in inputs.items()],
-            [self._described(key, tensor, batch) for key, (_, tensor) in outputs.items()],
+            [self._described(key, one, batch, f"time of {key}" if several else "time") for key, one in inputs.items()],
+            [self._described(key, one, batch, None if several else "time") for key, (_, one) in outputs.items()],
             constants,
         )
         opset = self._helper.make_opsetid("", OPSET)
@@ -90,11 +92,18 @@ class Graph:
     def body(self, nodes, inputs, outputs, units):
         """A `GraphProto` for a loop: nodes (operator, inputs, output) over names of arrays (batch, units)."""
 
+        def inner(name):
+            # A name within may not be one without, such as that of the model's input.
+            return f"body:{name}"
+
         def described(name):
-            return self._helper.make_tensor_value_info(name, self.float32, ["batch", units])
+            return self._helper.make_tensor_value_info(inner(name), self.float32, ["batch", units])
 
         return self._helper.make_graph(
-            [self._helper.make_node(operator, given, [output]) for operator, given, output in nodes],
+            [
+                self._helper.make_node(operator, [inner(one) for one in given], [inner(output)])
+                for operator, given, output in nodes
+            ],
             "body",
             [described(name) for name in inputs],
             [described(name) for name in outputs],
@@ -109,8 +118,8 @@ class Graph:
                 nodes.append(node)
         return nodes[::-1], [one for one in self._constants if one.name in needed]
 
-    def _described(self, name, tensor, batch):
-        free = ("time", None, None, None)
+    def _described(self, name, tensor, batch, time):
+        free = (time, None, None, None)
         shape = [batch or "batch", *(size or name for size, name in zip(tensor.shape[1:], free, strict=False))]
         dtype = self._helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
         return self._helper.make_tensor_value_info(name, dtype, shape)

@@ -4,11 +4,19 @@ import keras
 import numpy as np
 
 from keras_lstm_gates.exporting.onnx.activations import activated
+from keras_lstm_gates.exporting.onnx.convolutions import convolution, global_pooling, pooling
 from keras_lstm_gates.exporting.onnx.graph import Value
 from keras_lstm_gates.exporting.onnx.lstm import flipped, lstm, lstm_step
 from keras_lstm_gates.exporting.stepping import AddTimeAxis, AnyFeature, DropTimeAxis, LSTMStep, MaskedStep
 from keras_lstm_gates.layers.lstm import GatedLSTM
-from keras_lstm_gates.opening.opened_layers import EachStep, MaskedToZero, MergedDirections, Reversed, StepMask
+from keras_lstm_gates.opening.opened_layers import (
+    EachStep,
+    LabelledGates,
+    MaskedToZero,
+    MergedDirections,
+    Reversed,
+    StepMask,
+)
 
 
 def nodes(graph, layer, *args, **kwargs):
@@ -121,10 +129,18 @@ def _repeated(graph, layer, x, **_):
 
 
 def _time_distributed(graph, layer, x, **_):
-    if type(layer.layer) not in (*EACH_FEATURE_VECTOR, *OF_TRAINING):
-        names = sorted(one.__name__ for one in EACH_FEATURE_VECTOR)
+    if type(layer.layer) in (*EACH_FEATURE_VECTOR, *OF_TRAINING):
+        return nodes(graph, layer.layer, x)
+    if type(layer.layer) not in OF_WINDOWS:
+        names = sorted(one.__name__ for one in (*EACH_FEATURE_VECTOR, *OF_WINDOWS))
         raise ValueError(f"it holds a {type(layer.layer).__name__}; expected one of {', '.join(names)}")
-    return nodes(graph, layer.layer, x)
+    each = (None, *x.shape[2:])
+    sizes = layer.layer.compute_output_shape(each)[1:]
+    if None in (*each[1:], *sizes):
+        raise ValueError(f"it holds a {type(layer.layer).__name__} of {each}; expected known sizes")
+    step = Value(graph.add("Reshape", x, np.array([-1, *each[1:]])), each, x.dtype)
+    shape = graph.add("Concat", graph.add("Shape", x, end=2), np.array(sizes), axis=0)
+    return graph.add("Reshape", nodes(graph, layer.layer, step), shape)
 
 
 def _each_step(graph, layer, x, **_):
@@ -154,6 +170,63 @@ def _of_several(operator):
         for other in others:
             result = graph.add(operator, result, other)
         return result
+
+    return write
+
+
+def _average_of_several(graph, layer, values, **_):
+    return graph.add("Div", _of_several("Add")(graph, layer, values), np.float32(len(values)))
+
+
+def _dot(graph, layer, values, **_):
+    axes = layer.axes if isinstance(layer.axes, list | tuple) else [layer.axes] * 2
+    if any(len(one.shape) != 2 for one in values) or any(axis not in (1, -1) for axis in axes):
+        raise ValueError(
+            f"it multiplies the axes {layer.axes} of {[one.shape for one in values]}; expected two vectors"
+        )
+    last = np.array([-1])
+    if layer.normalize:
+        # As keras.ops.normalize, whose smallest norm is 1e-12.
+        sizes = [graph.add("Max", graph.add("ReduceL2", one, last), np.float32(1e-12)) for one in values]
+        values = [graph.add("Div", one, size) for one, size in zip(values, sizes, strict=True)]
+    return graph.add("ReduceSum", graph.add("Mul", *values), last)
+
+
+def _batch_normalization(graph, layer, x, **_):
+    axis = layer.axis[0] if isinstance(layer.axis, list | tuple) else layer.axis
+    if axis not in (-1, len(x.shape) - 1):
+        raise ValueError(f"it normalizes the axis {axis}; expected the last")
+    scale = 1 / np.sqrt(np.asarray(layer.moving_variance, "float32") + np.float32(layer.epsilon))
+    scale = scale * np.asarray(layer.gamma, "float32") if layer.scale else scale
+    offset = -np.asarray(layer.moving_mean, "float32") * scale
+    offset = offset + np.asarray(layer.beta, "float32") if layer.center else offset
+    return graph.add("Add", graph.add("Mul", x, scale), offset)
+
+
+def _softmax(graph, layer, x, mask=None, **_):
+    if mask is not None:
+        raise ValueError("it has a mask")
+    if not isinstance(layer.axis, int):
+        raise ValueError(f"its axes are {layer.axis}; expected one")
+    return graph.add("Softmax", x, axis=layer.axis)
+
+
+def _permuted(graph, layer, x, **_):
+    return graph.add("Transpose", x, perm=(0, *layer.dims))
+
+
+def _unstacked(graph, operation, x, **_):
+    axis = operation.axis
+    number = x.shape[axis] if operation.num is None else operation.num
+    parts = graph.add("Split", x, outputs=number, axis=axis, num_outputs=number)
+    # Of one part ONNX has no list.
+    return [graph.add("Squeeze", part, np.array([axis])) for part in ([parts] if number == 1 else parts)]
+
+
+def _reduced(operator):
+    def write(graph, operation, x, **_):
+        axes = () if operation.axis is None else (np.atleast_1d(operation.axis),)
+        return graph.add(operator, x, *axes, keepdims=int(operation.keepdims))
 
     return write
 
@@ -249,12 +322,25 @@ EACH_FEATURE_VECTOR = {
     _layers.Rescaling: _rescaling,
 }
 """Those that do the same at every step."""
+OF_WINDOWS = {
+    _layers.Conv1D: convolution,
+    _layers.Conv2D: convolution,
+    _layers.MaxPooling1D: pooling("MaxPool"),
+    _layers.MaxPooling2D: pooling("MaxPool"),
+    _layers.AveragePooling1D: pooling("AveragePool"),
+    _layers.AveragePooling2D: pooling("AveragePool"),
+    _layers.GlobalMaxPooling2D: global_pooling("ReduceMax"),
+    _layers.GlobalAveragePooling2D: global_pooling("ReduceMean"),
+    _layers.Flatten: _flatten,
+}
+"""Those that `TimeDistributed` calls for one step after the other."""
 LAYERS = {
     GatedLSTM: lstm,
     LSTMStep: lstm_step,
     MaskedToZero: _masked_to_zero,
     MergedDirections: _merged_directions,
     StepMask: _step_mask,
+    LabelledGates: _as_it_is,
     Reversed: lambda graph, layer, x, **_: flipped(graph, x),
     EachStep: _each_step,
     MaskedStep: _masked_step,
@@ -263,8 +349,12 @@ LAYERS = {
     AnyFeature: _any_feature,
     _layers.Masking: _masking,
     _layers.Embedding: _embedding,
-    _layers.Flatten: _flatten,
     _layers.Reshape: _reshape,
+    _layers.Permute: _permuted,
+    _layers.BatchNormalization: _batch_normalization,
+    _layers.Softmax: _softmax,
+    _layers.Dot: _dot,
+    _layers.Average: _average_of_several,
     _layers.GlobalAveragePooling1D: _average,
     _layers.GlobalMaxPooling1D: _maximum_over_time,
     _layers.Concatenate: _concatenated,
@@ -276,6 +366,7 @@ LAYERS = {
     _layers.RepeatVector: _repeated,
     _layers.TimeDistributed: _time_distributed,
     **EACH_FEATURE_VECTOR,
+    **OF_WINDOWS,
     **dict.fromkeys(OF_TRAINING, _as_it_is),
 }
 OPERATIONS = {
@@ -287,6 +378,9 @@ OPERATIONS = {
     "NotEqual": _not_equal,
     "Any": _any_of,
     "Flip": _flip,
+    "Unstack": _unstacked,
+    "Sum": _reduced("ReduceSum"),
+    "Mean": _reduced("ReduceMean"),
     "GetItem": _part,
     "Reshape": _reshaped,
     "ExpandDims": _with_axis("Unsqueeze"),

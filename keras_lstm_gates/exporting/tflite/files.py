@@ -8,10 +8,11 @@ from pathlib import Path
 from keras_lstm_gates._support import child_process
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting import comparing
-from keras_lstm_gates.exporting.exported_files import ExportedFile
-from keras_lstm_gates.exporting.saved_model import archive
+from keras_lstm_gates.exporting.exported_files import ExportedFile, named
+from keras_lstm_gates.exporting.saved_model import archive, is_name
 from keras_lstm_gates.exporting.tflite.compacting import compact
 from keras_lstm_gates.exporting.tflite.fused import fused_predict, unclipped
+from keras_lstm_gates.exporting.tflite.graphs import read, written
 from keras_lstm_gates.exporting.tflite.operators import operators
 from keras_lstm_gates.exporting.tflite.quantizing import quantize
 from keras_lstm_gates.exporting.tflite.shortening import shortened
@@ -57,7 +58,7 @@ def converted(signatures, sizes, folder):
     """
     with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=folder) as workplace:
         saved_model, file = Path(workplace) / "saved_model", Path(workplace) / FILE
-        archive(signatures, saved_model, sizes)
+        archive({name: _with_names(signature) for name, signature in signatures.items()}, saved_model, sizes)
         try:
             child_process.call(
                 "keras_lstm_gates.exporting.tflite.converting:convert",
@@ -69,7 +70,28 @@ def converted(signatures, sizes, folder):
             if "ended its process" in str(error):
                 raise
             raise ValueError(_refusal(str(error), signatures)) from error
-        return file.read_bytes()
+        return _renamed(file.read_bytes(), signatures)
+
+
+def _with_names(signature):
+    """The `Signature` whose inputs have names that a SavedModel can hold."""
+    inputs = {
+        name if is_name(name) else f"input_{place}": one for place, (name, one) in enumerate(signature.inputs.items())
+    }
+    return signature._replace(inputs=inputs)
+
+
+def _renamed(content, signatures):
+    """The file whose inputs have the names of the signatures again."""
+    if all(is_name(name) for signature in signatures.values() for name in signature.inputs):
+        return content
+    model = read(content)
+    for one in model.signatureDefs:
+        signature = signatures[one.signatureKey.decode()]
+        names = dict(zip(_with_names(signature).inputs, signature.inputs, strict=True))
+        for tensor in one.inputs:
+            tensor.name = names[tensor.name.decode()].encode()
+    return written(model)
 
 
 def _refusal(reason, signatures):
@@ -83,17 +105,18 @@ def _refusal(reason, signatures):
     return f"the format 'tflite' cannot hold {which}, or not without time=…: {' '.join(reason.split())}"
 
 
-def usage(manifest, sequence):
+def usage(manifest, inputs):
     """Lines of the README."""
+    given = named(inputs) if len(inputs) > 1 else inputs[0]
     lines = [
         "## On a device",
         "",
         "    pip install numpy ai-edge-litert        # and edge.py of keras_lstm_gates, one file, no other package",
         "",
         "    runner = edge.Runner('model.tflite')",
-        f"    runner.predict({sequence})",
+        f"    runner.predict({given})",
     ]
-    lines += [f"    runner.gates({sequence})"] if "gates" in manifest["signatures"] else []
+    lines += [f"    runner.gates({given})"] if "gates" in manifest["signatures"] else []
     lines += ["    stream = runner.stream()", "    stream.push(x)"] if "step" in manifest["signatures"] else []
     return [*lines, ""]
 

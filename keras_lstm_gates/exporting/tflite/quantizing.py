@@ -3,6 +3,7 @@
 NumPy, the LiteRT interpreter and `ai-edge-quantizer` only: importing this file loads neither Keras nor TensorFlow.
 """
 
+import pickle
 import re
 import tempfile
 from pathlib import Path
@@ -52,8 +53,9 @@ def quantize(content, precision, data):
     Args:
         content: bytes of a float32 .tflite file with named signatures: whole sequences, or one step with states.
         precision: one of `PRECISIONS`.
-        data: float (samples, time, features), or int (samples, time); sequences like those that the file will read.
-            The more of their extremes they hold, the better the ranges of int8.
+        data: float (samples, time, features), or int (samples, time), of a file with several inputs {input: array}:
+            sequences like those that the file will read. The more of their extremes they hold, the better the ranges
+            of int8.
 
     Returns:
         `Quantized(content, precisions)`.
@@ -70,9 +72,10 @@ def quantize(content, precision, data):
     """
     if precision not in PRECISIONS:
         raise ValueError(f"expected one of the precisions {list(PRECISIONS)}; received {precision!r}")
-    data = np.asarray(data)
-    if data.ndim < 2 or 0 in data.shape:
-        raise ValueError(f"expected one or more sequences, (samples, time, ...); received shape {data.shape}")
+    data = data if isinstance(data, dict) else {"": np.asarray(data)}
+    for array in data.values():
+        if (len(data) == 1 and array.ndim < 2) or 0 in array.shape:
+            raise ValueError(f"expected one or more sequences, (samples, time, ...); received shape {array.shape}")
     names = _signatures(content)
     if precision == "float32":
         return Quantized(content, dict.fromkeys(names, precision))
@@ -87,7 +90,8 @@ def quantize(content, precision, data):
 
 def outputs(content, data):
     """{signature: {output: (samples, ...)}} of a .tflite file; of `step` every output is (samples, time, ...)."""
-    return {name: _joined(_calls(runner, data), data, runner) for name, runner in _runners(content).items()}
+    data = data if isinstance(data, dict) else {"": data}
+    return {name: _joined(name, _calls(name, runner, data), data) for name, runner in _runners(content).items()}
 
 
 def _runners(content):
@@ -104,7 +108,7 @@ def _signatures(content):
     return names
 
 
-def _calls(runner, data):
+def _calls(signature, runner, data):
     """Yield (inputs, outputs) of every call of a signature along the data by batches; of a step with its states."""
     details = runner.get_input_details()
     batch = int(next(iter(details.values()))["shape"][0])
@@ -113,25 +117,28 @@ def _calls(runner, data):
         return inputs, {name: np.array(value) for name, value in runner(**inputs).items()}
 
     for rows in filled_batches(data, batch):
-        if len(details) == 1:
-            ((name, detail),) = details.items()
-            yield call({name: rows.astype(detail["dtype"])})
+        if signature != "step":
+            # The data of a single input need not bear its name.
+            of_each = rows if len(rows) > 1 else dict.fromkeys(details, *rows.values())
+            yield call({name: of_each[name].astype(detail["dtype"]) for name, detail in details.items()})
             continue
         states = {name: np.zeros(one["shape"], one["dtype"]) for name, one in details.items() if name != "x"}
-        for x in rows.swapaxes(0, 1):
+        (sequences,) = rows.values()
+        for x in sequences.swapaxes(0, 1):
             inputs, results = call({"x": x.astype(details["x"]["dtype"]), **states})
             states = {name: results[follower(name)] for name in states}
             yield inputs, results
 
 
-def _joined(calls, data, runner):
+def _joined(signature, calls, data):
     results = [one for _, one in calls]
-    if len(runner.get_input_details()) == 1:
-        return {name: np.concatenate([one[name] for one in results])[: len(data)] for name in results[0]}
-    time = data.shape[1]
-    sequences = [results[start : start + time] for start in range(0, len(results), time)]
+    sequences, *_ = data.values()
+    if signature != "step":
+        return {name: np.concatenate([one[name] for one in results])[: len(sequences)] for name in results[0]}
+    time = sequences.shape[1]
+    streams = [results[start : start + time] for start in range(0, len(results), time)]
     return {
-        name: np.concatenate([np.stack([step[name] for step in steps], axis=1) for steps in sequences])[: len(data)]
+        name: np.concatenate([np.stack([step[name] for step in steps], axis=1) for steps in streams])[: len(sequences)]
         for name in results[0]
     }
 
@@ -145,7 +152,8 @@ def _made_apart(content, precision, data):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "float32.tflite").write_bytes(content)
-        np.save(folder / "data.npy", data)
+        with open(folder / "data.pickle", "wb") as file:
+            pickle.dump(data, file)
         try:
             child_process.call("keras_lstm_gates.exporting.tflite.quantizing:_work", folder=name, precision=precision)
         except child_process.CrashError as error:
@@ -170,7 +178,7 @@ def _work(folder, precision):
         quantizer.add_dynamic_config(".*", "*", num_bits=8)
     static = [name for name in _signatures(content) if name not in signatures_with(_LOOPS, content)]
     if precision == "int8" and static:
-        data = np.load(folder / "data.npy")
+        data = pickle.loads((folder / "data.pickle").read_bytes())
         _add_int8(quantizer, content, static)
         # The default update, a moving average, cuts off the extremes.
         calibrator = Calibrator(
@@ -178,7 +186,7 @@ def _work(folder, precision):
         )
         for name in static:
             (folder / "stage").write_text(f"calibrating the signature {name!r}")
-            inputs = [taken for taken, _ in _calls(_runners(content)[name], data)]
+            inputs = [taken for taken, _ in _calls(name, _runners(content)[name], data)]
             calibrator.calibrate({name: inputs}, None)
         calibration = calibrator.get_model_qsvs()
     (folder / "stage").write_text(f"quantizing the signatures {_signatures(content)}")

@@ -1,0 +1,56 @@
+"""Convolutions and pooling of sequences and images as ONNX operators, which have the channels first."""
+
+import numpy as np
+
+from keras_lstm_gates.exporting.onnx.activations import activated
+
+
+def convolution(graph, layer, x, **_):
+    """The nodes of a `Conv1D` or `Conv2D`."""
+    rank = layer.rank
+    # From (*window, channels, filters).
+    kernel = np.asarray(layer.kernel, "float32").transpose(rank + 1, rank, *range(rank))
+    weights = [kernel, np.asarray(layer.bias, "float32")] if layer.use_bias else [kernel]
+    padding = {"auto_pad": _AUTO_PAD[layer.padding]} if layer.padding in _AUTO_PAD else {}
+    if layer.padding == "causal":
+        padding["pads"] = [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0]
+    options = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": layer.groups, **padding}
+    x = graph.add("Conv", _channels_first(graph, layer, x, rank), *weights, **options)
+    return activated(graph, layer.activation, _as_the_layer_has_it(graph, layer, x, rank))
+
+
+def pooling(operator):
+    """Of a `MaxPooling1D` … that is ONNX's operator: a function like `convolution`."""
+
+    def write(graph, layer, x, **_):
+        rank = len(layer.pool_size)
+        options = {"kernel_shape": layer.pool_size, "strides": layer.strides, "auto_pad": _AUTO_PAD[layer.padding]}
+        x = graph.add(operator, _channels_first(graph, layer, x, rank), **options)
+        return _as_the_layer_has_it(graph, layer, x, rank)
+
+    return write
+
+
+def global_pooling(operator):
+    """Of a `GlobalMaxPooling2D` … that is ONNX's reduction: a function like `convolution`."""
+
+    def write(graph, layer, x, **_):
+        axes = np.array([1, 2] if layer.data_format == "channels_last" else [2, 3])
+        return graph.add(operator, x, axes, keepdims=int(layer.keepdims))
+
+    return write
+
+
+_AUTO_PAD = {"valid": "VALID", "same": "SAME_UPPER"}
+
+
+def _channels_first(graph, layer, x, rank):
+    if layer.data_format == "channels_first":
+        return x
+    return graph.add("Transpose", x, perm=(0, rank + 1, *range(1, rank + 1)))
+
+
+def _as_the_layer_has_it(graph, layer, x, rank):
+    if layer.data_format == "channels_first":
+        return x
+    return graph.add("Transpose", x, perm=(0, *range(2, rank + 2), 1))
