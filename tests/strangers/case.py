@@ -18,7 +18,6 @@ class Case(NamedTuple):
         build: function of nothing to (model, data, targets).
         loss: what `compile` takes.
         tolerance: float, how far float32 (or less) arithmetic may be off.
-        quick: bool, whether it is of the quick selection.
         brief: bool, whether it runs through the light stages only: it is near to another case.
         stateful: bool, whether a call begins where the one before ended.
     """
@@ -28,7 +27,6 @@ class Case(NamedTuple):
     build: Any
     loss: Any = "mse"
     tolerance: float = 1e-5
-    quick: bool = False
     brief: bool = False
     stateful: bool = False
 
@@ -78,12 +76,12 @@ def masked_tokens(pattern):
 
 def with_targets(model, data):
     """(model, data, targets), of random targets of the shape and structure of the model's outputs."""
-    outputs = model.predict(data, verbose=0, batch_size=len(keras.tree.flatten(data)[0]))
+    outputs = model(data, training=False)
     random = rng(5)
     return model, data, keras.tree.map_structure(lambda one: random.normal(size=one.shape).astype("float32"), outputs)
 
 
 def with_classes(model, data, classes):
     """(model, data, targets), of random class numbers of the outputs' leading axes."""
-    outputs = model.predict(data, verbose=0, batch_size=len(keras.tree.flatten(data)[0]))
+    outputs = model(data, training=False)
     return model, data, rng(5).integers(0, classes, size=outputs.shape[:-1])

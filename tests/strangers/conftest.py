@@ -5,7 +5,7 @@ import functools
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def process():
     """A worker that has built layers of its own before, and knows nothing of the models it is given."""
     from strangers.process import Process

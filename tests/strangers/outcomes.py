@@ -4,7 +4,7 @@ import pytest
 
 from strangers.corpus import CASES
 from strangers.refusals import KNOWN_FAULTS, REFUSALS
-from strangers.stages import LIGHT, STAGES
+from strangers.stages import LIGHT, QUICKEST, STAGES
 
 
 def check(name, stage, answer):
@@ -29,14 +29,22 @@ def pairs(stages=tuple(STAGES)):
     return [(case.name, stage) for case in CASES.values() for stage in stages if not case.brief or stage in LIGHT]
 
 
+def quick():
+    """The pairs of the quick selection: each model in one of the quickest stages, each kind in every stage."""
+    chosen = {(name, QUICKEST[place % len(QUICKEST)]) for place, name in enumerate(CASES)}
+    for kind in {case.kind: None for case in CASES.values()}:
+        for place, stage in enumerate(STAGES):
+            of_kind = [pair for pair in pairs([stage]) if CASES[pair[0]].kind == kind]
+            if chosen.isdisjoint(of_kind):
+                # Another model for each stage, as far as there are so many.
+                chosen.add(of_kind[place % len(of_kind)])
+    return chosen
+
+
 def parameters(stages):
     """The parameters of a test: `pairs`; those beyond the quick selection are marked `full`."""
-    quick = [case.name for case in CASES.values() if case.quick]
-    order = list(STAGES)
-
-    def marks(name, stage):
-        # Every light stage of a quick case, and of the others two or three.
-        chosen = name in quick and (stage in LIGHT - {"trained"} or quick.index(name) % 8 == order.index(stage) % 8)
-        return () if chosen else pytest.mark.full
-
-    return [pytest.param(*pair, marks=marks(*pair), id="-".join(pair)) for pair in pairs(stages)]
+    chosen = quick()
+    return [
+        pytest.param(*pair, marks=() if pair in chosen else pytest.mark.full, id="-".join(pair))
+        for pair in pairs(stages)
+    ]

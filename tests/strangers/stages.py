@@ -234,6 +234,9 @@ SWAPPED = {"called", "trained", "trained_compiled", "called_when_loaded", "train
 LIGHT = {"called", "trained", "exposed", "traced", "gradients", "onnx"}
 """Stages of a second or so."""
 
+QUICKEST = ("called", "exposed", "traced", "gradients")
+"""Of these the quick selection takes each model through one."""
+
 
 def _export(subject, folder, name):
     data = subject.data

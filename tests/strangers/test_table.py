@@ -3,6 +3,7 @@
 from strangers import outcomes, table
 from strangers.corpus import CASES
 from strangers.refusals import KNOWN_FAULTS, REFUSALS
+from strangers.stages import STAGES
 
 
 def test_the_page_is_of_today():
@@ -19,9 +20,8 @@ def test_sixty_models_run_through_every_stage():
     assert sum(not case.brief for case in CASES.values()) >= 60
 
 
-def test_the_quick_selection_has_every_kind_and_stage():
-    from strangers.stages import STAGES
-
-    quick = [one for one in outcomes.parameters(list(STAGES)) if not one.marks]
-    assert {stage for _, stage in (one.values for one in quick)} == set(STAGES)
-    assert {CASES[name].kind for name, _ in (one.values for one in quick)} == {case.kind for case in CASES.values()}
+def test_the_quick_selection_has_every_model_and_every_stage_of_each_kind():
+    quick = [one.values for one in outcomes.parameters(tuple(STAGES)) if not one.marks]
+    kinds = {case.kind for case in CASES.values()}
+    assert {(CASES[name].kind, stage) for name, stage in quick} == {(kind, stage) for kind in kinds for stage in STAGES}
+    assert {name for name, _ in quick} == set(CASES)

@@ -6,7 +6,7 @@ from keras import layers
 from strangers.case import case, masked_tokens, series, tokens, with_targets
 
 
-@case(quick=True)
+@case
 def seq2seq_with_states():
     encoder_inputs, decoder_inputs = keras.Input((None, 5)), keras.Input((None, 4))
     _, state_h, state_c = layers.LSTM(4, return_state=True)(encoder_inputs)
@@ -72,7 +72,7 @@ def states_alone():
     return with_targets(keras.Model(inputs, layers.Concatenate()([h, c])), series(4, 6, 3))
 
 
-@case(quick=True)
+@case
 def states_returned():
     inputs = keras.Input((6, 3))
     output, h, c = layers.LSTM(4, return_sequences=True, return_state=True)(inputs)
@@ -102,7 +102,7 @@ def sequential_ends_with_a_dict():
     return with_targets(model, series(4, 6, 3))
 
 
-@case(quick=True)
+@case
 def additive_attention():
     """The decoder asks, the encoder's steps answer."""
     encoder_inputs, decoder_inputs = keras.Input((6, 3)), keras.Input((5, 3))

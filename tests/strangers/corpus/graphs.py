@@ -24,7 +24,7 @@ def inputs_by_name():
     return with_targets(model, {"words": masked_tokens("right"), "numbers": series(4, 6, 2)})
 
 
-@case(quick=True)
+@case
 def outputs_in_a_list():
     inputs = keras.Input((6, 3))
     x = layers.LSTM(4, return_sequences=True)(inputs)
@@ -48,7 +48,7 @@ def output_that_is_the_lstm():
     return with_targets(keras.Model(inputs, [x, layers.LSTM(3, name="upper")(x)]), series(4, 6, 3))
 
 
-@case(quick=True)
+@case
 def siamese_of_two_lengths():
     left, right = keras.Input((5, 3)), keras.Input((7, 3))
     shared = layers.LSTM(4)
@@ -82,7 +82,7 @@ def one_layer_applied_again():
     return with_targets(keras.Model(inputs, layers.Dense(1)(lstm(lstm(inputs)))), series(3, 6, 4))
 
 
-@case(quick=True)
+@case
 def nested_encoder_called_twice():
     encoder_inputs = keras.Input((None, 3))
     encoder = keras.Model(encoder_inputs, layers.LSTM(4)(encoder_inputs))

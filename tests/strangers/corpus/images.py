@@ -6,7 +6,7 @@ from keras import layers
 from strangers.case import case, series, with_targets
 
 
-@case(quick=True)
+@case
 def frames_of_a_video():
     inputs = keras.Input((4, 6, 6, 1))
     x = layers.TimeDistributed(layers.Conv2D(2, 3, activation="relu"))(inputs)

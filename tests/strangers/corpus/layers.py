@@ -6,7 +6,7 @@ from keras import layers
 from strangers.case import case, series, tokens, with_classes, with_targets
 
 
-@case(quick=True)
+@case
 def weather_forecast():
     """A window of fixed length, an LSTM, one number."""
     inputs = keras.Input((8, 3))
@@ -31,7 +31,7 @@ def stacked_sequential():
     return with_targets(model, series(4, 6, 2))
 
 
-@case(quick=True)
+@case
 def free_length_series():
     model = keras.Sequential([keras.Input((None, 3)), layers.LSTM(4, return_sequences=True), layers.LSTM(3)])
     model.add(layers.Dense(2))
@@ -67,7 +67,7 @@ def steps_equal_to_batch():
     return with_targets(keras.Model(inputs, layers.TimeDistributed(layers.Dense(4))(x)), series(4, 4, 4))
 
 
-@case(quick=True)
+@case
 def one_time_step():
     """The table reshaped to a single step, of many a beginner."""
     inputs = keras.Input((1, 6))
@@ -108,14 +108,14 @@ def without_forget_bias():
     return with_targets(keras.Model(inputs, x), series(4, 6, 3))
 
 
-@case(quick=True)
+@case
 def unrolled():
     inputs = keras.Input((5, 3))
     x = layers.LSTM(4, unroll=True, return_sequences=True)(inputs)
     return with_targets(keras.Model(inputs, layers.LSTM(3, unroll=True)(x)), series(4, 5, 3))
 
 
-@case(quick=True)
+@case
 def backwards_and_flipped():
     """go_backwards, its output turned round with keras.ops.flip, beside one that reads forward."""
     inputs = keras.Input((6, 3))
@@ -131,7 +131,7 @@ def backwards_last():
     return with_targets(keras.Model(inputs, layers.LSTM(4, go_backwards=True)(inputs)), series(3, 6, 3))
 
 
-@case(stateful=True, quick=True)
+@case(stateful=True)
 def stateful():
     inputs = keras.Input(batch_shape=(3, 5, 2))
     x = layers.LSTM(4, stateful=True, return_sequences=True)(inputs)

@@ -12,7 +12,7 @@ def _masking(pattern, time=6, units=4):
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(3)(x))), masked_series(pattern))
 
 
-@case(quick=True)
+@case
 def masking_right():
     return _masking("right")
 
@@ -38,7 +38,7 @@ def _embedding(pattern):
     return with_targets(keras.Model(inputs, layers.Dense(1)(layers.LSTM(4)(x))), masked_tokens(pattern))
 
 
-@case(quick=True)
+@case
 def embedding_right():
     return _embedding("right")
 

@@ -6,7 +6,7 @@ from keras import layers
 from strangers.case import case, series, tokens, with_targets
 
 
-@case(quick=True)
+@case
 def named_as_ours():
     inputs = keras.Input((6, 3), name="sequence")
     x = layers.LSTM(4, return_sequences=True, name="lstm")(inputs)
@@ -76,7 +76,7 @@ def outputs_named_as_gates():
     return with_targets(keras.Model(inputs, outputs), series(4, 6, 3))
 
 
-@case(quick=True)
+@case
 def names_with_slashes():
     """Outputs named as an opened model's are."""
     inputs = keras.Input((6, 3))

@@ -20,7 +20,7 @@ class Stepper(keras.Model):
         return {"loss": loss}
 
 
-@case(quick=True)
+@case
 def own_train_step():
     inputs = keras.Input((6, 3))
     return with_targets(Stepper(inputs, layers.Dense(1)(layers.LSTM(4)(inputs))), series(4, 6, 3))
@@ -49,7 +49,7 @@ def constrained():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(4, 6, 3))
 
 
-@case(tolerance=0.02, quick=True)
+@case(tolerance=0.02)
 def mixed_precision():
     """Layers of the policy mixed_float16, the head in float32, as the guide has it."""
     inputs = keras.Input((6, 3))

@@ -12,7 +12,7 @@ def _merged(mode, time, **options):
     return with_targets(keras.Model(inputs, layers.Dense(2)(x)), series(4, 6, 3))
 
 
-@case(quick=True)
+@case
 def bidirectional_concat():
     return _merged("concat", 6, return_sequences=True)
 
@@ -102,7 +102,7 @@ def bidirectional_gru_beside():
     return with_targets(keras.Model(inputs, layers.Dense(1)(x)), series(4, 6, 3))
 
 
-@case(quick=True)
+@case
 def anomaly_autoencoder():
     inputs = keras.Input((7, 2))
     x = layers.RepeatVector(7)(layers.LSTM(4)(inputs))
