@@ -1,6 +1,7 @@
 # make demo      the main job on real data, end to end
 # make test      the tests, of strangers' models a selection of every kind and stage
 # make test-all  the same and every other pair of a stranger's model and a stage
+# make strangers every pair of a stranger's model and a stage, into docs/strangers.md
 # make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
 # make audit     known vulnerabilities of what is installed
@@ -11,7 +12,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; d
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-all bench matrix audit clean
+.PHONY: demo test test-all strangers bench matrix audit clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -19,10 +20,15 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile
+	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 test-all: test
-	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile -m full tests/strangers
+	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal -m full tests/strangers
+
+# What fails stands in the page.
+strangers: $(INSTALLED)
+	-$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal -m "" --junitxml $(VENV)/strangers.xml tests/strangers
+	$(VENV)/bin/python tests/strangers/table.py $(VENV)/strangers.xml
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --editable '.[bench]'

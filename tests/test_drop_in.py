@@ -348,11 +348,6 @@ def in_a_model(kind, options, time, masked):
     return model
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    return tmp_path_factory.mktemp("drop_in")
-
-
 @settings(
     max_examples=8,
     deadline=None,
@@ -361,8 +356,8 @@ def saved(tmp_path_factory):
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(options=configurations, fixed=st.booleans(), masked=st.booleans())
-def test_trains_and_predicts_as_stock_keras(saved, options, fixed, masked):
-    """Three steps of `fit`, a `predict` with a smaller last batch; what was saved is compared by the next test."""
+def trains_and_predicts_as_stock_keras(folder, options, fixed, masked):
+    """Three steps of `fit`, a `predict` with a smaller last batch; the model and what it predicted are saved."""
     # Keras bugs: cuDNN is tried with four dropout masks; unrolled and backwards it zeroes other steps than the masked.
     assume(not (options["use_cudnn"] and options["dropout"] and options["implementation"] == 1))
     assume(not (options["unroll"] and options["go_backwards"] and options["zero_output_for_mask"]))
@@ -389,11 +384,12 @@ def test_trains_and_predicts_as_stock_keras(saved, options, fixed, masked):
     for have, want in zip((*weights, *received), (*expected_weights, *expected), strict=True):
         np.testing.assert_allclose(np.asarray(have), np.asarray(want), atol=1e-5)
     if not options["stateful"]:
-        save(saved, f"model{len(list(saved.glob('*.keras')))}", model, x, received)
+        save(folder, f"model{len(list(folder.glob('*.keras')))}", model, x, received)
 
 
-def test_is_the_same_in_a_new_process(saved):
-    load_elsewhere(saved)
+def test_trains_and_predicts_as_stock_keras_and_so_does_a_new_process(tmp_path):
+    trains_and_predicts_as_stock_keras(tmp_path)
+    load_elsewhere(tmp_path)
 
 
 @pytest.mark.parametrize("masked", [False, True])

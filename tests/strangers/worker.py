@@ -4,6 +4,7 @@ A job: {"name": of a case, "stage": of `STAGES`, "folder": that `subjects.save` 
 or {"kind": the error's class, "text": what it says, "traceback": text}.
 """
 
+import gc
 import json
 import os
 import sys
@@ -20,6 +21,8 @@ def main():
 
     from strangers import stages, subjects
 
+    # Else each `clear_session` searches all that was imported for garbage.
+    gc.freeze()
     for line in sys.stdin:
         job = json.loads(line)
         # As a script that has made none, one or two models before; of a pair always as many.
