@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+import keras_lstm_gates
 from keras_lstm_gates import zoo
 from keras_lstm_gates.zoo import registry
 
@@ -30,6 +31,28 @@ def test_every_preset_loads_with_its_gates_and_its_card_is_whole():
         assert len(card["quality"]["seeds"]) >= 5
         assert len(card["baselines"]) >= 2
         assert card["quality"]["mean"] == pytest.approx(np.mean(list(card["quality"]["seeds"].values())))
+
+
+@pytest.mark.parametrize("name", registry.PRESETS)
+def test_every_preset_is_traced_and_shown(name, rng):
+    model = zoo.load(name)
+    (inputs,) = model.inputs
+    shape = [2, *[48 if size is None else size for size in inputs.shape[1:]]]
+    words = inputs.dtype.startswith("int")
+    x = rng.integers(1, 9, shape) if words else rng.normal(size=shape)
+    tree = keras_lstm_gates.trace(model, x.astype(inputs.dtype), progress=False)
+    outputs = zoo.load(name, gates=False).predict(x.astype(inputs.dtype), verbose=0)
+    assert any(
+        values.shape == outputs.shape and np.allclose(values, outputs, atol=1e-5)
+        for values in tree.to_dataset().data_vars.values()
+    )
+    nodes = keras_lstm_gates.tracing.nodes(tree)
+    shown = {output.rpartition("/")[0] for output in model.output if output.rpartition("/")[2] == "f"}
+    assert set(nodes) == (shown if shown != {""} else set(nodes))
+    for path, node in nodes.items():
+        order = slice(None, None, -1 if path.endswith("backward") else 1)
+        i, f, g, c = (node[gate].values[:, order] for gate in "ifgc")
+        np.testing.assert_allclose(c[:, 1:], (i * g)[:, 1:] + f[:, 1:] * c[:, :-1], atol=1e-5)
 
 
 def test_all_files_together_are_small():

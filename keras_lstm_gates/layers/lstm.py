@@ -213,8 +213,8 @@ class GatedLSTM(keras.layers.LSTM):
     def _gates(self, sequences, h0, c0, mask, training, last_only):
         cell = self.cell
         z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
-        # z and not the sequences: where both directions of a Bidirectional read a sequence and its flipped copy, LiteRT's
-        # XNNPACK may take one for the other from the second run on (ai-edge-litert 2.3).
+        # z and not the sequences: LiteRT's XNNPACK may take a sequence for its flipped copy, where the two directions of
+        # a Bidirectional read both, from the second run on (ai-edge-litert 2.3).
         z = ops.flip(z, axis=0) if self.go_backwards else z
         dropped = None
         if training and 0 < cell.recurrent_dropout < 1:
