@@ -213,7 +213,7 @@ class GatedLSTM(keras.layers.LSTM):
     def _gates(self, sequences, h0, c0, mask, training, last_only):
         cell = self.cell
         z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
-        # z and not the sequences: LiteRT's XNNPACK may take a sequence for its flipped copy, where the two directions of
+        # z and not the sequences: LiteRT's XNNPACK may take a sequence for its flipped copy, where the directions of
         # a Bidirectional read both, from the second run on (ai-edge-litert 2.3).
         z = ops.flip(z, axis=0) if self.go_backwards else z
         dropped = None
