@@ -25,7 +25,7 @@ ROOMS = {
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
-    "gradients": """contributions recording slopes terms verdicts lstm_steps plain_steps products chain monitor
+    "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """cell weights_files lstm bidirectional""",
     "opening": """directions graphs paths twins visitors opened_layers readers walker exposing""",

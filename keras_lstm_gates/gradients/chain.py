@@ -6,8 +6,8 @@ import xarray as xr
 
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gradients.contributions import contributions
-from keras_lstm_gates.gradients.lstm_steps import LSTMSteps
-from keras_lstm_gates.gradients.plain_steps import GRUSteps, SimpleRNNSteps
+from keras_lstm_gates.gradients.linearized_lstm import LinearizedLSTM
+from keras_lstm_gates.gradients.linearized_rnns import LinearizedGRU, LinearizedSimpleRNN
 from keras_lstm_gates.gradients.products import profiles
 from keras_lstm_gates.gradients.recording import record
 from keras_lstm_gates.gradients.terms import LANCZOS_ERROR, frobenius, largest_singular_value, spectral
@@ -35,7 +35,7 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
         model: built Functional or Sequential `keras.Model` with `LSTM`, `GatedLSTM`, `GRU` or `SimpleRNN` layers,
             alone, nested, in `Bidirectional` or `TimeDistributed`, or `keras.layers.RNN` of their cells.
         x: the model's input: array (sample, time, ...), or a list or dict of them. Masks of any pattern are honoured.
-        y: targets, or None: then nothing that needs a loss E is computed.
+        y: targets, or None: then only what needs no loss E is computed.
         loss: as for `keras.Model.compile`; None takes the compiled one. E is its value without regularizers.
         layer: str, the path of one layer to return, or None for all.
         full: bool. True: also every matrix, (sample, time, unit, unit_from) for each term.
@@ -61,18 +61,18 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
 
     Raises:
         ValueError: "expected a model with one or more LSTM, GatedLSTM, GRU or SimpleRNN layers; received ...", and
-            for an unknown layer, a missing loss, an input that is not finite, or a layer that runs a recurrent one
-            where no graph shows it: "cannot follow the layer 'mine': ...".
+            for an unknown layer, a missing loss, an input that is not finite, or a layer that calls a recurrent one
+            outside any graph: "cannot follow the layer 'mine': ...".
 
     Cost: "exact" takes time × U³; "estimated" takes time × U² × (probes + 240).
 
     Example:
         >>> inputs = keras.Input((10, 3))
         >>> model = keras.Model(inputs, keras.layers.LSTM(4, name="lstm")(inputs))
-        >>> found = gradient_chain(model, np.ones((2, 10, 3)), layer="lstm")
-        >>> found["spectral"].sizes["time"], found["term"].values.tolist()
+        >>> node = gradient_chain(model, np.ones((2, 10, 3)), layer="lstm")
+        >>> node["spectral"].sizes["time"], node["term"].values.tolist()
         (10, ['f', 'i', 'g', 'direct', 'sum'])
-        >>> bool(found["mean_diagonal"].sel(term="direct").min() > 0.5)  # Keras starts with a forget bias of 1
+        >>> bool(node["mean_diagonal"].sel(term="direct").min() > 0.5)  # Keras starts with a forget bias of 1
         True
 
     Source: Hochreiter & Schmidhuber 1997, Long short-term memory, appendix A; Pascanu, Mikolov & Bengio 2013, On the
@@ -82,14 +82,14 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
         raise ValueError(f"norms must be 'auto', 'exact' or 'estimated'; received norms={norms!r}")
     if isinstance(probes, bool) or not isinstance(probes, int) or probes <= 0:
         raise ValueError(f"probes must be a positive int; received probes={probes!r}")
-    recorded, energy = record(model, x, y, loss, layer=layer)
+    calls, energy = record(model, x, y, loss, layer=layer)
     nodes = {}
-    for one in recorded:
-        exact = norms == "exact" or (norms == "auto" and one.layer.cell.units <= EXACT_UP_TO)
-        nodes[one.name] = _node(one, full, None if exact else probes, seed)
-        nodes[one.name].attrs["model"] = model.name
+    for call in calls:
+        exact = norms == "exact" or (norms == "auto" and call.layer.cell.units <= EXACT_UP_TO)
+        nodes[call.name] = _node(call, full, None if exact else probes, seed)
+        nodes[call.name].attrs["model"] = model.name
         if energy is not None:
-            nodes[one.name].attrs["E"] = energy
+            nodes[call.name].attrs["E"] = energy
     if layer is not None:
         return nodes[layer]
     tree = xr.DataTree.from_dict({f"/{name}": node for name, node in nodes.items()}, name=model.name)
@@ -101,7 +101,7 @@ def compare(models, x, y=None, loss=None, **options):
     """`gradient_chain` of several models on the same sequences.
 
     Args:
-        models: list of `keras.Model` with names that differ, or a dict of them by the name to show.
+        models: list of `keras.Model` with names that differ, or a dict of them by the names to show.
         x, y, loss: see `gradient_chain`.
         **options: of `gradient_chain`: norms, probes, seed, full.
 
@@ -133,11 +133,11 @@ def compare(models, x, y=None, loss=None, **options):
 
 
 def lag_gains(model, x, probes=32, seed=0, watched=None):
-    """Of each layer only the gain of its gradient over the lags: cheap enough for every epoch.
+    """The gain of each layer's gradient over the lags, and nothing else: cheap enough for every epoch.
 
     Args:
         model, x, probes, seed: see `gradient_chain`.
-        watched: what `gradients.recording.watch(model)` returned, where it is called often; None walks the model anew.
+        watched: what `gradients.recording.watch(model)` returned, where a model is measured often; None walks it anew.
 
     Returns:
         dict of float64 arrays (lag,) by the layer's name: the Frobenius norm of the product along all routes, relative
@@ -148,33 +148,33 @@ def lag_gains(model, x, probes=32, seed=0, watched=None):
         >>> lag_gains(model, np.zeros((2, 12, 1)))["lstm"].shape
         (13,)
     """
-    recorded, _ = record(model, x, watched=watched)
-    return {one.name: profile(profiles(steps_of(one), probes, seed, ("full",))[0]["full"]) for one in recorded}
+    calls, _ = record(model, x, watched=watched)
+    return {call.name: profile(profiles(steps_of(call), probes, seed, ("full",))[0]["full"]) for call in calls}
 
 
 def save(tree, path):
     """Write a tree as a Zarr store, whole or not at all; `xarray.open_datatree(path, engine="zarr")` reads it."""
     with replaced_when_whole(path) as temporary:
-        # Format 3 has no settled form for the names along the axes.
+        # Zarr format 3 has no settled encoding for strings as coordinates.
         tree.to_zarr(temporary, consolidated=False, zarr_format=2)
 
 
-def steps_of(recorded):
-    """The linearized steps of one recorded call: `LSTMSteps`, `GRUSteps` or `SimpleRNNSteps`."""
-    cell = recorded.layer.cell
+def steps_of(call):
+    """The linearized steps of one recorded call: `LinearizedLSTM`, `LinearizedGRU` or `LinearizedSimpleRNN`."""
+    cell = call.layer.cell
     if isinstance(cell, keras.layers.LSTMCell):
-        return LSTMSteps(recorded)
-    return GRUSteps(recorded) if isinstance(cell, keras.layers.GRUCell) else SimpleRNNSteps(recorded)
+        return LinearizedLSTM(call)
+    return LinearizedGRU(call) if isinstance(cell, keras.layers.GRUCell) else LinearizedSimpleRNN(call)
 
 
-def _node(recorded, full, probes, seed):
-    steps = steps_of(recorded)
+def _node(call, full, probes, seed):
+    steps = steps_of(call)
     terms = steps.terms()
     sums = {**{name: [term] for name, term in terms.items()}, "sum": list(terms.values())}
     by_term = ("term", "sample", "time")
     node = xr.Dataset(
         {
-            "mask": (("sample", "time"), recorded.mask, {"long_name": "True = a real step"}),
+            "mask": (("sample", "time"), call.mask, {"long_name": "True = a real step"}),
             "frobenius": (by_term, np.stack([frobenius(parts) for parts in sums.values()])),
             "mean_diagonal": (
                 by_term,
@@ -192,8 +192,8 @@ def _node(recorded, full, probes, seed):
                 np.stack(list(by_path.values())), {"path": list(by_path)}, dims=("path", "sample", "lag")
             )
             node[name] = values.reindex(path=list(steps.paths))
-    if recorded.asked is not None:
-        node = node.merge(contributions(steps, recorded.asked, full))
+    if call.output_gradients is not None:
+        node = node.merge(contributions(steps, call.output_gradients, full))
     if full:
         node["jacobian"] = (
             (*by_term, "unit", "unit_from"),
@@ -202,8 +202,8 @@ def _node(recorded, full, probes, seed):
         if len(steps.states) == 2:
             node["state_jacobian"] = (("sample", "time", "state", "state_from"), _state_jacobians(steps))
     node.attrs = {
-        "layer": recorded.name,
-        "kind": type(recorded.layer).__name__,
+        "layer": call.name,
+        "kind": type(call.layer).__name__,
         "norms": "exact" if probes is None else "estimated",
         "spectral_error": 0.0 if probes is None else LANCZOS_ERROR,
         "product_error": 0.0 if probes is None else 3 / np.sqrt(2 * probes),
@@ -224,8 +224,8 @@ def _spectral(terms, probes, seed):
 def _state_jacobians(steps):
     samples, time, units = steps.h_before.shape
     rows = np.repeat(np.eye(2 * units)[:, None], samples, axis=1)
-    found = np.empty((samples, time, 2 * units, 2 * units))
+    jacobians = np.empty((samples, time, 2 * units, 2 * units))
     for t in range(time):
         before, _, _ = steps.back(t, (rows[..., :units], rows[..., units:]))
-        found[:, t] = np.moveaxis(np.concatenate(before, axis=-1), 0, 1)
-    return found
+        jacobians[:, t] = np.moveaxis(np.concatenate(before, axis=-1), 0, 1)
+    return jacobians

@@ -4,44 +4,44 @@ import numpy as np
 import xarray as xr
 
 
-def contributions(steps, asked, full=False):
-    """The chain rule back through one recorded call, from what the loss asks of the layer's outputs.
+def contributions(steps, output_gradients, full=False):
+    """The chain rule back through one recorded call, from the loss gradient at the layer's outputs.
 
     Args:
-        steps: `LSTMSteps`, `SimpleRNNSteps` or `GRUSteps`.
-        asked: dict of float64 arrays, dE by each of the layer's outputs at its real steps.
+        steps: `LinearizedLSTM`, `LinearizedSimpleRNN` or `LinearizedGRU`.
+        output_gradients: dict of float64 arrays, dE/d(output) for each of the layer's outputs, at its real steps.
         full: bool. True: also the contributions themselves, summed over the samples.
 
     Returns:
         `xarray.Dataset`:
-            dE_dh, dE_dc                (sample, time, unit), by all later routes; dE_dc of an LSTM only
+            dE_dh, dE_dc                (sample, time, unit), along all later routes; dE_dc of an LSTM only
             norm_dE_dh, norm_dE_dc      (sample, time), their Euclidean norms
             norm_dE_dW, _dR, _db        (sample, time, gate), Frobenius norm of a step's contribution
-            share_of_dE_dW, _dR, _db    (sample, time, gate), its projection on the whole gradient; they sum to 1 over
+            share_of_dE_dW, _dR, _db    (sample, time, gate), its projection onto the whole gradient; they sum to 1 over
                                         samples and steps, and single ones may be negative
         with full:
             dE_dW (time, gate, feature, unit), dE_dR (time, gate, unit_from, unit), dE_db (time, gate, unit), and
-            dE_db_recurrent of a GRU with reset_after: sums over time are the gradients training uses.
+            dE_db_recurrent of a GRU with reset_after: their sums over time are the gradients that training uses.
     """
     samples, time, units = steps.h_before.shape
-    rows = tuple(asked.get(f"state_{state}", np.zeros((samples, units))) for state in steps.states)
+    rows = tuple(output_gradients.get(f"state_{state}", np.zeros((samples, units))) for state in steps.states)
     by_state = {state: np.empty((samples, time, units)) for state in steps.states}
     by_x = np.empty((samples, time, len(steps.gates) * units))
     by_recurrent = np.empty_like(by_x)
     for t in reversed(range(time)):
         rows = list(rows)
         for name in ("output", "h"):
-            if name in asked:
-                rows[0] = rows[0] + asked[name][:, t]
-        if "c" in asked:
-            rows[1] = rows[1] + asked["c"][:, t]
+            if name in output_gradients:
+                rows[0] = rows[0] + output_gradients[name][:, t]
+        if "c" in output_gradients:
+            rows[1] = rows[1] + output_gradients["c"][:, t]
         by_state["h"][:, t] = rows[0]
         if "c" in by_state:
             by_state["c"][:, t] = rows[1] + rows[0] * steps.h_by_c[:, t]
         of_gates = 0.0
-        if "i" in asked:
+        if "i" in output_gradients:
             of_gates = np.concatenate(
-                [asked[gate][:, t] * steps.gate_slopes[gate][:, t] for gate in steps.gates], axis=-1
+                [output_gradients[gate][:, t] * steps.gate_slopes[gate][:, t] for gate in steps.gates], axis=-1
             )
         rows, by_x[:, t], by_recurrent[:, t] = steps.back(t, rows, of_gates)
 
@@ -53,23 +53,23 @@ def contributions(steps, asked, full=False):
     pairs = {"W": (inputs, by_x), "R": (before, by_recurrent), "b": (one, by_x)}
     if getattr(steps, "reset_after", False):
         pairs["b_recurrent"] = (one, by_recurrent)
-    found = xr.Dataset(coords={"gate": list(steps.gates)})
+    dataset = xr.Dataset(coords={"gate": list(steps.gates)})
     for state, values in by_state.items():
-        found[f"dE_d{state}"] = (("sample", "time", "unit"), values)
-        found[f"norm_dE_d{state}"] = (("sample", "time"), np.linalg.norm(values, axis=-1))
+        dataset[f"dE_d{state}"] = (("sample", "time", "unit"), values)
+        dataset[f"norm_dE_d{state}"] = (("sample", "time"), np.linalg.norm(values, axis=-1))
     for weight, (left, right) in pairs.items():
         whole = np.einsum("ntgd,ntgu->gdu", left, right, optimize=True)
         # A step's contribution is an outer product: its norm is the product of two norms.
         norm = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
         projection = np.einsum("ntgd,gdu,ntgu->ntg", left, whole, right, optimize=True)
         squared = np.sum(whole**2, axis=(1, 2))
-        found[f"norm_dE_d{weight}"] = (("sample", "time", "gate"), norm)
-        found[f"share_of_dE_d{weight}"] = (
+        dataset[f"norm_dE_d{weight}"] = (("sample", "time", "gate"), norm)
+        dataset[f"share_of_dE_d{weight}"] = (
             ("sample", "time", "gate"),
             np.divide(projection, squared, out=np.zeros_like(projection), where=squared > 0),
         )
         if full:
             rows_of = {"W": ("feature",), "R": ("unit_from",)}.get(weight, ())
             values = np.einsum("ntgd,ntgu->tgdu", left, right, optimize=True)
-            found[f"dE_d{weight}"] = (("time", "gate", *rows_of, "unit"), values if rows_of else values[:, :, 0])
-    return found
+            dataset[f"dE_d{weight}"] = (("time", "gate", *rows_of, "unit"), values if rows_of else values[:, :, 0])
+    return dataset

@@ -8,29 +8,29 @@ from keras_lstm_gates._support.epoch_monitor import EpochMonitor
 from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.gradients.chain import lag_gains
 from keras_lstm_gates.gradients.recording import watch
-from keras_lstm_gates.gradients.verdicts import judged
+from keras_lstm_gates.gradients.verdicts import judge
 
 
 class GradientMonitor(EpochMonitor):
     """Measures, before the first and after each epoch, the gradient over the lag on the same few sequences.
 
-    So one sees the network learn when to let the gradient vanish and when to keep it. Where a measurement would take
-    more than `budget` of the time since the training began, the epoch is left out.
+    It shows how the network learns when to let the gradient vanish and when to keep it. Where a measurement would take
+    more than `budget` of the time since the training began, the epoch is skipped.
 
     Args:
-        x: the model's input for a few sequences, as for `lag_gains`; 4 to 16 are enough.
+        x: the model's input for a few sequences, as for `lag_gains`; 4 to 16 sequences are enough.
         folder: str or `Path`; gradients.json is written there, whole, after each epoch, and the TensorBoard scalars
             below folder/gradients.
         tensorboard: bool. False: no TensorBoard files.
         probes: int > 0, random vectors of the estimate.
-        budget: float in (0, 1], the largest share of the training's time, or None to measure each epoch, whatever it
-            takes; the measurement before the training is free.
+        budget: float in (0, 1], the largest share of the training's time, or None to measure every epoch at any
+            cost; the measurement before the training is free.
 
     Attributes:
         history: list of dicts, one a measurement: "epoch" (0 = before training), and "layers", by name a dict of
             "gain" (by lag, relative to lag 0, the median over the sequences), "vanishes_at" and "explodes_at"
             (see `Verdict`).
-        seconds: float, what the measurements after the epochs of the last training took.
+        seconds: float, time spent on the measurements after the epochs of the last training.
 
     Raises:
         ValueError: what `lag_gains` raises, at the beginning of the training; "expected a budget in (0, 1]
@@ -68,7 +68,7 @@ class GradientMonitor(EpochMonitor):
     def measure(self, step):
         layers = {}
         for name, gain in lag_gains(self.model, self.x, self.probes, watched=self._watched).items():
-            verdict = judged(self.model.name, name, gain)
+            verdict = judge(self.model.name, name, gain)
             layers[name] = {
                 "gain": [float(f"{value:.6g}") for value in gain],
                 "vanishes_at": verdict.vanishes_at,
@@ -78,13 +78,13 @@ class GradientMonitor(EpochMonitor):
         write_json(self.folder / "gradients.json", self.history, indent=None)
         return {
             f"{name}/{tag}": value
-            for name, measured in layers.items()
-            for tag, value in _curves(np.array(measured["gain"]), measured["vanishes_at"])
+            for name, numbers in layers.items()
+            for tag, value in _curves(np.array(numbers["gain"]), numbers["vanishes_at"])
         }
 
 
 def _curves(gain, vanishes_at):
-    """What TensorBoard shows of a layer: (tag, number)."""
+    """The scalars of a layer for TensorBoard: (tag, number)."""
     lags = len(gain) - 1
     for lag in sorted({1, *(10**power for power in range(1, 5)), lags}):
         if lag <= lags:

@@ -16,16 +16,16 @@ def profiles(steps, probes=None, seed=0, paths=None):
     "state"   d(h_T, c_T)/d(h_{T-lag}, c_{T-lag}): products of the whole 2U × 2U Jacobian
 
     Args:
-        steps: `LSTMSteps`, `SimpleRNNSteps` or `GRUSteps`.
+        steps: `LinearizedLSTM`, `LinearizedSimpleRNN` or `LinearizedGRU`.
         probes: None: exact. int: that many Gaussian row vectors v stand for the U unit vectors, in float32, and the
             Frobenius norm is estimated by the root of the mean of |v P|²; spectral norms then only of "direct".
         seed: int, of the probes.
-        paths: names of the paths to walk, or None for all that the layer has.
+        paths: names of the paths to compute, or None for all that the layer has.
 
     Returns:
         Two dicts, path to float64 (sample, lag), lag from 0 to time: Frobenius norms and spectral norms. Lag counts
-        real steps back from the last one; beyond a sequence's first step the value is NaN. What leaves float64 is 0
-        or inf.
+        real steps back from the last one; beyond a sequence's first step the value is NaN. Beyond the range of
+        float64 it is 0 or inf.
 
     Cost: time × (probes or units) vectors through the recurrent kernel, and without probes an eigenvalue problem
     a step.
@@ -38,29 +38,29 @@ def profiles(steps, probes=None, seed=0, paths=None):
     else:
         shape = (probes, len(steps.mask), units)
         vectors = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    walked = steps if exact else _in_float32(steps)
-    found = {}
+    jacobians = steps if exact else _in_float32(steps)
+    norms = {}
     if "direct" in paths:
-        found |= _direct(steps)
+        norms |= _direct(steps)
     if "chain" in paths:
-        seen = {"chain": lambda t, rows: rows[0]}
-        found |= _walk(lambda t, rows: (walked.chain_back(t, rows[0]),), (vectors,), seen, steps.mask, probes)
+        views = {"chain": lambda t, rows: rows[0]}
+        norms |= _walk(lambda t, rows: (jacobians.chain_back(t, rows[0]),), (vectors,), views, steps.mask, probes)
     if steps.states == ("h", "c"):
         zeros = np.zeros_like(vectors)
-        # The rows by h_T are of "state" only.
+        # Only "state" needs the rows by h_T.
         half = len(vectors) if "state" in paths else 0
         start = (zeros, vectors) if half == 0 else (np.concatenate([vectors, zeros]), np.concatenate([zeros, vectors]))
-        seen = {
-            # c_{t-1} is seen in h_{t-1} too.
-            "full": lambda t, rows: rows[1][half:] + rows[0][half:] * walked.h_by_c_before[:, t],
+        views = {
+            # c_{t-1} acts through h_{t-1} too.
+            "full": lambda t, rows: rows[1][half:] + rows[0][half:] * jacobians.h_by_c_before[:, t],
             "state": lambda t, rows: np.concatenate(rows, axis=-1),
         }
-        seen = {path: view for path, view in seen.items() if path in paths}
+        views = {path: view for path, view in views.items() if path in paths}
     else:
-        start, seen = (vectors,), {"full": lambda t, rows: rows[0]}
-    found |= _walk(lambda t, rows: walked.back(t, rows)[0], start, seen, steps.mask, probes)
+        start, views = (vectors,), {"full": lambda t, rows: rows[0]}
+    norms |= _walk(lambda t, rows: jacobians.back(t, rows)[0], start, views, steps.mask, probes)
     frobenius, spectral = {}, {}
-    for path, (of_frobenius, of_spectral) in found.items():
+    for path, (of_frobenius, of_spectral) in norms.items():
         of_frobenius[:, 0], of_spectral[:, 0] = np.sqrt(2 * units if path == "state" else units), 1.0
         frobenius[path] = _by_lag(of_frobenius, steps.mask)
         if exact or path == "direct":
@@ -68,10 +68,10 @@ def profiles(steps, probes=None, seed=0, paths=None):
     return frobenius, spectral
 
 
-def _walk(back, rows, seen, mask, probes):
-    """Carry row vectors back from the last step; norms of what is seen of them before each step, (sample, time + 1)."""
+def _walk(back, rows, views, mask, probes):
+    """Carry row vectors back from the last step; norms of each view of them before each step, (sample, time + 1)."""
     samples, time = mask.shape
-    norms = {path: np.full((2, samples, time + 1), np.nan) for path in seen}
+    norms = {path: np.full((2, samples, time + 1), np.nan) for path in views}
     # The product may leave the range of floats long before its logarithm does.
     logarithm = np.zeros(samples)
     for t in reversed(range(time)):
@@ -82,7 +82,7 @@ def _walk(back, rows, seen, mask, probes):
         logarithm += np.log(scale)
         with np.errstate(over="ignore", under="ignore"):
             factor = np.exp(logarithm)
-            for path, view in seen.items():
+            for path, view in views.items():
                 matrix = view(t, rows)
                 squared = np.einsum("knv,knv->n", matrix, matrix, dtype="float64") / (probes or 1)
                 norms[path][0, :, time - t] = np.sqrt(squared) * factor
@@ -109,8 +109,8 @@ def _by_lag(norms, mask):
 
 
 def _in_float32(steps):
-    walked = copy.copy(steps)
+    jacobians = copy.copy(steps)
     for name, attribute in vars(steps).items():
         if isinstance(attribute, np.ndarray) and attribute.dtype == np.float64:
-            setattr(walked, name, attribute.astype(np.float32))
-    return walked
+            setattr(jacobians, name, attribute.astype(np.float32))
+    return jacobians

@@ -1,4 +1,4 @@
-"""Run a model once and note, for every recurrent layer, what went in and what the loss asks of what came out."""
+"""Run a model once and record, for every recurrent layer, its inputs and the loss gradient at its outputs."""
 
 from typing import Any, NamedTuple
 
@@ -16,17 +16,17 @@ CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layer
 LAYERS = (GatedLSTM, keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN, keras.layers.RNN)
 
 
-class Recorded(NamedTuple):
+class Recording(NamedTuple):
     """One call of one recurrent layer, in the order in which the layer read its steps.
 
     Attributes:
         name: str, the path of the call, as `keras_lstm_gates.expose` names it.
-        layer: the `keras.layers.RNN` itself; for a cell of a stack one over this cell alone.
+        layer: the `keras.layers.RNN` itself; for a cell of a stack, an RNN over this cell alone.
         x: float64, (sample, time, feature); below `TimeDistributed` each step of a sequence is a sample of its own,
             sequence by sequence.
         mask: bool, (sample, time), True = a real step.
         initial: list of float64 arrays (sample, unit): [h] or [h, c].
-        asked: dict of float64 arrays, dE by each output of the layer, None without a loss.
+        output_gradients: dict of float64 arrays, dE/d(output) for each output of the layer; None without a loss.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Recorded(NamedTuple):
     x: np.ndarray
     mask: np.ndarray
     initial: list
-    asked: dict | None
+    output_gradients: dict | None
 
 
 def record(model, x, y=None, loss=None, watched=None, layer=None):
@@ -43,16 +43,16 @@ def record(model, x, y=None, loss=None, watched=None, layer=None):
     Args:
         model: built Functional or Sequential `keras.Model` with one or more recurrent layers.
         x: the model's input, array (sample, time, ...) or a list or dict of them.
-        y: the targets, or None: nothing is asked.
+        y: the targets, or None: then no gradient is computed.
         loss: what `keras.Model.compile` takes; None takes the loss that the model was compiled with.
         watched: what `watch(model)` returned, for a model that is recorded often: without y it then runs compiled.
         layer: the path of one layer to record, or None for all.
 
     Returns:
-        list of `Recorded`, in the order of the graph; and E, a float, None without y. E leaves out regularizers.
+        list of `Recording`, in the order of the graph; and E, a float, None without y. E excludes regularizers.
 
     Raises:
-        ValueError: no graph, no recurrent layer, no loss for a given y, a loss without y, or an input not finite.
+        ValueError: no graph, no recurrent layer, no loss for a given y, a loss without y, or a non-finite input.
     """
     if y is None and loss is not None:
         raise ValueError(f"expected targets y beside a loss; received y=None and loss={loss!r}")
@@ -65,7 +65,7 @@ def record(model, x, y=None, loss=None, watched=None, layer=None):
     watched, layers = watched or watch(model, layer)
     states = [state for one in layers.values() if _is_stateful(one) for state in one.states]
     before = [np.asarray(state).copy() for state in states]
-    energy = asked = None
+    energy = output_gradients = None
     if y is None:
         results = watched.predict_on_batch(x) if compiled else watched(x, training=False)
     else:
@@ -74,20 +74,20 @@ def record(model, x, y=None, loss=None, watched=None, layer=None):
             tape.watch([weight.value for weight in model.weights if "float" in weight.dtype])
             results = watched(x, training=False)
             energy = _energy(model, x, y, results["own"], loss)
-        outputs = {name: _below("outputs/", noted) for name, noted in results["layers"].items()}
-        asked = tape.gradient(energy, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        outputs = {name: _below("outputs/", notes) for name, notes in results["layers"].items()}
+        output_gradients = tape.gradient(energy, outputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     for state, value in zip(states, before, strict=True):
         state.assign(value)
-    recorded = [
-        _recorded(name, one, results["layers"][name], None if asked is None else asked[name])
+    recordings = [
+        _recording(name, one, results["layers"][name], None if output_gradients is None else output_gradients[name])
         for name, one in layers.items()
         if layer is None or name == layer
     ]
-    return recorded, None if energy is None else float(energy)
+    return recordings, None if energy is None else float(energy)
 
 
 def watch(model, layer=None):
-    """The model once more, its output a dict: `own` and, for each recurrent layer, what went in and what came out.
+    """The same model with a dict as its output: `own`, and each recurrent layer's inputs and outputs.
 
     Args:
         model: built Functional or Sequential `keras.Model`.
@@ -122,7 +122,7 @@ def watch(model, layer=None):
 
 
 class _InputsAndOutputs(Visitor):
-    """Notes what went into a recurrent layer, `x`, `mask` and `initial/0` ..., and `outputs/<name>`."""
+    """Notes a recurrent layer's inputs, `x`, `mask` and `initial/0` ..., and its `outputs/<name>`."""
 
     one_batch = True
     shares_states = True
@@ -138,8 +138,8 @@ class _InputsAndOutputs(Visitor):
 
     def visit(self, call):
         layer = call.layer
-        called = call.replacement(lambda name: _Called(layer, name=name))
-        outputs, initial = called(call.sequences, initial_state=call.states, **call.given)
+        copied_call = call.replacement(lambda name: _CopiedCall(layer, name=name))
+        outputs, initial = copied_call(call.sequences, initial_state=call.states, **call.given)
         if not _has_known_equations(layer):
             custom = layer if isinstance(layer.cell, CELLS) and _is_known(layer.cell, CELLS) else layer.cell
             self.refuse(
@@ -150,14 +150,14 @@ class _InputsAndOutputs(Visitor):
             return outputs, {}
         notes = {"x": call.sequences, "mask": call.mask()}
         notes.update({f"initial/{place}": state for place, state in enumerate(initial)})
-        notes.update({f"outputs/{name}": value for name, value in _named(outputs).items()})
+        notes.update({f"outputs/{name}": value for name, value in _by_name(outputs).items()})
         return outputs, notes
 
 
-class _Called(keras.layers.Wrapper):
-    """A recurrent layer's call: copies of its outputs, and the states that it started from where it was given any.
+class _CopiedCall(keras.layers.Wrapper):
+    """A recurrent layer's call: copies of its outputs, and its initial states where it has any.
 
-    What is asked of a copy is not asked again of another output that the layer made of it.
+    The gradient at a copy is not counted again at another output that the layer derives from it.
     """
 
     def __init__(self, layer, **kwargs):
@@ -206,7 +206,7 @@ def _is_stateful(layer):
     return states is not None and all(state is not None for state in states)
 
 
-def _named(outputs):
+def _by_name(outputs):
     if isinstance(outputs, dict):
         return dict(outputs)
     parts = keras.tree.flatten(outputs)
@@ -220,42 +220,44 @@ def _energy(model, x, y, own, loss):
     return model.compute_loss(x=x, y=y, y_pred=own, training=False) - sum(model.losses)
 
 
-def _below(prefix, noted):
-    return {name.removeprefix(prefix): value for name, value in noted.items() if name.startswith(prefix)}
+def _below(prefix, notes):
+    return {name.removeprefix(prefix): value for name, value in notes.items() if name.startswith(prefix)}
 
 
-def _recorded(name, layer, noted, asked):
-    x, mask = np.asarray(noted["x"], "float64"), np.asarray(noted["mask"], bool)
-    states = list(_below("initial/", noted).values())
+def _recording(name, layer, notes, output_gradients):
+    x, mask = np.asarray(notes["x"], "float64"), np.asarray(notes["mask"], bool)
+    states = list(_below("initial/", notes).values())
     if not states:
         count = 2 if isinstance(layer.cell, keras.layers.LSTMCell) else 1
         states = [np.zeros((len(x), layer.cell.units))] * count
     if layer.go_backwards:
         x, mask = x[:, ::-1], mask[:, ::-1]
-    if asked is not None:
-        asked = _at_real_steps(layer, mask, {key: np.asarray(value, "float64") for key, value in asked.items()})
-    return Recorded(name, layer, x, mask, [np.asarray(state, "float64") for state in states], asked)
+    if output_gradients is not None:
+        output_gradients = _at_real_steps(
+            layer, mask, {key: np.asarray(value, "float64") for key, value in output_gradients.items()}
+        )
+    return Recording(name, layer, x, mask, [np.asarray(state, "float64") for state in states], output_gradients)
 
 
-def _at_real_steps(layer, mask, asked):
-    """A masked step repeats the last real one, so what is asked of it is asked of that one."""
+def _at_real_steps(layer, mask, output_gradients):
+    """A masked step repeats the last real one, so its gradient belongs to that one."""
     if not layer.return_sequences:
         last = np.zeros((*mask.shape, layer.cell.units))
-        last[:, -1] = asked["output"]
-        asked = {**asked, "output": last}
-    moved = {}
-    for name, values in asked.items():
+        last[:, -1] = output_gradients["output"]
+        output_gradients = {**output_gradients, "output": last}
+    gradients = {}
+    for name, values in output_gradients.items():
         if name.startswith("state_"):
-            moved[name] = values
+            gradients[name] = values
             continue
         repeats = not (name == "output" and getattr(layer, "zero_output_for_mask", False))
-        moved[name], carried = np.zeros_like(values), 0.0
+        gradients[name], carry = np.zeros_like(values), 0.0
         for t in reversed(range(mask.shape[1])):
             real = mask[:, t, None]
-            carried = carried + values[:, t] * (real | repeats)
-            moved[name][:, t] = carried * real
-            carried = carried * ~real
-    return moved
+            carry = carry + values[:, t] * (real | repeats)
+            gradients[name][:, t] = carry * real
+            carry = carry * ~real
+    return gradients
 
 
 def _check_finite(array):

@@ -1,4 +1,4 @@
-"""All that a page or a terminal shows of models' gradients: `summary`."""
+"""The gradients of models as numbers, picture and words: `summary`."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ def summary(models, x, y=None, loss=None, *, layer=None, **options):
     """`compare`, its picture and its verdicts in one call.
 
     Args:
-        models, x, y, loss, **options: see `compare`; one model may stand for a list of one.
+        models, x, y, loss, **options: see `compare`; a single model stands for a list of one.
         layer: str, the layer whose terms are drawn; None takes the first.
 
     Returns:
@@ -34,8 +34,8 @@ def summary(models, x, y=None, loss=None, *, layer=None, **options):
     Example:
         >>> import keras, numpy as np
         >>> model = keras.Sequential([keras.Input((12, 1)), keras.layers.LSTM(4, name="lstm")], name="small")
-        >>> found = summary(model, np.ones((2, 12, 1)))
-        >>> [verdict.layer for verdict in found.verdicts], len(found.figure.axes)
+        >>> result = summary(model, np.ones((2, 12, 1)))
+        >>> [verdict.layer for verdict in result.verdicts], len(result.figure.axes)
         (['lstm'], 3)
     """
     models = models if isinstance(models, (list, tuple, dict)) else [models]

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def dot(rows, matrix):
-    """rows (..., n) times matrix (n, m), as one product: NumPy would make one of each leading index."""
+    """rows (..., n) times matrix (n, m), as one product: NumPy would compute one for each leading index."""
     return (rows.reshape(-1, rows.shape[-1]) @ matrix).reshape(*rows.shape[:-1], matrix.shape[-1])
 
 
@@ -100,7 +100,7 @@ def spectral(terms, steps=LANCZOS_STEPS, seed=0):
     a random start, theorem 4.2 (eigenvalue of AᵀA to 1 - 0.95² = 0.0975).
     """
     terms = list(terms)
-    # Entries far below or above 1 would leave float32 when squared.
+    # Entries far below or above 1 would leave the range of float32 when squared.
     scale = frobenius(terms)
     scale[scale == 0] = 1.0
     shape = next(factor.shape for factor in terms[0].factors if factor.ndim == 3)

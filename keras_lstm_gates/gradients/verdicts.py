@@ -15,7 +15,7 @@ class Verdict(NamedTuple):
         model: str.
         layer: str.
         vanishes_at: int, the first lag from which on the gain stays below 1e-3 of its start; None: never.
-        explodes_at: int, the first lag at which the gain is above 1e3 of its start; None: never.
+        explodes_at: int, the first lag at which the gain is above 1e3 times its start; None: never.
         lags: int, the longest lag seen.
         last: float, the gain at that lag, relative to lag 0.
     """
@@ -41,7 +41,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(tree):
-    """Where each layer's gradient falls below 1e-3 of its start for good, or grows past 1e3 of it.
+    """Where each layer's gradient falls below 1e-3 of its start for good, or grows beyond 1e3 times it.
 
     The gain over a lag is the Frobenius norm of the product along all routes, over that of lag 0: the factor by which
     a gradient of random direction shrinks or grows, as a root mean square.
@@ -63,14 +63,14 @@ def verdict(tree):
         plain, layer rnn: below 1e-03 of its start from lag 10 on (9.31e-10 at lag 30)
     """
     return [
-        judged(node.attrs["model"], node.attrs["layer"], profile(node["product_frobenius"].sel(path="full")))
+        judge(node.attrs["model"], node.attrs["layer"], profile(node["product_frobenius"].sel(path="full")))
         for node in tree.subtree
         if "product_frobenius" in node
     ]
 
 
 def profile(norms):
-    """The gain over each lag, (lag,): the median over the samples that are that long, relative to lag 0.
+    """The gain over each lag, (lag,): the median over the samples of at least that length, relative to lag 0.
 
     Args:
         norms: float, (sample, lag), norms of products; NaN beyond a sample's first step.
@@ -80,7 +80,7 @@ def profile(norms):
     return np.nanmedian(relative[:, ~np.isnan(relative).all(axis=0)], axis=0)
 
 
-def judged(model, layer, gain):
+def judge(model, layer, gain):
     """The `Verdict` on a gain over the lags, (lag,)."""
     lost, grown = gain < VANISHED, gain > EXPLODED
     # Below for good: a product may pass through a small norm and grow again.

@@ -6,14 +6,14 @@ from keras_lstm_gates.gradients.slopes import value, value_and_slope
 from keras_lstm_gates.gradients.terms import Term, dot
 
 
-class LSTMSteps:
+class LinearizedLSTM:
     """One recorded call of an LSTM layer, run again in float64, with the slopes of every step.
 
-    A masked step hands h and c on: its Jacobian is the identity. The initial h and c are independent of each other,
+    A masked step passes h and c on: its Jacobian is the identity. The initial h and c are independent of each other,
     so up to the first real step dh_{t-1}/dc_{t-1} is 0.
 
     Attributes:
-        direct: (sample, time, unit), dc_t/dc_{t-1} with the gates held: f_t, and 1 at a masked step.
+        direct: (sample, time, unit), dc_t/dc_{t-1} with the gates held constant: f_t, and 1 at a masked step.
         c_by_z: (sample, time, 3, unit), dc_t/dz_t of i, f and g: g i', c_{t-1} f', i g'.
         h_by_z_o: (sample, time, unit), dh_t/dz_t of o: tanh(c_t) o'.
         h_by_c: (sample, time, unit), dh_t/dc_t = o_t tanh'(c_t).
@@ -48,13 +48,13 @@ class LSTMSteps:
         gates, slopes = value_and_slope(cell.recurrent_activation, z)
         (i, f, _, o), (i_slope, f_slope, _, o_slope) = np.split(gates, 4, axis=-1), np.split(slopes, 4, axis=-1)
         g, g_slope = value_and_slope(cell.activation, z[..., 2 * units : 3 * units])
-        shown, shown_slope = value_and_slope(cell.activation, c_after)
+        tanh_c, tanh_c_slope = value_and_slope(cell.activation, c_after)
         self.real = self.mask[..., None].astype("float64")
         self.direct = np.where(self.real, f, 1.0)
         self.c_by_z = self.real[..., None] * np.stack([g * i_slope, c_before * f_slope, i * g_slope], axis=2)
-        self.h_by_z_o = self.real * shown * o_slope
-        self.h_by_c = self.real * o * shown_slope
-        self.h_by_c_before = carried(self.h_by_c, self.mask)
+        self.h_by_z_o = self.real * tanh_c * o_slope
+        self.h_by_c = self.real * o * tanh_c_slope
+        self.h_by_c_before = at_last_real_step(self.h_by_c, self.mask)
         self.gate_slopes = {"i": i_slope, "f": f_slope, "g": g_slope, "o": o_slope}
 
     def terms(self):
@@ -66,22 +66,22 @@ class LSTMSteps:
         }
         return {"f": through["f"], "i": through["i"], "g": through["g"], "direct": Term(self.direct)}
 
-    def back(self, t, rows, asked_of_z=0.0):
+    def back(self, t, rows, z_gradient=0.0):
         """Row vectors by (h_t, c_t) times the Jacobian of step t.
 
         Args:
             t: int, the step.
             rows: (by h_t, by c_t), each (..., sample, unit).
-            asked_of_z: (..., sample, 4 * unit), what is asked of the gates' pre-activations besides.
+            z_gradient: (..., sample, 4 * unit), a gradient at the gates' pre-activations to add.
 
         Returns:
-            (by h_{t-1}, by c_{t-1}), and twice the row by z_t (..., sample, 4 * unit): as the kernel and as the
-            recurrent kernel see it.
+            (by h_{t-1}, by c_{t-1}), and the row by z_t (..., sample, 4 * unit) twice: for the kernel and for the
+            recurrent kernel.
         """
         h, c = rows
         c = c + h * self.h_by_c[:, t]
         by_c = c[..., None, :] * self.c_by_z[:, t]
-        z = np.concatenate([by_c.reshape(*c.shape[:-1], -1), h * self.h_by_z_o[:, t]], axis=-1) + asked_of_z
+        z = np.concatenate([by_c.reshape(*c.shape[:-1], -1), h * self.h_by_z_o[:, t]], axis=-1) + z_gradient
         return (dot(z, self.recurrent.T) + h * (1 - self.real[:, t]), c * self.direct[:, t]), z, z
 
     def chain_back(self, t, rows):
@@ -95,7 +95,7 @@ class LSTMSteps:
         return self.h_before
 
 
-def carried(values, mask):
+def at_last_real_step(values, mask):
     """values (sample, time, unit) at the last real step before each step; 0 where there was none."""
     before, last = np.zeros_like(values), np.zeros_like(values[:, 0])
     for t in range(values.shape[1]):

@@ -6,11 +6,11 @@ from keras_lstm_gates.gradients.slopes import value, value_and_slope
 from keras_lstm_gates.gradients.terms import Term, dot
 
 
-class SimpleRNNSteps:
+class LinearizedSimpleRNN:
     """One recorded call of `keras.layers.SimpleRNN`: h_t = tanh(x_t W + h_{t-1} R + b).
 
-    dh_t/dh_{t-1} = diag(1 - h_t²) Rᵀ is its one term, "recurrent". Nothing is direct, but at a masked step h is
-    handed on.
+    dh_t/dh_{t-1} = diag(1 - h_t²) Rᵀ is its one term, "recurrent". Nothing is direct, except that a masked step
+    passes h on.
 
     Attributes:
         direct: (sample, time, unit), 0, and 1 at a masked step.
@@ -44,10 +44,10 @@ class SimpleRNNSteps:
         ones = np.ones_like(self.slope)
         return {"recurrent": Term(self.slope, self.recurrent.T, ones), "direct": Term(self.direct)}
 
-    def back(self, t, rows, asked_of_z=0.0):
-        """Row vectors by h_t times the Jacobian of step t; see `LSTMSteps.back`."""
+    def back(self, t, rows, z_gradient=0.0):
+        """Row vectors by h_t times the Jacobian of step t; see `LinearizedLSTM.back`."""
         (h,) = rows
-        z = h * self.slope[:, t] + asked_of_z
+        z = h * self.slope[:, t] + z_gradient
         return (dot(z, self.recurrent.T) + h * self.direct[:, t],), z, z
 
     def recurrent_input(self, gate):
@@ -55,7 +55,7 @@ class SimpleRNNSteps:
         return self.h_before
 
 
-class GRUSteps:
+class LinearizedGRU:
     """One recorded call of `keras.layers.GRU`, in both of its forms.
 
     With z_t the update gate, r_t the reset gate and k_t the candidate:
@@ -109,7 +109,7 @@ class GRUSteps:
         self.direct = np.where(real, z, 1.0)
         self.h_by_z = real * (self.h_before - k) * z_slope
         self.h_by_k = real * (1 - z) * k_slope
-        # What z_r moves: the recurrent part of the candidate, or h before the recurrent kernel sees it.
+        # What z_r moves: the recurrent part of the candidate, or h before the recurrent kernel.
         self.reset_by_z_r = (k_from_h if self.reset_after else self.h_before) * r_slope
 
     def terms(self):
@@ -128,8 +128,8 @@ class GRUSteps:
             "direct": Term(self.direct),
         }
 
-    def back(self, t, rows, asked_of_z=0.0):
-        """Row vectors by h_t times the Jacobian of step t; see `LSTMSteps.back`."""
+    def back(self, t, rows, z_gradient=0.0):
+        """Row vectors by h_t times the Jacobian of step t; see `LinearizedLSTM.back`."""
         (h,) = rows
         z, k = h * self.h_by_z[:, t], h * self.h_by_k[:, t]
         reset = k if self.reset_after else dot(k, self.R_k.T)
