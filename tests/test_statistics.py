@@ -196,7 +196,7 @@ def test_monitor_keeps_its_budget(tmp_path, monkeypatch):
     model, data = small_model()
     model.compile("sgd", "sparse_categorical_crossentropy")
     monitor = GateMonitor(data, tmp_path, budget=1 / 8)
-    monitor._look = clock.slowed(monitor._look)
+    monitor._layer_statistics = clock.slowed(monitor._layer_statistics)
     model.fit(data, np.zeros(5), epochs=12, verbose=0, callbacks=[clock.epochs, monitor])
     epochs = [json.loads(line)["epoch"] for line in (tmp_path / "gates.jsonl").read_text().splitlines()]
     assert epochs == clock.epochs_within_an_eighth

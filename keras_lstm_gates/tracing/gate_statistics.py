@@ -1,4 +1,4 @@
-"""Numbers of a trace: how open the gates are, how long the memory lasts, what the units follow."""
+"""Statistics of a trace: how open the gates are, how long the memory lasts, what the units follow."""
 
 import numpy as np
 import xarray as xr
@@ -15,27 +15,27 @@ ALWAYS = 0.99
 def statistics(tree, labels=None):
     """Statistics of every unit of every LSTM of a trace, over its real steps.
 
-    A masked step counts nowhere. With f~ = exp(mean ln f), the geometric mean of a unit's forget gate over all real
-    steps: c_t holds f_t f_{t-1} ... of c_0, so that it is ln f, and not f, that averages over time.
+    Masked steps do not count. With f~ = exp(mean ln f), the geometric mean of a unit's forget gate over all real
+    steps: c_t holds f_t f_{t-1} ... of c_0, so it is ln f, not f, that averages over time.
 
         half-life       ln(1/2) / ln f~    steps until half is left; inf at f~ = 1, 0 at f~ = 0
         time constant   -1 / ln f~         steps until 1/e is left; inf at f~ = 1, 0 at f~ = 0
         effective memory of the layer      the lag k at which the mean of f~^k over its units is 1/2
 
     Args:
-        tree: `xarray.DataTree` from `trace`. One gate of one layer is held in memory at a time; of a large store take
+        tree: `xarray.DataTree` from `trace`. One gate of one layer is held in memory at a time; for a large store pass
             `tree.isel(sample=slice(0, 1000))`.
-        labels: None, or {name: numbers (sample, time)}, what happens at each step, such as "inside quotes" as 0 and 1.
+        labels: None, or {name: numbers (sample, time)}, a property of each step, such as "inside quotes" as 0 and 1.
 
     Returns:
-        `xarray.DataTree` with the trace's paths. Over `unit`, and `gate` where it says so:
+        `xarray.DataTree` with the trace's paths. Over `unit`, and over the other dimensions in parentheses:
             mean, spread (gate)             mean and standard deviation
             quantiles (quantile, gate)      at 0.05, 0.25, 0.5, 0.75, 0.95
             left_saturated (gate i f g o)   share of steps below 0.1; for g of |g|
             right_saturated (gate i f g o)  share of steps above 0.9; for g of |g|
             always_open, always_closed      bool, more than 0.99 of the steps right- or left-saturated
             half_life, time_constant        in steps
-            g_bias                          mean of g / root of mean of g^2, in [-1, 1]; 0 writes as often up as down
+            g_bias                          mean of g / root of mean of g^2, in [-1, 1]; 0: writes up as much as down
             correlation (label, state)      Pearson's, of c and h with each label; NaN where one of them is constant
         and, of the layer: effective_memory in steps; steps, the number of real steps; g_zero_mean, bool, whether the
         mean of all g is less than 0.05 from 0.
@@ -59,7 +59,7 @@ def statistics(tree, labels=None):
 
 
 def of_layer(node, labels=None, quantiles=QUANTILES):
-    """The statistics of one node of a trace, an `xarray.Dataset`; see `statistics`. Quantiles cost most of the time."""
+    """The statistics of one node of a trace, an `xarray.Dataset`; see `statistics`. Quantiles take most of the time."""
     mask = node["mask"].values
     steps = int(mask.sum())
     if steps == 0:

@@ -17,30 +17,30 @@ _BINS = 400
 
 
 class GateMonitor(EpochMonitor):
-    """Record what the gates do at every epoch: a line of JSON a layer, and curves in TensorBoard.
+    """Record the statistics of the gates at every epoch: a line of JSON per layer, and curves in TensorBoard.
 
-    The model is opened once; it shares its weights with the opened one. Each epoch costs one prediction, whose
-    statistics are summed in the same compiled graph, and one record in TensorBoard. Should that ever take more than
-    `budget` of the time since the training began, the epoch is left out.
+    The model is opened once and shares its weights with the opened one. Each epoch costs one prediction, whose
+    statistics are summed in the same compiled graph, and one record in TensorBoard. Where that would take more than
+    `budget` of the time since the training began, the epoch is skipped.
 
     Args:
-        data: array of sequences to look at, or a list or dict of them where the model has several inputs; 32 to 256
-            are enough. Best less than a twentieth of what an epoch trains on.
-        folder: str or `Path`. Gets gates.jsonl, and tensorboard/ with one curve a number.
-        budget: float in (0, 1], the largest share of the training's time, or None to look at each epoch, whatever it
-            takes; compiling, before the training, is free.
+        data: array of sequences to measure on, or a list or dict of them where the model has several inputs; 32 to
+            256 are enough, preferably less than a twentieth of the training data.
+        folder: str or `Path`. Gets gates.jsonl, and tensorboard/ with one curve per number.
+        budget: float in (0, 1], the largest share of the training's time, or None to measure every epoch at any
+            cost; compiling, before the training, is free.
 
     Attributes:
-        seconds: float, what the looks of the last training took.
+        seconds: float, time spent on the measurements of the last training.
 
     Files:
-        gates.jsonl: a line an epoch and layer: epoch, layer, effective_memory, half_life (median over units, steps),
+        gates.jsonl: a line per epoch and layer: epoch, layer, effective_memory, half_life (median over units, steps),
         and for each of i, f, g, o, over all units and real steps: mean, spread, the quantiles q5, q25, q50, q75 and
         q95 (to 0.005), and the shares left_saturated, right_saturated (of steps), always_open, always_closed (of
         units). An infinite number of steps is written as null.
 
     Raises:
-        ValueError: what `expose` raises and data that do not fit, at the beginning of the training; "expected a budget
+        ValueError: what `expose` raises, or data that do not fit, at the beginning of the training; "expected a budget
             in (0, 1] or None; received 2".
 
     Example:
@@ -63,32 +63,34 @@ class GateMonitor(EpochMonitor):
     def on_train_begin(self, logs=None):
         """Open the model and compile."""
         opened = open_graph(self.model)
-        for one, shape in zip(keras.tree.flatten(self.data), (one.shape for one in self.model.inputs), strict=True):
-            check_sequences(one, shape)
+        for array, shape in zip(
+            keras.tree.flatten(self.data), (array.shape for array in self.model.inputs), strict=True
+        ):
+            check_sequences(array, shape)
         names = Names(keras.Model(opened.inputs, keras.tree.flatten([opened.gates, opened.masks])))
         sums = {
             path: _Sums(name=names.new(f"sums_{place}"))(gates._asdict(), opened.masks[path])
             for place, (path, gates) in enumerate(opened.gates.items())
         }
         self._summed = keras.Model(opened.inputs, sums)
-        # Histograms have no XLA.
+        # XLA cannot compile the histograms.
         self._summed.jit_compile = False
-        self._look()  # compiles
+        self._layer_statistics()  # compiles
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.begin(self._look)
+        self.begin(self._layer_statistics)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Look after an epoch, where the budget allows it."""
+        """Measure after an epoch, where the budget allows it."""
         self.measure_within_budget(epoch)
 
     def measure(self, step):
-        layers = self._look()
+        layers = self._layer_statistics()
         with (self.folder / "gates.jsonl").open("a") as lines:
             for layer, numbers in layers.items():
                 lines.write(json.dumps({"epoch": step, "layer": layer, **numbers}) + "\n")
         return {f"{layer}/{name}": value for layer, numbers in layers.items() for name, value in _flat(numbers)}
 
-    def _look(self):
+    def _layer_statistics(self):
         for layer in layers_within(self._summed):
             if getattr(layer, "stateful", False):
                 layer.reset_state()
@@ -96,7 +98,7 @@ class GateMonitor(EpochMonitor):
 
 
 class _Sums(keras.layers.Layer):
-    """What `GateMonitor` needs of a layer's gates, over all real steps: means by unit, and a histogram a gate."""
+    """Sums of a layer's gates over all real steps: means by unit, and a histogram per gate."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -116,7 +118,7 @@ class _Sums(keras.layers.Layer):
         for name in "ifgo":
             values = ops.cast(gates[name], "float32")
             size = ops.abs(values)
-            # Masked steps fall into a bin of their own, the last.
+            # Masked steps have a bin of their own, the last.
             bins = ops.cast(ops.clip((values + 1) * (_BINS / 2), 0, _BINS - 1), "int32")
             sums[name] = {
                 "mean": mean(values),
@@ -151,7 +153,7 @@ def _numbers(path, sums):
 
 
 def _quantiles(histogram):
-    """Of the real steps in bins from -1 to 1, with a last bin for the others; linear within a bin."""
+    """Quantiles of the real steps, linear within each bin from -1 to 1; the last bin holds the masked steps."""
     real = histogram[:_BINS]
     below = np.concatenate([[0], np.cumsum(real)]) / real.sum()
     return [round(float(value), 4) for value in np.interp(QUANTILES, below, np.linspace(-1, 1, _BINS + 1))]
@@ -160,6 +162,6 @@ def _quantiles(histogram):
 def _flat(numbers):
     for name, value in numbers.items():
         if isinstance(value, dict):
-            yield from ((f"{name}/{inner}", one) for inner, one in value.items())
+            yield from ((f"{name}/{inner}", number) for inner, number in value.items())
         elif value is not None:
             yield name, value

@@ -1,4 +1,4 @@
-"""A trace that is written block by block, and that goes on after a kill."""
+"""A trace that is written block by block and resumes after a kill."""
 
 import json
 import os
@@ -12,25 +12,25 @@ import zarr
 from keras_lstm_gates._support.files import write_json
 
 BLOCK = 64
-"""Samples a block, which is also a chunk of the store: what is lost at most by a kill, and held in memory."""
+"""Samples in a block, which is also a chunk of the store: the most that is in memory, or lost by a kill."""
 
 
-class Stream:
+class StoreWriter:
     """Writes blocks of samples to `<path>.partial`, and renames it to `path` when it is finished.
 
     A thread writes a block while the next is computed. Every block is written before progress.json counts it, so that
-    after a kill the last whole block is known; what was written beyond it is cut off and written again.
+    after a kill the last whole block is known; anything beyond it is cut off and written again.
 
-    Use it in a `with`: the block that is being written is then finished, also after an error.
+    Use it in a `with` statement, which finishes the block that is being written, also after an error.
 
     Args:
-        path: of the Zarr store.
-        identity: plain data that decide the numbers; a partial store of another identity is refused.
+        path: str or `Path` of the Zarr store.
+        identity: plain data that determine the numbers; a partial store of another identity is refused.
         tree: function of (part, start) to an `xarray.DataTree`, where a part has `arrays` and `samples`.
 
     Attributes:
-        done: samples that were there already.
-        seen: samples written or waiting to be.
+        done: number of samples that the partial store held already.
+        received: number of samples written or waiting to be written.
 
     Raises:
         FileExistsError: "expected no file at gates.zarr; it exists".
@@ -45,7 +45,7 @@ class Stream:
         self._store, self._progress = self.partial / "store", self.partial / "progress.json"
         self._identity, self._tree, self._waiting = json.loads(json.dumps(identity)), tree, []
         self.done = self._resume() if self._progress.exists() else 0
-        self._taken = self.seen = self.done
+        self._handed_over = self.received = self.done
         if self.done == 0:
             shutil.rmtree(self.partial, ignore_errors=True)
         self._writer, self._writing, self._arrays = ThreadPoolExecutor(1), None, None
@@ -57,19 +57,19 @@ class Stream:
         self._writer.shutdown()
 
     def append(self, part):
-        """Take some samples; of whole blocks the last is still being written when this returns."""
+        """Take some samples; the last whole block may still be being written when this returns."""
         self._waiting.append(part)
-        self.seen += part.samples
-        while self.seen - self._taken >= BLOCK:
+        self.received += part.samples
+        while self.received - self._handed_over >= BLOCK:
             self._hand_over(BLOCK)
 
     def finish(self):
-        """Write what waits, give the store its name and return that."""
-        if self.seen > self._taken:
-            self._hand_over(self.seen - self._taken)
+        """Write the remaining samples, rename the store to `path` and return it."""
+        if self.received > self._handed_over:
+            self._hand_over(self.received - self._handed_over)
         self._wait()
-        for stored in _arrays_of_samples(self._store).values():
-            stored.resize((self.seen, *stored.shape[1:]))
+        for zarr_array in _arrays_of_samples(self._store).values():
+            zarr_array.resize((self.received, *zarr_array.shape[1:]))
         os.replace(self._store, self.path)
         shutil.rmtree(self.partial)
         return self.path
@@ -77,11 +77,11 @@ class Stream:
     def _hand_over(self, samples):
         block = self._take(samples)
         self._wait()
-        self._writing = self._writer.submit(self._write, block, self._taken)
-        self._taken += samples
+        self._writing = self._writer.submit(self._write, block, self._handed_over)
+        self._handed_over += samples
 
     def _wait(self):
-        """Until the block that is being written is on the disk; raises what went wrong there."""
+        """Wait until the current block is on disk; raises the writer's error, if any."""
         if self._writing is not None:
             self._writing.result()
 
@@ -91,20 +91,20 @@ class Stream:
             self._create(block)
         else:
             self._arrays = self._arrays or _arrays_of_samples(self._store)
-            named = {f"{path}/{name}".strip("/"): array for (_, path, name), array in block.arrays.items()}
-            for name, stored in self._arrays.items():
-                if stored.shape[0] < end:
+            by_name = {f"{path}/{name}".strip("/"): array for (_, path, name), array in block.arrays.items()}
+            for name, zarr_array in self._arrays.items():
+                if zarr_array.shape[0] < end:
                     # Twice as long each time: a resize costs more than a block. `finish` cuts the end off.
-                    stored.resize((2 * end, *stored.shape[1:]))
-                array = named[name] if name in named else np.arange(start, end)  # the coordinate `sample`
-                stored[start:end] = _fitted(array, stored.shape[1:], name.rpartition("/")[2])
+                    zarr_array.resize((2 * end, *zarr_array.shape[1:]))
+                array = by_name[name] if name in by_name else np.arange(start, end)  # the coordinate `sample`
+                zarr_array[start:end] = _fitted(array, zarr_array.shape[1:], name.rpartition("/")[2])
         write_json(self._progress, {"samples": end, "identity": self._identity}, indent=None)
 
     def _create(self, block):
-        # No tree for the blocks that follow: its nodes know each other, and would stay in memory until Python looks
-        # for such cycles.
+        # No tree for later blocks: its nodes refer to each other, so they would stay in memory until Python's cycle
+        # collector runs.
         tree = self._tree(block, 0)
-        # Gates hardly compress: noise in the last bits of every number.
+        # Gates hardly compress: the last bits of every number are noise.
         encoding = {
             node.path: {
                 name: {"chunks": (BLOCK, *array.shape[1:]), "compressors": None}
@@ -118,39 +118,39 @@ class Stream:
 
     def _take(self, samples):
         """The first `samples` waiting samples as one part."""
-        taken, count = [], 0
+        parts, count = [], 0
         while count < samples:
             part = self._waiting.pop(0)
-            need = samples - count
-            if part.samples > need:
-                self._waiting.insert(0, part.rows(need))
-                part = part.rows(0, need)
-            taken.append(part)
+            missing = samples - count
+            if part.samples > missing:
+                self._waiting.insert(0, part.rows(missing))
+                part = part.rows(0, missing)
+            parts.append(part)
             count += part.samples
-        first = taken[0]
-        for part in taken[1:]:
+        first = parts[0]
+        for part in parts[1:]:
             for key, array in part.arrays.items():
                 if array.shape[1:] != first.arrays[key].shape[1:]:
                     part.arrays[key] = _fitted(array, first.arrays[key].shape[1:], key[-1])
-        if len(taken) == 1:
+        if len(parts) == 1:
             return first
-        return type(first)({key: np.concatenate([part.arrays[key] for part in taken]) for key in first.arrays})
+        return type(first)({key: np.concatenate([part.arrays[key] for part in parts]) for key in first.arrays})
 
     def _resume(self):
-        written = json.loads(self._progress.read_text())
+        progress = json.loads(self._progress.read_text())
         for name, value in self._identity.items():
-            if written["identity"].get(name) != value:
+            if progress["identity"].get(name) != value:
                 raise ValueError(
-                    f"expected to go on with {self.partial}, a trace of {name}={written['identity'].get(name)}; "
-                    f"received {name}={value}. Delete that folder to begin again"
+                    f"expected to resume {self.partial}, a trace of {name}={progress['identity'].get(name)}; "
+                    f"received {name}={value}. Delete that folder to start again"
                 )
-        for stored in _arrays_of_samples(self._store).values():
-            stored.resize((written["samples"], *stored.shape[1:]))
-        return written["samples"]
+        for zarr_array in _arrays_of_samples(self._store).values():
+            zarr_array.resize((progress["samples"], *zarr_array.shape[1:]))
+        return progress["samples"]
 
 
 def _every_chunk_is_written():
-    # Else Zarr compares each chunk with its fill value, which takes as long as to write it.
+    # Otherwise Zarr compares each chunk with its fill value, which takes as long as writing it.
     return zarr.config.set({"array.write_empty_chunks": True})
 
 
@@ -159,14 +159,14 @@ def _arrays_of_samples(store):
     with _every_chunk_is_written():
         members = dict(zarr.open_group(store, mode="r+").members(max_depth=None))
     return {
-        path: stored
-        for path, stored in members.items()
-        if isinstance(stored, zarr.Array) and (stored.metadata.dimension_names or (None,))[0] == "sample"
+        path: zarr_array
+        for path, zarr_array in members.items()
+        if isinstance(zarr_array, zarr.Array) and (zarr_array.metadata.dimension_names or (None,))[0] == "sample"
     }
 
 
 def _fitted(array, sizes, name):
-    """A block of shorter sequences, filled up to `sizes` as `trace` fills: gates repeat, the rest is 0."""
+    """A block of shorter sequences, padded to `sizes` as `trace` pads: gates repeat, the rest is 0."""
     array = np.asarray(array)
     if any(size > most for size, most in zip(array.shape[1:], sizes, strict=True)):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Run sequences through any trained model and keep every gate of every step, as labelled arrays."""
+"""Run sequences through any trained model and record every gate of every step as labelled arrays."""
 
 import hashlib
 import itertools
@@ -13,7 +13,7 @@ from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import layers_within
 from keras_lstm_gates.opening.paths import outermost
-from keras_lstm_gates.tracing.store import Stream
+from keras_lstm_gates.tracing.store import StoreWriter
 
 
 def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None, layers=None):
@@ -24,18 +24,17 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
         data: array (sample, time, feature) or of token ids (sample, time); a list or dict of arrays where the model
             has several inputs; a `tf.data.Dataset`, `keras.utils.PyDataset` or generator of batches x or (x, y).
             Batches may differ in length.
-        batch_size: int > 0, for arrays; batches that come as such keep their size.
-        progress: True shows a bar; False nothing; a function is called with the number of samples done.
-        to: path of a Zarr store to write as the batches come, or None to keep all in memory. A
-            trace that was interrupted goes on where it stopped when it is called again with the same arguments; a
-            stateful model reads what was written once more, without writing. No batch may then be longer than the
-            first.
+        batch_size: int > 0, for arrays; data that come in batches keep their size.
+        progress: True shows a bar, False shows nothing; a function is called with the number of samples done.
+        to: path of a Zarr store to write batch by batch, or None to keep everything in memory. An interrupted
+            trace resumes where it stopped when called again with the same arguments; a stateful model first reads
+            the samples already written again. No batch may then be longer than the first.
         vocabulary: list of str, the token of each id, for `tokens`.
         layers: names of the layers to open, as in `expose`.
 
     Returns:
         `xarray.DataTree`. The root holds the inputs as coordinates (`input`, or `input_<name>` for several), the
-        model's own outputs and, where the data bring one number a sample, `target` (sample). A "/" in an output's name
+        model's own outputs and, where the data have one number per sample, `target` (sample). A "/" in an output's name
         becomes "_"; one that has the name of an LSTM, an input or a dimension becomes `output_<name>`. Each LSTM is a
         node by its path, such as "lstm" or "bidirectional/forward", with i, f, g, o, c, h (sample, time, unit) and
         `mask` (sample, time), True = a real step. Time is the input's; the attribute `reads` says "backwards" where
@@ -48,7 +47,7 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
             (samples, time, features) = (any, any, 3); received (5, 6, 2)".
         FileExistsError: `to` exists.
 
-    Cost: memory 24 bytes a sample, step and unit, twice that where the data do not tell their length; with `to` a few
+    Cost: memory 24 bytes a sample, step and unit, twice that where the data have no known length; with `to`, a few
     batches and blocks of 64 samples.
 
     Example:
@@ -57,31 +56,31 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
         >>> tree["lstm"]["f"].dims, tree["lstm"]["f"].shape
         (('sample', 'time', 'unit'), (5, 7, 4))
     """
-    watched = Watched(model, layers, vocabulary)
+    tracer = Tracer(model, layers, vocabulary)
     batches, total = _batches(data, batch_size, len(model.inputs))
-    tell = _teller(progress, total)
+    report = _progress_reporter(progress, total)
     if to is None:
-        kept = _Kept(total)
+        collector = _Collector(total)
         for _, x, y in batches:
-            kept.append(watched.run(x, y))
-            tell(kept.samples)
-        return watched.tree(kept.whole(), 0)
-    with Stream(to, {**watched.attrs, "batch_size": batch_size}, watched.tree) as stream:
+            collector.append(tracer.run(x, y))
+            report(collector.samples)
+        return tracer.tree(collector.whole(), 0)
+    with StoreWriter(to, {**tracer.attrs, "batch_size": batch_size}, tracer.tree) as writer:
         for start, x, y in batches:
             end = start + _samples(x)
-            # The states that a stateful layer had after a kill are those of reading what was written once more.
-            if end > stream.done or watched.stateful:
-                part = watched.run(x, y)
-            if end > stream.done:
-                stream.append(part.rows(max(0, stream.done - start)))
-                tell(end)
-        if stream.seen == 0:
+            # After a kill, a stateful layer recovers its states by reading the samples already written again.
+            if end > writer.done or tracer.stateful:
+                part = tracer.run(x, y)
+            if end > writer.done:
+                writer.append(part.rows(max(0, writer.done - start)))
+                report(end)
+        if writer.received == 0:
             raise ValueError("expected one or more sequences; received no data")
-        return load(stream.finish())
+        return load(writer.finish())
 
 
 def save(tree, path):
-    """Write a trace as a Zarr store; it appears under `path` when it is whole."""
+    """Write a trace as a Zarr store, whole or not at all."""
     with replaced_when_whole(path) as temporary:
         tree.to_zarr(temporary, consolidated=False)
 
@@ -100,14 +99,14 @@ def nodes(tree):
         >>> list(nodes(trace(model, np.ones((5, 7, 3)), progress=False)))
         ['lstm']
     """
-    found = {node.path.strip("/"): node for node in tree.subtree if "unit" in node.sizes}
-    # A store gives its groups in an order of its own.
+    by_path = {node.path.strip("/"): node for node in tree.subtree if "unit" in node.sizes}
+    # A store lists its groups in an order of its own.
     order = {path: place for place, path in enumerate(tree.attrs.get("layers", ()))}
-    return {path: found[path] for path in sorted(found, key=lambda path: order.get(path, len(order)))}
+    return {path: by_path[path] for path in sorted(by_path, key=lambda path: order.get(path, len(order)))}
 
 
 def node(tree, layer=None):
-    """One LSTM of a trace by its path, the first where `layer` is None.
+    """One LSTM of a trace by its path; the first where `layer` is None.
 
     Raises:
         ValueError: "expected one of the layers ['lstm']; received 'gru'".
@@ -129,31 +128,33 @@ def flat(dataset):
 
 
 def sole_input(tree):
-    """What the model of a trace read, an `xarray.DataArray` (sample, ...); None where it has several inputs."""
+    """The input of a trace's model, an `xarray.DataArray` (sample, ...); None where it has several."""
     names = [name for name in tree.dataset.coords if name.startswith("input")]
     return tree.dataset[names[0]] if len(names) == 1 else None
 
 
 def tokens(tree, sample):
-    """The tokens that a sample's steps read, a list of str, or None where the trace has no vocabulary.
+    """The tokens of a sample's steps, a list of str, or None where the trace has no vocabulary.
 
     The input is ids (sample, time), or one-hot (sample, time, feature) with a feature a token.
     """
-    vocabulary, read = tree.attrs.get("vocabulary"), sole_input(tree)
-    if vocabulary is None or read is None:
+    vocabulary, inputs = tree.attrs.get("vocabulary"), sole_input(tree)
+    if vocabulary is None or inputs is None:
         return None
-    ids = read.values[sample] if read.ndim == 2 else read.values[sample].argmax(axis=-1)
-    return [vocabulary[int(one)] if 0 <= int(one) < len(vocabulary) else f"#{int(one)}" for one in ids]
+    ids = inputs.values[sample] if inputs.ndim == 2 else inputs.values[sample].argmax(axis=-1)
+    return [vocabulary[int(token)] if 0 <= int(token) < len(vocabulary) else f"#{int(token)}" for token in ids]
 
 
 def check_sequences(x, shape):
     """Raise a `ValueError` unless x is finite and fits the model's input shape (batch, time, features)."""
     x = np.asarray(x)
-    fits = x.ndim == len(shape) and all(want in (None, size) for want, size in zip(shape, x.shape, strict=False))
+    fits = x.ndim == len(shape) and all(
+        expected in (None, size) for expected, size in zip(shape, x.shape, strict=False)
+    )
     if not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
         axes = {2: "(samples, time)", 3: "(samples, time, features)"}.get(len(shape), "(samples, ...)")
-        raise ValueError(f"expected sequences of shape {axes} = ({wanted}); received {x.shape}")
+        raise ValueError(f"expected sequences of shape {axes} = ({sizes}); received {x.shape}")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
         raise ValueError(f"expected finite numbers; received {x[place]} at index {place}")
@@ -170,8 +171,8 @@ class _Part:
         return _Part({key: array[start:end] for key, array in self.arrays.items()})
 
 
-class _Kept:
-    """Parts joined along the samples; where their number is known, each goes to its place as it comes."""
+class _Collector:
+    """Parts joined along the samples; where their number is known, each is copied into place at once."""
 
     def __init__(self, total):
         self._total, self._parts, self._arrays = total, [], {}
@@ -194,7 +195,7 @@ class _Kept:
         return _Part(self._arrays) if self._arrays else _concatenated(self._parts)
 
 
-class Watched:
+class Tracer:
     """An opened model that turns batches into parts of a trace."""
 
     def __init__(self, model, layers=None, vocabulary=None):
@@ -225,18 +226,18 @@ class Watched:
 
     def run(self, x, y):
         arrays = {}
-        flat = keras.tree.flatten(x)
-        if len(flat) != len(self.inputs):
+        inputs = keras.tree.flatten(x)
+        if len(inputs) != len(self.inputs):
             raise ValueError(f"expected {len(self.inputs)} inputs {self.inputs}; received {len(flat)}")
-        for name, shape, one in zip(self.inputs, self.shapes, flat, strict=True):
-            check_sequences(one, shape)
-            arrays["input", "", self._names["input", name]] = np.asarray(one)
+        for name, shape, array in zip(self.inputs, self.shapes, inputs, strict=True):
+            check_sequences(array, shape)
+            arrays["input", "", self._names["input", name]] = np.asarray(array)
         results = self._predict(x)
         outputs = results["output"][""]
         results["output"][""] = {self._names["output", name]: value for name, value in outputs.items()}
-        for kind, of_paths in results.items():
-            for path, named in of_paths.items():
-                arrays.update({(kind, path, name): value for name, value in named.items()})
+        for kind, by_path in results.items():
+            for path, arrays_by_name in by_path.items():
+                arrays.update({(kind, path, name): value for name, value in arrays_by_name.items()})
         if y is not None and np.ndim(y) == 1:
             arrays["target", "", self._names["target", "target"]] = np.asarray(y)
         return _Part(arrays)
@@ -244,7 +245,7 @@ class Watched:
     def _predict(self, x):
         if keras.backend.backend() != "tensorflow":
             return self.model.predict_on_batch(x)
-        # The same without a copy of every array.
+        # As predict_on_batch, without a copy of every array.
         self.model.make_predict_function()
         return keras.tree.map_structure(np.asarray, self.model.predict_function([(x,)]))
 
@@ -287,7 +288,7 @@ _INPUT_DIMS = ("sample", "input_time", "feature")
 
 
 def _root_names(paths, inputs, outputs):
-    """{(kind, name in the model): name in the root} of all inputs, the targets and all outputs, each another one."""
+    """{(kind, name in the model): name in the root} of all inputs, the targets and all outputs, all different."""
     taken = {outermost(path) for path in paths} | {*_INPUT_DIMS, "time", "unit", "step"}
     names = {}
 
@@ -327,7 +328,7 @@ def _weights_hash(model):
 
 
 def _batches(data, batch_size, inputs):
-    """(start, x, y) of every batch, and the number of samples where it is known."""
+    """(start, x, y) of every batch, and the number of samples if known."""
     if hasattr(data, "as_numpy_iterator"):
         return _counted(_split(batch) for batch in data.as_numpy_iterator()), None
     if isinstance(data, keras.utils.PyDataset):
@@ -361,11 +362,11 @@ def _samples(x):
     flat = keras.tree.flatten(x)
     sizes = {len(one) for one in flat if np.ndim(one)}
     if len(sizes) != 1:
-        raise ValueError(f"expected arrays of one number of samples; received {sorted(sizes)}")
+        raise ValueError(f"expected arrays with the same number of samples; received {sorted(sizes)}")
     return sizes.pop()
 
 
-def _teller(progress, total):
+def _progress_reporter(progress, total):
     if callable(progress):
         return progress
     if not progress:
@@ -375,16 +376,18 @@ def _teller(progress, total):
 
 
 def _concatenated(parts):
-    kept = set.intersection(*(set(part.arrays) for part in parts))
-    return _Part({key: _joined([part.arrays[key] for part in parts], key[0]) for key in parts[0].arrays if key in kept})
+    common = set.intersection(*(set(part.arrays) for part in parts))
+    return _Part(
+        {key: _joined([part.arrays[key] for part in parts], key[0]) for key in parts[0].arrays if key in common}
+    )
 
 
 def _joined(arrays, kind):
-    """Join batches along the sample axis; along the others, the end of a smaller batch is repeated or filled."""
+    """Join batches along the sample axis; along the others, smaller batches are padded."""
     if len({array.shape[1:] for array in arrays}) == 1:
         return np.concatenate(arrays)
     largest = [max(sizes) for sizes in itertools.zip_longest(*(array.shape[1:] for array in arrays))]
-    # A gate repeats its last real step; of an input, a mask and an output nothing is known there: zeros.
+    # A gate repeats its last real step; inputs, masks and outputs are unknown there: zeros.
     fill = "edge" if kind == "gate" else "constant"
     padded = [
         np.pad(array, [(0, 0), *((0, most - size) for most, size in zip(largest, array.shape[1:], strict=True))], fill)
