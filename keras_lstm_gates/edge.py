@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 TRIAL_SECONDS = 60
-"""How long the calls of a file may take that is tried out."""
+"""How many seconds the trial of a file may take."""
 
 TRIAL_STEPS = (2, 7, 1, 50, 400)
-"""Numbers of time steps that are tried until two have worked; one has to."""
+"""Numbers of time steps to try, until two work; at least one must."""
 
 TRIAL_BYTES = 2**30
-"""How much memory they may take, besides 16 times the file's size."""
+"""How much memory the trial may take, besides 16 times the file's size."""
 
 
 class Runner:
@@ -32,10 +32,10 @@ class Runner:
         path: str or `Path`, a .tflite file that `keras_lstm_gates.exporting` wrote.
         threads: int > 0, of the interpreter. A `Runner` and its streams may be used from several threads; their calls
             then wait for each other.
-        trial: bool. The interpreter trusts what it reads: a damaged file can end the process. So a file is first run
-            in a process of its own, on a few inputs, which takes about as long as to start Python with NumPy; not so
-            where a manifest.json beside it tells its sha256, which is compared. False leaves the trial out, for a file
-            whose origin you know. Neither protects from a file that someone made to do harm.
+        trial: bool. The interpreter does not validate files: a damaged one can crash the process. So a file is first
+            run on a few inputs in a process of its own, which takes about as long as starting Python with NumPy. Where
+            a manifest.json beside it holds its sha256, that is compared instead. False skips the trial, for a file
+            whose origin you know. Neither protects against a maliciously crafted file.
 
     Attributes:
         signatures: {signature: {"inputs": {name: shape}, "outputs": {name: shape}}}, with -1 for an axis of any
@@ -45,7 +45,7 @@ class Runner:
         FileNotFoundError: "no such file: model.tflite".
         ValueError: "model.tflite differs from its manifest.json: expected sha256 e3b0…; received 5feb…".
         ValueError: "model.tflite is not a whole TFLite file: ...".
-        ValueError: "model.tflite does not run: the interpreter was ended by SIGSEGV", or what it said.
+        ValueError: "model.tflite does not run: the interpreter was ended by SIGSEGV", or the error of its signature.
         ValueError: "model.tflite has no named signatures; expected ...".
     """
 
@@ -62,7 +62,7 @@ class Runner:
                 f"received {content[4:8]!r} in a file of {len(content)} bytes"
             )
         if not _as_its_manifest_says(self.path, content) and trial:
-            _try_out(self.path)
+            _run_in_process(self.path)
         try:
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
             names = self._interpreter.get_signature_list()
@@ -89,7 +89,7 @@ class Runner:
         return self.run("gates", x)
 
     def stream(self):
-        """A new sequence that comes step by step: a `Stream` from states of zeros."""
+        """A new sequence, given step by step: a `Stream` whose states start at zero."""
         return Stream(self)
 
     def run(self, signature, x):
@@ -97,8 +97,8 @@ class Runner:
 
         Args:
             signature: str, one of `signatures`, not `step`.
-            x: float, (time, features), or (samples, time, features); of a model of tokens int, (time,), or (samples,
-                time); of several inputs {input name: array}. The samples run one after the other. Finite.
+            x: float, (time, features), or (samples, time, features); for a model of tokens int, (time,), or (samples,
+                time); for several inputs {input name: array}. All finite. The samples run one after the other.
 
         Returns:
             {output name: array}, with a sample axis in front where x has one.
@@ -126,23 +126,23 @@ class Runner:
         return {key: value[0] for key, value in outputs.items()} if True in alone else outputs
 
     def input_details(self, signature):
-        """{input name: the interpreter's details} of a signature, or a `ValueError` that names those there are."""
+        """{input name: the interpreter's details} of a signature; for an unknown one a `ValueError`."""
         if signature not in self._runners:
             raise ValueError(f"expected one of the signatures {sorted(self._runners)}; received {signature!r}")
         return self._runners[signature].get_input_details()
 
     def call(self, signature, inputs):
-        """The interpreter's own outputs, copied, for {input name: array of the very shape and dtype}.
+        """Copies of the interpreter's outputs for {input name: array of exactly its shape and dtype}.
 
         Raises:
             ValueError: "model.tflite failed in its signature 'predict' with {'sequence': (1, 7, 3)}: ...", in the
-                interpreter's words: a forecast may need more time steps than these.
+                interpreter's words; a forecaster may need more time steps.
         """
         try:
             with self._lock:
                 outputs = {key: np.array(value) for key, value in self._runners[signature](**inputs).items()}
                 if signature != "step":
-                    # A fused LSTM would begin the next sequence where this one ended.
+                    # Otherwise a fused LSTM would start the next sequence from the states in which this one ended.
                     self._interpreter.reset_all_variables()
                 return outputs
         except (RuntimeError, ValueError) as error:
@@ -156,14 +156,14 @@ class Runner:
 class Stream:
     """One sequence, given step by step to an exported file's signature `step`; the states are kept here.
 
-    Any number of streams can share one `Runner` and do not see each other.
+    Any number of streams can share one `Runner`, independently of each other.
 
     Args:
         runner: `Runner`.
 
     Attributes:
-        states: {name: array (batch, units)}: state_h and state_c, of several LSTMs "<layer>/state_h" …. Give them to
-            another stream of the same file to go on from there.
+        states: {name: array (batch, units)}: state_h and state_c, of several LSTMs "<layer>/state_h" …. Assign them to
+            another stream of the same file to continue from there.
 
     Raises:
         ValueError: "model.tflite has no signature 'step': it has ['gates', 'predict']".
@@ -199,14 +199,14 @@ class Stream:
         """One step.
 
         Args:
-            x: float (features,), or a token, a whole number; of a file with a larger batch with its axis in front.
+            x: float (features,), or a token, an int; with a batch axis in front where the file has a larger batch.
 
         Returns:
             {output name: array}: the model's outputs and the gates of this step, with a batch axis where x has one.
 
         Raises:
             ValueError: another shape, a value that is not finite, or a token that the model does not know. The states
-                stay as they were.
+                are left unchanged.
         """
         detail = self._details["x"]
         x = _checked(np.asarray(x), "x", ("features",), detail)
@@ -217,7 +217,7 @@ class Stream:
 
 
 def filled_batches(inputs, batch):
-    """Yield {input name: array} in batches of that size, the last one filled up with its last sample."""
+    """Yield {input name: array} in batches of that size, the last one padded with its last sample."""
     samples = len(next(iter(inputs.values())))
     for start in range(0, samples, batch):
         places = np.minimum(np.arange(start, start + batch), samples - 1)
@@ -231,7 +231,7 @@ def follower(state):
 
 
 def _checked(x, name, axes, detail):
-    """x as the interpreter takes it, with or without a batch axis."""
+    """x in the interpreter's dtype, with or without a batch axis, checked."""
     shape = tuple(int(size) for size in detail["shape_signature"])[1:]
     axes, rank = axes[: len(shape)], len(shape)
     tokens = detail["dtype"] in (np.int32, np.int64)
@@ -248,14 +248,14 @@ def _checked(x, name, axes, detail):
         )
     if not tokens:
         return _finite(x, detail["dtype"])
-    # Gathering counts negative numbers from the end.
+    # A gather operator reads negative numbers from the end.
     if x.min() < 0 or x.max() > np.iinfo(detail["dtype"]).max:
         raise _unknown_tokens(x)
     return x.astype(detail["dtype"])
 
 
 def _finite(x, dtype, where=""):
-    """x in that dtype, where a large number may become infinite."""
+    """x in that dtype, checked after the cast, which may overflow."""
     with np.errstate(over="ignore"):
         received, x = x, x.astype(dtype)
     if not np.isfinite(x).all():
@@ -277,35 +277,35 @@ def _shapes_of(arrays):
 
 
 def _fits(shape, expected):
-    return all(size == wanted or (wanted == -1 and size > 0) for size, wanted in zip(shape, expected, strict=True))
+    return all(size == fixed or (fixed == -1 and size > 0) for size, fixed in zip(shape, expected, strict=True))
 
 
 def _one_line(error):
-    """The error's text; the interpreter may say the same again and again."""
-    said = " ".join(str(error).split())
-    return said if len(said) <= 400 else f"{said[:400]} …"
+    """The error's text on one line and cut off, as the interpreter may repeat itself."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 400 else f"{text[:400]} …"
 
 
 def _check_signature(path, name, inputs, outputs):
-    """Raise a `ValueError` where a signature of these shapes is none that can be called by `run` or `Stream`."""
-    ranks, said = [len(shape) for shape in inputs.values()], f"{path} does not run: expected"
+    """Raise a `ValueError` unless a signature of these shapes can be called by `run` or `Stream`."""
+    ranks, message = [len(shape) for shape in inputs.values()], f"{path} does not run: expected"
     if name != "step":
         if not ranks or min(ranks) < 1 or ranks == [1]:
-            raise ValueError(f"{said} {name!r} of (batch, time, ...); received {inputs}")
+            raise ValueError(f"{message} {name!r} of (batch, time, ...); received {inputs}")
         return
     states = {key: outputs.get(follower(key)) for key in inputs if key != "x"}
     if "x" not in inputs or min(ranks) < 1 or any(inputs[key] != after for key, after in states.items()):
-        said += " the signature 'step' with x and states, each with an output of its shape that follows it"
-        raise ValueError(f"{said}; received inputs {inputs} and outputs {outputs}")
+        message += " the signature 'step' with x and states, each with an output of its shape that follows it"
+        raise ValueError(f"{message}; received inputs {inputs} and outputs {outputs}")
 
 
 def _as_its_manifest_says(path, content):
-    """Whether manifest.json beside the file tells this sha256; a `ValueError` where it tells another."""
+    """Whether manifest.json beside the file lists this sha256; a `ValueError` where it lists another."""
     try:
         manifest = json.loads((path.parent / "manifest.json").read_text("utf-8"))
         sums = [one["sha256"][path.name] for one in manifest["formats"].values() if path.name in one["sha256"]]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        # Another program's, or none.
+        # No manifest, or another program's.
         return False
     received = hashlib.sha256(content).hexdigest()
     if sums and received not in sums:
@@ -313,14 +313,14 @@ def _as_its_manifest_says(path, content):
     return bool(sums)
 
 
-def _try_out(path):
-    """Raise a `ValueError` unless a process of its own can call every signature of the file."""
-    # `python -c` puts the working folder first on the path, where somebody may have put a numpy.py.
+def _run_in_process(path):
+    """Raise a `ValueError` unless another process can call every signature of the file."""
+    # `python -c` puts the working folder first on the path, which may hold a foreign numpy.py.
     code = "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
-    code += f"runpy.run_path({os.path.abspath(__file__)!r})['_trial'](sys.argv[1])"
+    code += f"runpy.run_path({os.path.abspath(__file__)!r})['_run_all'](sys.argv[1])"
     paths = os.pathsep.join(place for place in sys.path if place and os.path.abspath(place) != os.getcwd())
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code, str(path)],
             capture_output=True,
             text=True,
@@ -330,37 +330,41 @@ def _try_out(path):
         )
     except subprocess.TimeoutExpired:
         raise ValueError(f"{path} does not run: no answer within {TRIAL_SECONDS} s") from None
-    if done.returncode < 0:
-        raise ValueError(f"{path} does not run: the interpreter was ended by {signal.Signals(-done.returncode).name}")
-    if done.returncode > 0:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise ValueError(said[-1] if said else f"{path} does not run: the interpreter ended with {done.returncode}")
+    if process.returncode < 0:
+        raise ValueError(
+            f"{path} does not run: the interpreter was ended by {signal.Signals(-process.returncode).name}"
+        )
+    if process.returncode > 0:
+        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        raise ValueError(
+            lines[-1] if lines else f"{path} does not run: the interpreter ended with {process.returncode}"
+        )
 
 
-def _trial(path):
-    """Call every signature as a user might, and end the process with one line that says what went wrong."""
+def _run_all(path):
+    """Call every signature as a user might; on an error, end the process with one line that says what went wrong."""
     try:
         _limit_memory(TRIAL_BYTES + 16 * os.path.getsize(path))
         runner = Runner(path, trial=False)
         for name in runner.signatures:
-            _trial_calls(runner, name)
+            _run_signature(runner, name)
     except Exception as error:
-        said = _one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {_one_line(error)}"
-        sys.exit(said if said.startswith(path) else f"{path} does not run: {said}")
+        message = _one_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {_one_line(error)}"
+        sys.exit(message if message.startswith(path) else f"{path} does not run: {message}")
 
 
-def _trial_calls(runner, name):
+def _run_signature(runner, name):
     details, rng = runner.input_details(name), np.random.default_rng(0)
     worked, failed = 0, None
     for time in TRIAL_STEPS:
         inputs = {}
         for key, one in details.items():
             values = 3 * rng.normal(size=[time if size == -1 else size for size in one["shape_signature"]])
-            # Of tokens 0 and 1.
+            # Tokens: 0 and 1.
             inputs[key] = (values > 0 if np.dtype(one["dtype"]).kind == "i" else values).astype(one["dtype"])
         try:
             for values in ({key: np.zeros_like(value) for key, value in inputs.items()}, inputs):
-                _trial_call(runner, name, values)
+                _run_once(runner, name, values)
             worked += 1
         except ValueError as error:
             # A model may need more time steps.
@@ -371,7 +375,7 @@ def _trial_calls(runner, name):
         raise failed
 
 
-def _trial_call(runner, name, inputs):
+def _run_once(runner, name, inputs):
     if name == "step":
         runner.stream().push(inputs["x"])
         runner.call(name, inputs)
@@ -379,13 +383,13 @@ def _trial_call(runner, name, inputs):
         runner.run(name, inputs)
     for key, values in inputs.items():
         if values.dtype.kind == "i":
-            # A token that no model knows is to be an error and not a crash.
+            # An unknown token must be an error, not a crash.
             with contextlib.suppress(ValueError):
                 runner.call(name, {**inputs, key: np.full_like(values, np.iinfo(values.dtype).max)})
 
 
 def _limit_memory(size):
-    """Let this process have so many bytes more than it has; where that cannot be said, whatever there is."""
+    """Limit this process to that many more bytes of memory; on other systems than Linux there is no limit."""
     if not sys.platform.startswith("linux"):
         return
     import resource

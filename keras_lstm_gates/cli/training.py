@@ -21,7 +21,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="new, in runs/")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
 ):
-    """Train a model by a recipe; all that is needed to make it again is left in the run folder."""
+    """Train a model by a recipe; the run folder keeps all that is needed to reproduce it."""
     from rich.console import Console
 
     from keras_lstm_gates import baselines, datasets, training

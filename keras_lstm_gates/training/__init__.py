@@ -1,4 +1,4 @@
-"""Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
+"""Train a model by a recipe, into a run folder that holds all that is needed to reproduce it."""
 
 from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.losses import Pinball, SummedCrossEntropy

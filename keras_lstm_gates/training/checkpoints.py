@@ -11,22 +11,22 @@ from keras_lstm_gates.training.finiteness import finite
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Writes a checkpoint after each epoch, keeps the best weights, and stops when they get no better.
+    """Writes a checkpoint after each epoch, keeps the best weights, and stops when they no longer improve.
 
     Args:
-        model: compiled `keras.Model`; when `path` exists it gets that checkpoint's weights, optimizer and seeds.
+        model: compiled `keras.Model`; its weights, optimizer and seeds are restored where `path` exists.
         path: `Path` of the .npz file.
-        writes: bool. False reads only: of several workers one writes.
+        writes: bool. False only reads: of several workers, one writes.
         patience: int > 0 or None, epochs without a lower val_loss (without validation: loss) after which to stop.
 
     Attributes:
         epoch: int, the next one.
         history: {name: list}, a value an epoch.
-        seconds: float, trained until the last epoch's end.
-        stopped: bool, nothing is left to train.
+        seconds: float, training time up to the end of the last epoch.
+        stopped: bool, whether early stopping has ended the training.
 
     Raises:
-        FloatingPointError: at the end of an epoch that left a weight that is not finite.
+        FloatingPointError: at the end of an epoch that left a non-finite weight.
     """
 
     def __init__(self, model, path, patience, writes=True):
@@ -50,17 +50,17 @@ class Checkpoints(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
         self.epoch = epoch + 1
-        watched = (logs or {}).get("val_loss", (logs or {}).get("loss"))
+        monitored = (logs or {}).get("val_loss", (logs or {}).get("loss"))
         if self._patience is not None:
-            self._since = 0 if watched < self._lowest else self._since + 1
+            self._since = 0 if monitored < self._lowest else self._since + 1
             if self._since == 0:
-                self._lowest, self._best = float(watched), [np.array(weight) for weight in self._weights]
+                self._lowest, self._best = float(monitored), [np.array(weight) for weight in self._weights]
             self.stopped = self.model.stop_training = self._since >= self._patience
         if self._writes:
             self._write()
 
     def take_best(self):
-        """Give the model its best weights, where there is a patience."""
+        """Restore the model's best weights, if there is a patience."""
         for weight, value in zip(self._weights, self._best or [], strict=False):
             weight.assign(value)
 

@@ -1,12 +1,12 @@
-"""Data parallel training over processes and machines: `tf.distribute` with a written loop.
+"""Data parallel training over processes and machines: `tf.distribute` with a custom training loop.
 
 `keras.Model.fit` fails under `tf.distribute.MultiWorkerMirroredStrategy` (Keras 3.15: "Attempt to convert a value
-(PerReplica...) to a Tensor"), so the loop is written here; the cluster and the all-reduce are TensorFlow's.
+(PerReplica...) to a Tensor"), so the loop is our own; the cluster and the all-reduce are TensorFlow's.
 
-Every worker holds the whole model, the same by its seed or its checkpoint, makes the same batches and takes its rows
-of each. The gradients of the rows are summed over all workers, and each takes the same step. The variables are
-ordinary ones: in a strategy's scope a Keras optimizer would clip the gradients of each worker before their sum, and
-so take another step than one process does.
+Every worker holds the whole model, identical by its seed or its checkpoint, makes the same batches and takes its rows
+of each. The gradients of the rows are summed over all workers, and each takes the same step. The variables are made
+outside the strategy's scope: within it, a Keras optimizer would clip each worker's gradients before their sum, and its
+step would differ from that of one process.
 """
 
 import functools
@@ -22,9 +22,9 @@ from keras_lstm_gates.losses import SummedCrossEntropy
 
 
 def strategy():
-    """The strategy of the cluster that TF_CONFIG describes, or None where there is none, or one worker alone.
+    """The strategy of the cluster that TF_CONFIG describes, or None without a cluster or with a single worker.
 
-    It has to be made before TensorFlow runs anything else in this process.
+    It must be made before TensorFlow runs anything else in this process.
     """
     cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
     if len(cluster.get("chief", [])) + len(cluster.get("worker", [])) < 2:
@@ -33,7 +33,7 @@ def strategy():
 
 
 def is_chief():
-    """Whether this process writes the run folder: the cluster's chief, or else its worker 0."""
+    """Whether this process writes the run folder: the cluster's chief or, without one, its worker 0."""
     config = json.loads(os.environ.get("TF_CONFIG", "{}"))
     task = config.get("task", {})
     return task.get("type") == "chief" or (task.get("index", 0) == 0 and "chief" not in config.get("cluster", {}))
@@ -43,7 +43,7 @@ def fit(model, strategy, data, *, initial_epoch, epochs, callbacks):
     """`keras.Model.fit` on each worker of a strategy, for a `keras_lstm_gates.datasets.Data`.
 
     Without noise and dropout the weights are those of one process with the same batches, up to rounding. Noise and
-    dropout are drawn alike on every worker.
+    dropout draw the same numbers on every worker.
 
     Args:
         model: compiled `keras.Model`, made outside the strategy's scope.
@@ -73,21 +73,21 @@ def fit(model, strategy, data, *, initial_epoch, epochs, callbacks):
 
 def _agree(model, strategy, epoch):
     weights = functools.reduce(lambda crc, weight: zlib.crc32(np.array(weight).tobytes(), crc), model.weights, 0)
-    mine = tf.constant([epoch, weights], "int64")
+    state = tf.constant([epoch, weights], "int64")
 
     @tf.function
     def summed():
-        return strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", mine))
+        return strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", state))
 
-    if not np.array_equal(strategy.experimental_local_results(summed())[0], mine * strategy.num_replicas_in_sync):
+    if not np.array_equal(strategy.experimental_local_results(summed())[0], state * strategy.num_replicas_in_sync):
         raise ValueError(
-            "expected every worker with the same recipe, the same data and a run folder that all of them see; received "
-            f"models or epochs that differ; this worker is at epoch {epoch}"
+            "expected every worker with the same recipe, the same data and a run folder that all of them share; "
+            f"received models or epochs that differ; this worker is at epoch {epoch}"
         )
 
 
 def _pass(step, batches, callbacks=None):
-    """One pass over batches; the mean loss of an example."""
+    """One pass over batches; the mean loss per example."""
     total, examples = 0.0, 0
     for number, batch in enumerate(batches):
         size = len(batch[1])
@@ -112,7 +112,7 @@ def _step(model, strategy, spec, training):
         (x, y, *weights), share = _rows(batch, replicas.replica_id_in_sync_group, replicas.num_replicas_in_sync)
         with tf.GradientTape() as tape:
             predicted = model(x, training=training)
-            # What the layers add (L1 of the gates) is a sum over the batch, the loss a mean.
+            # The layers' losses (L1 of the gates) are sums over the batch, the model's loss is a mean.
             loss = share * _mean_loss(model.loss, y, predicted, *weights) + sum(model.losses)
         gradients = tape.gradient(loss, model.trainable_variables) if training else []
         return replicas.all_reduce("sum", [loss, *map(tf.convert_to_tensor, gradients)])
@@ -131,7 +131,7 @@ def _step(model, strategy, spec, training):
 
 
 def _mean_loss(loss, y, predicted, *weights):
-    # A Keras loss that is called in a replica divides by the number of replicas; what it calls does not.
+    # Called in a replica, a Keras loss divides by the number of replicas; its method `call` does not.
     if isinstance(loss, SummedCrossEntropy):
         return loss(y, predicted, *weights)
     return tf.reduce_mean(loss.call(y, predicted))
@@ -140,8 +140,8 @@ def _mean_loss(loss, y, predicted, *weights):
 def _rows(batch, replica, replicas):
     """(the rows of a batch that one replica takes, its share in the mean over the batch)."""
     size = tf.shape(batch[1])[0]
-    mine = tf.range(size)[replica::replicas]
-    share = tf.cast(tf.size(mine), "float32") / tf.cast(size, "float32")
-    # Without a row of its own it takes the first, which counts for nothing: a mean over no rows is no number.
-    taken = mine if tf.size(mine) > 0 else tf.constant([0])
-    return [tf.gather(part, taken) for part in batch], share
+    rows = tf.range(size)[replica::replicas]
+    share = tf.cast(tf.size(rows), "float32") / tf.cast(size, "float32")
+    # A replica without rows takes the first with share 0, as the mean over no rows is NaN.
+    indices = rows if tf.size(rows) > 0 else tf.constant([0])
+    return [tf.gather(part, indices) for part in batch], share

@@ -14,7 +14,7 @@ def evaluate(model, recipe, part):
     Returns:
         dict: classification and labelling: "accuracy" and "cross_entropy" (nats a sequence, or a step); language:
         "bits_per_character" and "accuracy"; forecasting: "mae", "rmse" (of the median where there are quantiles) and
-        with quantiles "pinball". Padding counts nowhere.
+        with quantiles "pinball". Padding is left out.
     """
     columns = []
     for x, y, *weights in part:

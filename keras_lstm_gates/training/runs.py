@@ -1,4 +1,4 @@
-"""Train a model by a recipe, into a run folder that holds all that is needed to make it again."""
+"""Train a model by a recipe, into a run folder that holds all that is needed to reproduce it."""
 
 import functools
 import itertools
@@ -31,7 +31,7 @@ _MEMORY = ("units", "layers", "forget_bias", "chrono_t_max", "gate_l1", "dropout
 
 
 class Run(NamedTuple):
-    """What `fit` made."""
+    """The result of `fit`."""
 
     model: Any
     metrics: dict
@@ -43,7 +43,7 @@ def build(recipe, data):
 
     Args:
         recipe: `Recipe`.
-        data: `keras_lstm_gates.datasets.Data`, for what the training part decides.
+        data: `keras_lstm_gates.datasets.Data`, for the arguments that the training part determines.
 
     Returns:
         `keras.Model` with loss, metrics and optimizer.
@@ -72,7 +72,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     """Train by a recipe and write the run folder.
 
     On several machines, or in several processes of one, call it in each with the environment variable TF_CONFIG of
-    TensorFlow, as the first thing that uses TensorFlow, and with a folder that all of them see:
+    TensorFlow, before anything else that uses TensorFlow, and with a folder that all of them share:
 
         TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -83,19 +83,19 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     Args:
         recipe: `Recipe`.
         folder: str or `Path` of a folder that does not exist yet, or is empty.
-        resume: bool. True goes on with a run of the same recipe that was interrupted, from its last whole epoch, to
-            the weights of an undisturbed run; a run that is whole is read.
+        resume: bool. True resumes an interrupted run of the same recipe from its last whole epoch and ends with the
+            weights of an uninterrupted run; a finished run is read.
         callbacks: of Keras, besides those of the recipe.
 
     Returns:
-        `Run(model, metrics, folder)`; metrics hold each of `evaluate` on the test part as `test_<name>`, `parameters`
+        `Run(model, metrics, folder)`; metrics hold those of `evaluate` on the test part as `test_<name>`, `parameters`
         and `seconds` (of the training). The folder holds recipe.json, environment.json, history.json, metrics.json,
-        model.keras, gate_statistics.json (of up to 64 validation or else test sequences),
-        gate_saturation.png, learning_curves.png and, until these are there, checkpoint.npz.
+        model.keras, gate_statistics.json (of up to 64 validation sequences, or test sequences where there are none),
+        gate_saturation.png, learning_curves.png and, until these are written, checkpoint.npz.
 
     Raises:
-        FileExistsError: the folder holds something, and `resume` is False.
-        ValueError: the folder to resume holds a run of another recipe: the difference is named.
+        FileExistsError: the folder is not empty, and `resume` is False.
+        ValueError: the folder to resume holds a run of another recipe; the message names the difference.
         FloatingPointError: "the loss became nan at step 7: the output of the layer 'lstm' is not finite; try ...". The
             last good checkpoint stays.
     """
@@ -142,7 +142,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
 
 
 def fit_epochs(model, data, *, initial_epoch, epochs, callbacks, **arguments):
-    """`keras.Model.fit` over `Data`, each epoch in the order that its number fixes: a resumed run sees the same.
+    """`keras.Model.fit` over `Data`, the order of an epoch determined by its number, also in a resumed run.
 
     Returns:
         `keras.callbacks.History`.
@@ -175,31 +175,31 @@ def environment():
 
 
 def _claim(folder, recipe, resume):
-    """Make the folder this recipe's, or find that it is."""
+    """Claim the folder for this recipe, or check that it is this recipe's."""
     if resume and folder.is_dir():
-        for left in folder.glob(".*.*.*/"):  # by a run that was killed while it wrote: .model.keras.k3x9
-            shutil.rmtree(left)
-    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if there and not (resume and "recipe.json" in there):
-        raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(there)} entries")
-    if not there:
+        for leftover in folder.glob(".*.*.*/"):  # from a run that was killed while writing: .model.keras.k3x9
+            shutil.rmtree(leftover)
+    existing = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if existing and not (resume and "recipe.json" in existing):
+        raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(existing)} entries")
+    if not existing:
         write_json(folder / "recipe.json", recipe.to_dict())
-    held, wanted = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
-    for key in sorted({*held, *wanted}):
-        if held.get(key) != wanted.get(key):
+    saved, given = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
+    for key in sorted({*saved, *given}):
+        if saved.get(key) != given.get(key):
             raise ValueError(
-                f"expected the recipe of {folder} to resume it, {key} {held.get(key)!r}; received {wanted.get(key)!r}"
+                f"expected the recipe of {folder} to resume it, {key} {saved.get(key)!r}; received {given.get(key)!r}"
             )
-    if "environment.json" not in there:
+    if "environment.json" not in existing:
         write_json(folder / "environment.json", environment())
 
 
 def _where(recipe, data, folder):
-    """Where the numbers were lost, found by taking the steps since the last whole epoch again."""
+    """Where a number became non-finite, from repeating the steps since the last whole epoch."""
     keras.utils.set_random_seed(recipe.seed)
     model = build(recipe, data)
     epoch = Checkpoints(model, folder / "checkpoint.npz", recipe.patience).epoch
-    return first_not_finite(model, data.train_at(epoch)) or "not found when these steps were taken again"
+    return first_not_finite(model, data.train_at(epoch)) or "not reproduced when these steps were repeated"
 
 
 class _StopAtNaN(keras.callbacks.Callback):

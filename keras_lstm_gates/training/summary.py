@@ -1,4 +1,4 @@
-"""What a finished run is looked at by first: how it learned, and what its gates do."""
+"""The first look at a finished run: how it learned, and what its gates do."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from keras_lstm_gates._support.files import replaced_when_whole, write_json
 from keras_lstm_gates.tracing import gate_statistics
 
 TRACED = 64
-"""The most sequences that the gate statistics are over."""
+"""The most sequences that the gate statistics cover."""
 
 
 def write(folder, model, history, part):
@@ -18,8 +18,8 @@ def write(folder, model, history, part):
     Args:
         folder: `Path`.
         model: trained `keras.Model`.
-        history: {name: list}, a value an epoch.
-        part: `tf.data.Dataset` of batches; up to 64 sequences of the first are traced.
+        history: {name: list}, a value per epoch.
+        part: `tf.data.Dataset` of batches; up to 64 sequences of the first batch are traced.
 
     gate_statistics.json holds for each LSTM the numbers of `gate_statistics.of_layer`: steps, effective_memory, and by
     unit half_life and each gate's mean, spread, left_saturated and right_saturated. An infinite number is null.
