@@ -204,7 +204,7 @@ def test_a_manifest_saves_the_trial(exported, tmp_path, monkeypatch):
     content = exported[0].read_bytes()
     folder = exported[0].parent
     tried = []
-    monkeypatch.setattr(edge, "_try_out", tried.append)
+    monkeypatch.setattr(edge, "_run_in_process", tried.append)
     Runner(folder / "model.tflite")
     assert tried == []
     (tmp_path / "model.tflite").write_bytes(content)

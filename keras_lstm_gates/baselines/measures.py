@@ -12,10 +12,10 @@ METRICS = {
     "labelling": "accuracy",
     "language": "bits_per_character",
 }
-"""What the baselines of each task are measured in: a key of what `training.evaluate` returns."""
+"""The metric of each task's baselines: a key of the dict that `training.evaluate` returns."""
 
 DTW_COST = 2e9
-"""The largest number of steps compared, beyond which nearest neighbours by DTW are left out."""
+"""The most pairs of steps to compare; beyond it nearest neighbours by DTW are left out."""
 
 
 def measure(recipe, data):
@@ -30,20 +30,20 @@ def measure(recipe, data):
 
         Classification, accuracy: the most frequent class; the nearest class mean of each sequence's mean and standard
         deviation over time; the class of the nearest training sequence by dynamic time warping, where that is feasible.
-        Of tokens the most frequent class alone.
+        For tokens, the most frequent class alone.
 
-        Forecasting, MAE: persistence (the last value stays); the seasonal naive forecast (the last season again; where
-        the recipe names a season that the window holds); ridge regression on the window; where log_volatility is
+        Forecasting, MAE: persistence (the last value); the seasonal naive forecast (the last season, where
+        the recipe names one that fits in the window); ridge regression on the window; where log_volatility is
         forecast beside log_return, HAR (with a window of 22 or more) and GARCH(1,1).
 
         Labelling, accuracy: the most frequent label; each word's most frequent label, and for unknown words the most
-        frequent of all; the same with the label of an unknown word's ending.
+        frequent overall; the same with the label of an unknown word's ending.
 
         Language, bits per character: unigram; 5-gram with interpolated Kneser-Ney smoothing, 4-gram and so on where
         the vocabulary is very large.
 
     Raises:
-        ValueError: a task that is none of these.
+        ValueError: an unknown task.
     """
     kinds = {
         "classification": _classification,
@@ -76,15 +76,15 @@ def _classification(recipe, data):
     spread = x.std(axis=0) + 1e-9
     centres = np.array([x[y == label].mean(axis=0) for label in range(data.arguments["classes"])])
     distances = (((x_test[:, None] - centres) / spread) ** 2).sum(axis=-1)
-    found = {
+    figures = {
         "most frequent class": float(np.mean(y_test == np.bincount(y).argmax())),
         "nearest class mean": float(np.mean(distances.argmin(axis=1) == y_test)),
     }
     train, test = (_padded(part) for part in (data.train, data.test))
     if len(train) * len(test) * train.shape[1] * test.shape[1] <= DTW_COST:
-        nearest = [dtw(train, some).argmin(axis=1) for some in np.array_split(test, -(-len(test) // 32))]
-        found["nearest neighbour by DTW"] = float(np.mean(y[np.concatenate(nearest)] == y_test))
-    return found
+        nearest = [dtw(train, batch).argmin(axis=1) for batch in np.array_split(test, -(-len(test) // 32))]
+        figures["nearest neighbour by DTW"] = float(np.mean(y[np.concatenate(nearest)] == y_test))
+    return figures
 
 
 def _padded(part):
@@ -104,7 +104,7 @@ def dtw(train, test):
 
     Source: Sakoe & Chiba 1978, without a window; of several features as one ("dependent").
     """
-    # cost[m, n, j]: of the best path to the present step of test sequence m and step j - 1 of training sequence n.
+    # cost[m, n, j]: of the best path to the current step of test sequence m and step j - 1 of training sequence n.
     cost = np.full((len(test), len(train), train.shape[1] + 1), np.inf)
     cost[:, :, 0] = 0
     ends, distances = [np.any(x != 0, axis=-1).sum(axis=1) for x in (test, train)], np.empty(cost.shape[:2])
@@ -125,26 +125,26 @@ def _forecasting(recipe, data):
     x, y = (np.concatenate([batch[number] for batch in train]) for number in range(2))
     x_test, y_test = (np.concatenate([batch[number] for batch in test]) for number in range(2))
     last = x_test[:, -1:, place]
-    found = {"persistence": float(np.abs(y_test - last).mean())}
+    figures = {"persistence": float(np.abs(y_test - last).mean())}
     if recipe.season is not None and recipe.season <= recipe.window:
         again = np.resize(np.arange(recipe.season), recipe.horizon) + recipe.window - recipe.season
-        found["seasonal naive"] = float(np.abs(y_test - x_test[:, again, place]).mean())
+        figures["seasonal naive"] = float(np.abs(y_test - x_test[:, again, place]).mean())
 
     def design(windows):
         scaled = (windows - mean) / spread
         return np.concatenate([scaled.reshape(len(windows), -1), np.ones((len(windows), 1))], axis=1)
 
     mean, spread = x.mean(axis=(0, 1)), x.std(axis=(0, 1)) + 1e-9
-    taken = np.linspace(0, len(x) - 1, min(len(x), 4000)).astype(int)
-    a = design(x[taken]).astype("float64")
-    weights = np.linalg.solve(a.T @ a + len(taken) * 1e-3 * np.eye(a.shape[1]), a.T @ y[taken])
-    found["ridge regression"] = float(np.abs(y_test - design(x_test) @ weights).mean())
+    rows = np.linspace(0, len(x) - 1, min(len(x), 4000)).astype(int)
+    a = design(x[rows]).astype("float64")
+    weights = np.linalg.solve(a.T @ a + len(rows) * 1e-3 * np.eye(a.shape[1]), a.T @ y[rows])
+    figures["ridge regression"] = float(np.abs(y_test - design(x_test) @ weights).mean())
     if recipe.target == "log_volatility" and "log_return" in data.names["features"]:
         if recipe.window >= 22:
             forecast = volatility.har(x[:, :, place], y, x_test[:, :, place])
-            found["HAR"] = float(np.abs(y_test - forecast).mean())
-        found["GARCH(1,1)"] = float(np.abs(y_test - volatility.garch(recipe)).mean())
-    return found
+            figures["HAR"] = float(np.abs(y_test - forecast).mean())
+        figures["GARCH(1,1)"] = float(np.abs(y_test - volatility.garch(recipe)).mean())
+    return figures
 
 
 def _labelling(recipe, data):
@@ -170,9 +170,9 @@ def _language(recipe, data):
         rows = _rows(part)
         # The windows follow each other without a gap: the first character, then the targets, are the text.
         texts[name] = np.concatenate([rows[0][0][0, :1], *(y.ravel() for _, y in rows)])
-    found = {}
+    figures = {}
     for n, name in ((1, "unigram"), (order, f"{order}-gram, Kneser-Ney")):
         # Each target has n - 1 characters before it: unknown ones (0) before the first.
         text = np.concatenate([np.zeros(n, int), texts["test"]])[2:]
-        found[name] = float(-np.log2(NGrams(texts["train"], size, n).probabilities(text)).mean())
-    return found
+        figures[name] = float(-np.log2(NGrams(texts["train"], size, n).probabilities(text)).mean())
+    return figures

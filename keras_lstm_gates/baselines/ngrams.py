@@ -12,7 +12,7 @@ class NGrams:
 
     a(h c) is how often h c was seen; below the highest order, how many characters were seen before h c. D, of each
     order, is n1 / (n1 + 2 n2), n1 and n2 being how many h c have a = 1 and 2. Below the lowest order p = 1 / size.
-    A context that was not seen has the probabilities of h'.
+    An unseen context has the probabilities of h'.
 
     Args:
         text: (time,) int.
@@ -29,28 +29,28 @@ class NGrams:
         self._counts = []  # For n = order ... 1: grams, their a; contexts, their a and followers; D.
         grams, counts = np.unique(_codes(np.asarray(text), size, order), return_counts=True)
         for n in range(order, 0, -1):
-            contexts, place = np.unique(grams // size, return_inverse=True)
+            contexts, index = np.unique(grams // size, return_inverse=True)
             ones, twos = np.sum(counts == 1), np.sum(counts == 2)
             discount = ones / (ones + 2 * twos) if ones else 0.5
-            totals = np.bincount(place, counts)
-            self._counts.append((grams, counts, contexts, totals, np.bincount(place), discount))
+            totals = np.bincount(index, counts)
+            self._counts.append((grams, counts, contexts, totals, np.bincount(index), discount))
             # Each gram of this order is one character seen before the shorter gram.
             grams, counts = np.unique(grams % size ** (n - 1), return_counts=True)
 
     def probabilities(self, text):
         """p of each character of a text given those before it, (time - order + 1,); the first ones are context."""
         grams = _codes(np.asarray(text), self.size, self.order)
-        found = np.full(len(grams), 1 / self.size)
-        for n, (known, counts, contexts, totals, followers, discount) in zip(
+        p = np.full(len(grams), 1 / self.size)
+        for n, (all_grams, counts, contexts, totals, followers, discount) in zip(
             range(1, self.order + 1), reversed(self._counts), strict=True
         ):
             codes = grams % self.size**n
-            seen, place = _places(contexts, codes // self.size)
-            listed, gram = _places(known, codes)
-            above = np.where(listed, np.maximum(counts[gram] - discount, 0), 0)
-            mixed = (above + discount * followers[place] * found) / totals[place]
-            found = np.where(seen, mixed, found)
-        return found
+            has_context, index = _places(contexts, codes // self.size)
+            is_known, gram = _places(all_grams, codes)
+            above = np.where(is_known, np.maximum(counts[gram] - discount, 0), 0)
+            mixed = (above + discount * followers[index] * p) / totals[index]
+            p = np.where(has_context, mixed, p)
+        return p
 
 
 def _codes(text, size, order):

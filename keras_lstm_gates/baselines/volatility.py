@@ -1,4 +1,4 @@
-"""What a forecast of volatility has to beat: HAR and GARCH(1,1)."""
+"""Baselines for forecasts of volatility: HAR and GARCH(1,1)."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def har(history, targets, test_history):
     """Forecasts by the regression on the last day, the mean of 5 days and the mean of 22.
 
     Args:
-        history: (windows, at least 22) float, log volatility up to the origin, of the training part.
+        history: (windows, at least 22) float, log volatility up to the origin, in the training part.
         targets: (windows, horizon).
         test_history: (others, at least 22).
 
@@ -30,9 +30,9 @@ def har(history, targets, test_history):
 def garch(recipe):
     """Forecasts by a GARCH(1,1) of each share's daily returns, for all windows of the test part in their order.
 
-    The model is fitted by maximum likelihood to the training part and knows the returns up to each forecast's origin.
-    They go from close to close, the target is the volatility within the day: the mean difference of the logarithms of
-    the two over the days of the window is added.
+    The model is fitted by maximum likelihood to the training part and reads the returns up to each forecast's origin.
+    Its volatility is from close to close, the target's is within the day: the mean difference of their logarithms over
+    the days of the window is added.
 
     Args:
         recipe: `Recipe` that forecasts the column log_volatility of a table with the column log_return.
@@ -44,21 +44,21 @@ def garch(recipe):
     frame, part = series.frame, series.part
     groups = frame[tables.GROUP].to_numpy() if tables.GROUP in frame else np.zeros(len(frame))
     returns = frame["log_return"].to_numpy()
-    present, following, reverting, level = np.empty((4, len(frame)))
+    present, following, persistence, long_run = np.empty((4, len(frame)))
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        known = returns[rows][part[rows] == 0]
-        omega, alpha, beta = fit_garch(known - known.mean())
-        filtered = variances(returns[rows] - known.mean(), omega, alpha, beta)
+        training = returns[rows][part[rows] == 0]
+        omega, alpha, beta = fit_garch(training - training.mean())
+        filtered = variances(returns[rows] - training.mean(), omega, alpha, beta)
         present[rows], following[rows] = filtered[:-1], filtered[1:]
-        reverting[rows], level[rows] = alpha + beta, omega / (1 - alpha - beta)
+        persistence[rows], long_run[rows] = alpha + beta, omega / (1 - alpha - beta)
 
     starts = series.starts[2][:, None]
     window, ahead = starts + np.arange(recipe.window), np.arange(recipe.horizon)
     difference = frame[recipe.target].to_numpy()[window] - 0.5 * np.log(present[window])
     origin = window[:, -1:]
-    expected = level[origin] + reverting[origin] ** ahead * (following[origin] - level[origin])
-    return 0.5 * np.log(expected) + difference.mean(axis=1, keepdims=True)
+    variance = long_run[origin] + persistence[origin] ** ahead * (following[origin] - long_run[origin])
+    return 0.5 * np.log(variance) + difference.mean(axis=1, keepdims=True)
 
 
 def variances(returns, omega, alpha, beta):
@@ -88,6 +88,6 @@ def fit_garch(returns):
 
     bounds = [(1e-6, 10.0), (1e-6, 0.999), (1e-6, 0.999)]
     starts = [(0.05, 0.05, 0.9), (0.1, 0.1, 0.8)]
-    found = [optimize.minimize(loss, start, bounds=bounds, method="Nelder-Mead") for start in starts]
-    omega, alpha, beta = min(found, key=lambda one: one.fun).x
+    fits = [optimize.minimize(loss, start, bounds=bounds, method="Nelder-Mead") for start in starts]
+    omega, alpha, beta = min(fits, key=lambda fit: fit.fun).x
     return omega * spread**2, alpha, beta
