@@ -1,4 +1,4 @@
-"""Figures of a search: the best so far over time, parallel coordinates, the importance of each hyperparameter."""
+"""Figures of a search: the best score over time, parallel coordinates, the importance of each hyperparameter."""
 
 import matplotlib
 import numpy as np
@@ -12,7 +12,7 @@ FEWEST_TRIALS = 10
 
 
 def write(search):
-    """Write best_so_far.png, parallel_coordinates.png and, from ten completed trials on, importance.png."""
+    """Write best_so_far.png, parallel_coordinates.png and, with ten or more completed trials, importance.png."""
     for name, draw in (
         ("best_so_far", best_so_far),
         ("parallel_coordinates", parallel_coordinates),
@@ -25,7 +25,7 @@ def write(search):
 
 
 def best_so_far(search):
-    """Each completed trial over the seconds of search, and the best until then."""
+    """Each completed trial over the seconds of search, and the best score so far."""
     trials = sorted(_completed(search), key=lambda trial: trial["ended_after"])
     seconds, scores = ([trial[key] for trial in trials] for key in ("ended_after", "score"))
     falls = search.settings["objective"]["direction"] == "min"
@@ -60,12 +60,12 @@ def importance(search, seed=0):
     """How much worse a forest predicts the score of unseen trials when one hyperparameter is shuffled.
 
     A random forest is fitted to the ranks of the scores on four fifths of the completed trials; each hyperparameter is
-    shuffled ten times in the last fifth; five such divisions, each fifth once. Ranks, because one trial that
-    diverged would be all that counts.
+    shuffled ten times in the last fifth; each fifth once. Ranks, because a single trial that diverged would
+    otherwise dominate.
 
     Returns:
         ({name: (mean, standard deviation over the divisions)} of the loss of R^2, R^2 of the unseen trials), or None
-        with fewer than ten completed trials or nothing that varies. With R^2 near 0 or below the importances say
+        with fewer than ten completed trials or where nothing varies. With R^2 near 0 or below the importances say
         nothing.
 
     Source: Breiman 2001, Random forests; scikit-learn's `permutation_importance`.
@@ -78,7 +78,7 @@ def importance(search, seed=0):
     if len(trials) < FEWEST_TRIALS or not names:
         return None
     ranks = np.argsort(np.argsort([trial["score"] for trial in trials])) / (len(trials) - 1)
-    found, predicted = [], np.empty(len(trials))
+    losses, predicted = [], np.empty(len(trials))
     for seen, unseen in KFold(5, shuffle=True, random_state=seed).split(values):
         forest = RandomForestRegressor(200, random_state=seed).fit(values[seen], ranks[seen])
         predicted[unseen] = forest.predict(values[unseen])
@@ -90,18 +90,18 @@ def importance(search, seed=0):
             n_repeats=10,
             random_state=seed,
         )
-        found.append(result.importances_mean / ranks.var())
+        losses.append(result.importances_mean / ranks.var())
     r2 = 1 - np.mean((predicted - ranks) ** 2) / ranks.var()
-    means, deviations = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
+    means, deviations = np.mean(losses, axis=0), np.std(losses, axis=0, ddof=1)
     return {name: (float(m), float(d)) for name, m, d in zip(names, means, deviations, strict=True)}, float(r2)
 
 
 def importance_figure(search):
     """Bars of `importance` with its standard deviation."""
-    found = importance(search)
-    if found is None:
+    result = importance(search)
+    if result is None:
         return None
-    by_name, r2 = found
+    by_name, r2 = result
     names = sorted(by_name, key=lambda name: by_name[name][0])
     figure, axes = _axes(6.5, 1.5 + 0.32 * len(names))
     means, deviations = zip(*(by_name[name] for name in names), strict=True)
@@ -112,8 +112,8 @@ def importance_figure(search):
 
 
 def encoded(search):
-    """(completed trials, names of what varied, values (trial, name) in [0, 1]): logarithms of log ranges, ranks of
-    choices that are no numbers.
+    """(completed trials, names of the hyperparameters that vary, values (trial, name) in [0, 1]); log ranges by their
+    logarithms, choices that are not numbers by their ranks.
     """
     trials = _completed(search)
     names = [name for name in hyperparameters(search) if len({str(t["values"].get(name)) for t in trials}) > 1]

@@ -8,7 +8,7 @@ from keras_lstm_gates.tuning.trials import COMPLETED, read_record, record_file
 
 
 def write(search):
-    """Write the folder tensorboard: of each completed trial its values, its metrics and the figures of its epochs."""
+    """Write the folder tensorboard: each completed trial's values, metrics and figures by epoch."""
     with replaced_when_whole(search.folder / "tensorboard") as temporary:
         temporary.mkdir()
         for trial in search.trials:

@@ -16,16 +16,16 @@ VALIDATION = 0.2
 
 
 class GatedLSTMHyperModel(keras_tuner.HyperModel):
-    """The models that a recipe and a space around it allow, trained as the recipe says.
+    """The models of a recipe and a search space around it, trained as the recipe says.
 
-    It never reads the test data. Where the recipe keeps nothing for validation, a fifth of the training data is. The
-    metrics of a trial are those of the epoch whose weights `training.fit` would keep: the best by validation loss with
-    `patience`, else the last.
+    It never reads the test data. Where the recipe sets no validation part, a fifth of the training data is used.
+    The metrics of a trial are those of the epoch whose weights `training.fit` would keep: with `patience` the best by
+    validation loss, otherwise the last.
 
     Args:
         recipe: `Recipe`.
         space: {recipe's key, or "gate_l1.<gate>": {"low", "high", "scale": "linear" or "log"}, a list of choices, or
-            one value}, over `spaces.SPACE`, key by key: a value fixes, a range narrows or widens.
+            one value}, that replaces `spaces.SPACE` key by key: a value fixes a key, a range narrows or widens it.
 
     Raises:
         ValueError: "expected a range low < high for units; received 256:16", or a value that the recipe refuses.
@@ -43,19 +43,19 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         super().__init__()
         self.recipe = recipe
         self.space = spaces.checked(recipe, spaces.default_space(recipe) | (space or {}))
-        # What a search refuses to change; what is fixed, `epochs` and the like, KerasTuner does not know.
+        # What must not change when a search resumes; KerasTuner does not know the fixed values, such as `epochs`.
         self.description = self.recipe_with({}).to_dict()
 
     def recipe_of(self, hp):
-        """The recipe of `keras_tuner.HyperParameters`; what is not there yet is registered, at its first value."""
-        found = {key: _register(hp, key, values) for key, values in self.space.items()}
-        return self.recipe_with({key: found[key] for key in found if isinstance(self.space[key], dict | list)})
+        """The recipe of `keras_tuner.HyperParameters`; missing ones are registered with their first value."""
+        values = {key: _register(hp, key, domain) for key, domain in self.space.items()}
+        return self.recipe_with({key: values[key] for key in values if isinstance(self.space[key], dict | list)})
 
     def recipe_with(self, values):
-        """The recipe of a trial's values, as `Search.trials` holds them; those of no recipe are left out."""
+        """The recipe of a trial's values, as in `Search.trials`; KerasTuner's own values are left out."""
         known = {key: value for key, value in values.items() if not key.startswith("tuner/")}
         fixed = {key: value for key, value in self.space.items() if not isinstance(value, dict | list)}
-        return spaces.with_values(self.recipe, fixed | {key: _plain(self.space[key], known[key]) for key in known})
+        return spaces.with_values(self.recipe, fixed | {key: _decoded(self.space[key], known[key]) for key in known})
 
     def build(self, hp):
         recipe = self._searched(hp)
@@ -90,7 +90,7 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         return dataclasses.replace(recipe, validation=recipe.validation or VALIDATION)
 
 
-# What the data do not depend on, so that trials share them.
+# Keys that the data do not depend on: trials that differ only in these share the data.
 _NO_DATA_KEYS = (
     "units layers bidirectional embedding forget_bias chrono_t_max gate_l1 noise dropout recurrent_dropout epochs "
     "patience learning_rate schedule clip_norm weight_decay pooling autoregression quantiles"
@@ -116,11 +116,11 @@ def _register(hp, key, values):
     return values
 
 
-def _plain(values, value):
-    """Back from KerasTuner, which has no choice of bools or of different types."""
+def _decoded(values, value):
+    """A value decoded from KerasTuner, which has no choice between bools or between types."""
     return json.loads(value) if isinstance(values, list) and not _of_one_kind(values) else value
 
 
 def _of_one_kind(values):
-    # KerasTuner hands a chosen bool back as an int.
+    # KerasTuner returns a chosen bool as an int.
     return len({type(value) for value in values}) == 1 and type(values[0]) in (int, float, str)

@@ -1,4 +1,4 @@
-"""What every process of a search must know, and the tuner that it makes of it."""
+"""The job of a search, which every process gets, and the tuner that is made from it."""
 
 import io
 from contextlib import redirect_stdout
@@ -9,7 +9,7 @@ from keras_lstm_gates.tuning.trials import TrialTuner
 
 
 class Job(NamedTuple):
-    """What every process of a search must know."""
+    """The settings that every process of a search needs."""
 
     model: Any
     folder: str
@@ -25,7 +25,7 @@ class Job(NamedTuple):
     fit: dict
 
     def make_tuner(self, on_change=None):
-        """The tuner of this job; under KerasTuner's variables for a worker its oracle is the chief's."""
+        """The tuner of this job; under KerasTuner's environment variables for a worker, its oracle is the chief's."""
         oracle = make_oracle(
             self.tuner,
             self.objective,

@@ -1,4 +1,4 @@
-"""KerasTuner's oracles, made to survive: they choose the trials, and resume after a kill at any moment."""
+"""KerasTuner's oracles, which choose the trials, made to resume after a kill at any moment."""
 
 import itertools
 import json
@@ -12,17 +12,17 @@ from keras_lstm_gates._support.files import write_json
 
 
 class Resumable:
-    """What a search needs beyond KerasTuner's oracles; a mixin before one of them.
+    """Persistence and control that KerasTuner's oracles lack; a mixin before one of them.
 
-    KerasTuner writes its state in place and in pieces, so that a kill may leave half a file; it forgets which worker
-    held which trial, so that a trial whose worker outlived the chief runs twice. Here the whole state is one file that
-    appears whole after every change, and a worker that returns is given its own trial.
+    KerasTuner writes its state in place and in pieces, so a kill may leave half a file; it forgets which worker
+    has which trial, so a trial whose worker outlives the chief runs twice. Here the whole state is one file, replaced
+    as a whole after every change, and a worker that returns gets its own trial.
 
     Attributes:
         state_file: `Path`.
         deadline: float or None, of `time.monotonic()`: no trial starts after it.
         failure: the error that ended the oracle's service, or None.
-        over: bool, whether a worker was told that there are no more trials.
+        over: bool, whether a worker has got the answer that there are no more trials.
         waits_for_all: bool, whether a failed trial must have a score.
         ended_after: {trial id: seconds of search, all sessions together, when the trial ended}.
     """
@@ -34,7 +34,7 @@ class Resumable:
     waits_for_all = False
 
     def start(self, state_file, minutes=None):
-        """Begin or go on: with a state file the trials of before are there again."""
+        """Start, or resume from the state file where there is one."""
         self.state_file = Path(state_file)
         self.ended_after = {}
         self._seconds_before = 0.0
@@ -63,13 +63,13 @@ class Resumable:
     def set_state(self, state):
         super().set_state(state)
         self.ended_after = dict(state["ended_after"])
-        # KerasTuner saves the end of a trial before it takes it from its worker, who would be given it for ever.
+        # KerasTuner saves the end of a trial before it takes it from its worker, which would get it again forever.
         ongoing = self.ongoing_trials.items()
         self.ongoing_trials = {worker: trial for worker, trial in ongoing if trial.trial_id not in self.ended_after}
 
     def save(self):
         if self.state_file is None:
-            return  # The space is being read; nothing is decided yet.
+            return  # Only the space is being read so far.
         content = {"oracle": self.get_state(), "trials": [trial.get_state() for trial in self.trials.values()]}
         write_json(self.state_file, content, indent=None)
 
@@ -112,7 +112,7 @@ class Resumable:
 
 
 class _NotingFailure:
-    """KerasTuner's lock is never released when its holder raises: the chief must know, and end."""
+    """Records an error for the chief, which must end: KerasTuner's lock is never released when its holder raises."""
 
     def __init__(self, oracle):
         self._oracle = oracle
@@ -131,11 +131,11 @@ def worst(objective):
 
 
 class RandomOracle(Resumable, keras_tuner.oracles.RandomSearchOracle):
-    """Each trial drawn from the whole space."""
+    """Trials drawn at random from the whole space."""
 
 
 class BayesianOracle(Resumable, keras_tuner.oracles.BayesianOptimizationOracle):
-    """A Gaussian process of the score, after some random trials."""
+    """Trials chosen by a Gaussian process of the score, after some random ones."""
 
 
 class HyperbandOracle(Resumable, keras_tuner.oracles.HyperbandOracle):
@@ -176,23 +176,23 @@ class GridOracle(Resumable, keras_tuner.Oracle):
 
 
 def _values(hp):
-    # KerasTuner gives the values of a range as they come out of a set.
+    # KerasTuner gives the values of a range in the order of a set.
     return sorted(hp.values) if hasattr(hp, "min_value") else list(hp.values)
 
 
 def make_oracle(tuner, objective, *, trials, minutes, seed, epochs=None, initial_points=None):
-    """The oracle of a name.
+    """The oracle of a tuner's name.
 
     Args:
         tuner: str, "random", "bayesian", "hyperband" or "grid".
         objective: `keras_tuner.Objective`.
-        trials: int > 0, the most trials; None for as many as the time, the grid or one sweep of Hyperband has.
+        trials: int > 0, the most trials; None for as many as fit into the time, the grid or one sweep of Hyperband.
         minutes: float or None, whether time is the limit.
         seed: int.
         epochs: int > 0, of a full training; Hyperband only.
         initial_points: int > 0 or None, random trials before the Gaussian process; Bayesian only.
     """
-    # KerasTuner draws a seed where it is given 0, and stops at three failed trials in a row.
+    # KerasTuner draws a random seed for 0, and stops after three failed trials in a row.
     options = {"objective": objective, "seed": seed + 1, "max_consecutive_failed_trials": 10**9}
     if tuner == "random":
         return RandomOracle(max_trials=trials, **options)

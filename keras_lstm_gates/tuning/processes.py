@@ -43,7 +43,7 @@ def free_address():
 
 
 def check_free(address):
-    """Refuse a port that is taken: gRPC would share it without a word, and the workers would reach either."""
+    """Refuse a port that is in use: gRPC would silently share it, and workers might reach the wrong server."""
     host, port = host_and_port(address)
     try:
         with socket.create_server((host, port)):
@@ -54,7 +54,7 @@ def check_free(address):
 
 @contextlib.contextmanager
 def environment(address, name):
-    """KerasTuner's variables while the body runs; none of them without an address."""
+    """Set KerasTuner's environment variables while the body runs; without an address, unset them."""
     before = {key: os.environ.pop(key, None) for key in _VARIABLES}
     if address is not None:
         os.environ.update(zip(_VARIABLES, (*map(str, host_and_port(address)), name), strict=True))
@@ -71,7 +71,7 @@ def work(job, address, name):
     """Be the worker `name` of the chief at an address until it has no more trials.
 
     Raises:
-        ConnectionError: no chief answers there within a minute, or it went away, for a minute or in the middle of an
+        ConnectionError: no chief answers there within a minute, or it disappears for a minute or in the middle of an
             answer.
     """
     import grpc
@@ -110,7 +110,7 @@ def _refusal(address):
 
 
 class _WatchedStub:
-    """The chief's methods for a worker; KerasTuner's own calls wait an hour for a chief that has gone."""
+    """The chief's methods for a worker; KerasTuner's own calls wait an hour for a chief that is gone."""
 
     def __init__(self, stub, address):
         self._stub, self._address = stub, address
@@ -134,25 +134,25 @@ class _WatchedStub:
 
 
 def lead(tuner, job, address, workers, threads, board):
-    """Be the chief; with `workers` > 0 start that many here and see them through."""
+    """Be the chief; with `workers` > 0, start that many processes here and supervise them."""
     oracle = tuner.oracle
-    # KerasTuner's server sleeps 20 s at a time when it ends, and waits for workers that are dead: it serves in a
-    # thread, and this one decides when the search is over.
+    # When KerasTuner's server ends, it sleeps 20 s at a time and waits for dead workers: it serves in a thread of
+    # its own, and this one decides when the search is over.
     server = threading.Thread(target=_serve, args=(tuner, oracle), daemon=True)
-    # The server would also end as soon as it has told the workers that came; others may still be starting.
+    # Otherwise the server ends once all workers so far are finished, while others may still be starting.
     oracle.tuner_ids.add(_CHIEF)
     try:
         server.start()
         _wait_until_open(address, oracle)
         if workers:
-            _see_crew_through(Crew(job, address, workers, threads, oracle), oracle, board)
+            _supervise(Crew(job, address, workers, threads, oracle), oracle, board)
         else:
-            _see_remote_workers_through(oracle, board)
+            _supervise_remote_workers(oracle, board)
     finally:
         oracle.tuner_ids.discard(_CHIEF)
 
 
-def _see_crew_through(crew, oracle, board):
+def _supervise(crew, oracle, board):
     try:
         crew.start()
         while crew.watch():
@@ -180,8 +180,8 @@ def _wait_until_open(address, oracle):
     raise OSError(f"expected the chief to listen at {address} within 30 s; it does not")
 
 
-def _see_remote_workers_through(oracle, board):
-    """Until every worker that asked for trials was told that there are no more."""
+def _supervise_remote_workers(oracle, board):
+    """Wait until every worker that requested trials has got the answer that there are no more."""
     quiet_since = None
     while True:
         time.sleep(0.5)
@@ -192,7 +192,7 @@ def _see_remote_workers_through(oracle, board):
             quiet_since = None
             continue
         quiet_since = quiet_since or time.monotonic()
-        # A worker that died between two trials never asks again.
+        # A worker that died between two trials makes no more requests.
         if oracle.tuner_ids <= {_CHIEF} or time.monotonic() - quiet_since > LINGER_SECONDS:
             time.sleep(1.0)
             return
@@ -226,14 +226,14 @@ class Crew:
         process = self._context.Process(
             target=_worker, args=(self._job, self._address, name, self._threads, str(log), sender), daemon=True
         )
-        # From its first moment: what TensorFlow says when it is imported belongs into the log too.
+        # Redirected before the start, so that TensorFlow's messages at import go to the log too.
         with standard_error_to(log):
             process.start()
         sender.close()
         self._running[name] = process, receiver
 
     def watch(self):
-        """Wait a little, mend what died; whether any worker is still at work."""
+        """Wait briefly and restart dead workers; returns whether any worker is still running."""
         multiprocessing.connection.wait([process.sentinel for process, _ in self._running.values()], timeout=0.5)
         for name, (process, receiver) in list(self._running.items()):
             if process.exitcode is None:
@@ -244,10 +244,10 @@ class Crew:
             if receiver.poll():
                 with contextlib.suppress(EOFError):
                     raise receiver.recv()
-            self._mend(name, process.exitcode)
+            self._restart(name, process.exitcode)
         return bool(self._running)
 
-    def _mend(self, name, code):
+    def _restart(self, name, code):
         ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         trial = self._oracle.ongoing_trials.get(name)
         key = name if trial is None else trial.trial_id
@@ -276,7 +276,7 @@ class Crew:
 
 def _worker(job, address, name, threads, log, sender):
     """The main function of a worker process."""
-    # Ctrl-C reaches every process of a terminal: the chief alone decides what it means.
+    # Ctrl-C reaches every process of a terminal, but only the chief acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(log, "a", buffering=1) as file:
@@ -292,11 +292,11 @@ def _worker(job, address, name, threads, log, sender):
             import traceback
 
             traceback.print_exc()
-            sender.send(_plain(error))
+            sender.send(_picklable(error))
             sys.exit(1)
 
 
-def _plain(error):
+def _picklable(error):
     try:
         return pickle.loads(pickle.dumps(error))
     except Exception:
@@ -304,6 +304,6 @@ def _plain(error):
 
 
 def _end_with_parent():
-    """A chief that was killed must not leave workers behind, which would wait for it for an hour."""
+    """End this worker when its chief is killed; it would wait for it for an hour."""
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(3)

@@ -1,4 +1,4 @@
-"""What a search found: trials as plain data, search.json and trials.csv."""
+"""The results of a search: trials as plain data, search.json and trials.csv."""
 
 import csv
 import json
@@ -10,12 +10,12 @@ from keras_lstm_gates.tuning.trials import COMPLETED, RUNNING, read_record, reco
 
 
 class Search(NamedTuple):
-    """A search as its folder tells it.
+    """A search, read from its folder.
 
     Attributes:
         folder: `Path`.
         settings: dict: tuner, objective, seed, budget, space and model.
-        trials: list of dicts, in the order they were chosen: "trial", "status" ("completed", "failed", "over budget"
+        trials: list of dicts, in the order of their choice: "trial", "status" ("completed", "failed", "over budget"
             or "running"), "values" {hyperparameter: value}, "score", "metrics", "figures" {"parameters", …},
             "reason" of a failure, "seconds" of training, "ended_after" seconds of search, "worker".
         best: the completed trial with the best score, or None.
@@ -30,7 +30,7 @@ class Search(NamedTuple):
 
 
 def read(folder):
-    """The search that stands in a folder, at whatever point it is.
+    """The search in a folder, finished or not.
 
     Raises:
         FileNotFoundError: "expected the folder of a search; runs/x holds no settings.json".
@@ -43,15 +43,15 @@ def read(folder):
     if (folder / "oracle.json").exists():
         content = json.loads((folder / "oracle.json").read_text())
     oracle = content["oracle"]
-    found = [
+    trials = [
         _trial(folder, state["trial_id"], state["hyperparameters"]["values"], settings, oracle["ended_after"])
         for state in content["trials"]
     ]
-    return Search(folder, settings, found, best(found, settings), round(oracle["seconds"], 3))
+    return Search(folder, settings, trials, best(trials, settings), round(oracle["seconds"], 3))
 
 
 def best(trials, settings):
-    """The completed trial with the best score; of Hyperband one of those that trained longest, which alone compare."""
+    """The completed trial with the best score; of Hyperband, among those that trained longest: only they compare."""
     completed = [trial for trial in trials if trial["status"] == COMPLETED]
     if not completed:
         return None
@@ -96,13 +96,13 @@ def write(search):
 
 
 def hyperparameters(search):
-    """The names of what was searched; without what Hyperband writes beside them, but its epochs."""
+    """The names of the hyperparameters that were searched; of Hyperband's own values only the epochs."""
     names = dict.fromkeys(name for trial in search.trials for name in trial["values"])
     return [name for name in names if not name.startswith("tuner/") or name == "tuner/epochs"]
 
 
 def finish(folder):
-    """Write what was found; refuse to call a search done in which nothing was completed."""
+    """Write the results; a search without a completed trial is an error."""
     search = read(folder)
     write(search)
     if search.best is None:

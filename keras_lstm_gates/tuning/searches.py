@@ -36,12 +36,12 @@ def search(
     fit=None,
     console=None,
 ):
-    """Search hyperparameters with KerasTuner, and leave a folder that says all that was tried.
+    """Search hyperparameters with KerasTuner, and write a folder with every trial.
 
-    The folder holds search.json (settings, trials, the best), trials.csv, and what the search needs to go on: the
-    same call goes on where a search was stopped or killed. Nothing finished is lost, nothing finished runs again, and
-    a trial that was interrupted runs again from its start. `trials`, `minutes` and the number of workers may change
-    between calls; anything else that does is refused.
+    The folder holds search.json (settings, trials, the best), trials.csv, and the state to resume from: the same
+    call resumes a search that was stopped or killed. No finished trial is lost or repeated, and an interrupted trial
+    runs again from its start. `trials`, `minutes` and the number of workers may change between calls; a change of
+    anything else is refused.
 
     Args:
         model: a function of `keras_tuner.HyperParameters` to a compiled `keras.Model`, or a
@@ -51,24 +51,24 @@ def search(
             "grid", all combinations, the first hyperparameter changing fastest.
         trials: int > 0, the most trials. None: without `minutes` 20, all of a grid, one sweep of Hyperband; with
             `minutes` as many as fit.
-        minutes: float > 0 or None: no trial starts later than this; those that run are finished.
+        minutes: float > 0 or None: no trial starts later than this; running trials are finished.
         objective: str or `keras_tuner.Objective`, a metric of the training. The best epoch of a `History` counts.
         budget: {"parameters", "tflite_bytes" or "latency_ms": the largest allowed}. A model over it is reported
-            with its figure and not trained. Latency is of one sequence, one thread, the fastest of 30 runs of the
+            with its figure but not trained. Latency is of one sequence, one thread, the fastest of 30 runs of the
             TFLite file on the machine of the worker.
         sample: float, (1, time, features), a sequence; needed for the figures of a TFLite file.
-        epochs: int > 0, of a full training. "hyperband" only, which decides the epochs of each trial.
+        epochs: int > 0, of a full training. "hyperband" only, which sets the epochs of each trial.
         initial_points: int > 0 or None, random trials before the Gaussian process, None for three a hyperparameter.
             "bayesian" only.
-        seed: int >= 0, of the choice of trials, and of each trial's weights, which all start alike.
-        workers: int >= 0. 0: in this process. K: K processes, restarted when they are killed; a trial that kills its
+        seed: int >= 0, of the choice of trials, and of the initial weights, the same for every trial.
+        workers: int >= 0. 0: in this process. K: in K processes, restarted when killed; a trial that kills its
             process twice (out of memory) is marked as failed.
         threads: int > 0 or None, of TensorFlow in each worker process; None for its share of the cores.
         role: None, "chief" or "worker": one of many machines that call this with the same arguments and a folder they
             share. None also reads KerasTuner's variables KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and
             KERASTUNER_ORACLE_PORT.
         chief: str, "HOST:PORT", where the chief listens. With a role only.
-        worker: int >= 0, which worker this is. A worker that was killed and comes back with its number gets its
+        worker: int >= 0, which worker this is. A killed worker that is started again with its number gets its
             trial again.
         fit: dict, arguments of `HyperModel.fit`, which are those of `keras.Model.fit`.
         console: `rich.console.Console` for the live table, or None for silence.
@@ -78,7 +78,7 @@ def search(
 
     Raises:
         ValueError: "expected tuner to be one of [...]; received 'annealing'"; a folder of a search with other
-            settings, with the difference; no trial was finished.
+            settings, with the difference; no completed trial.
         OSError: the folder cannot be written, or the chief's port is taken.
         ConnectionError: no chief answers.
 
@@ -89,8 +89,8 @@ def search(
         ...     model.compile(keras.optimizers.SGD(hp.Float("rate", 1e-4, 1e-1, sampling="log")), loss="mse")
         ...     return model
         >>> x = np.linspace(-1, 1, 32)[:, None]
-        >>> found = search(build, tempfile.mkdtemp(), trials=3, objective="loss", fit={"x": x, "y": 2 * x})
-        >>> len(found.trials), found.best["status"], sorted(found.best["values"])
+        >>> result = search(build, tempfile.mkdtemp(), trials=3, objective="loss", fit={"x": x, "y": 2 * x})
+        >>> len(result.trials), result.best["status"], sorted(result.best["values"])
         (3, 'completed', ['rate'])
     """
     role, chief, worker = _role(role, chief, worker)
@@ -224,7 +224,7 @@ def _settings(job, oracle):
 def _check_folder(folder):
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
-        pass  # A folder that cannot be written to is found out here, not after the first trial.
+        pass  # Fails here, not after the first trial, where the folder cannot be written to.
     if not (folder / "settings.json").exists() and {path.name for path in folder.iterdir()} - {"trials"}:
         raise FileExistsError(f"expected a new folder or one of a search; {folder} holds other files")
 
@@ -239,7 +239,7 @@ def _same_settings(folder, settings):
     if changes:
         raise ValueError(
             f"expected the settings that {folder} was searched with; received {'; '.join(changes)}: "
-            "take a new folder, or the settings of before"
+            "take a new folder, or the earlier settings"
         )
 
 

@@ -22,15 +22,15 @@ SPACE = {
 }
 """The default space, the most important first: Greff et al. 2017 (learning rate, then size; they interact little).
 
-Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber 2017, LSTM: a search space odyssey, find the learning rate to
-decide most, then the hidden size, and the momentum hardly at all. Tallec & Ollivier 2018, Can recurrent neural
+Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber 2017, LSTM: a search space odyssey, find that the learning rate
+matters most, then the hidden size, and the momentum hardly at all. Tallec & Ollivier 2018, Can recurrent neural
 networks warp time?, start the biases for memories of up to t_max steps. Cited from memory; their rates were for SGD,
-so that the numbers of the ranges here are ours, for AdamW, and so are those that neither paper searches.
+so the ranges here are our own, for AdamW, as are the keys that neither paper searches.
 """
 
 
 def default_space(recipe):
-    """`SPACE` without what the recipe's task has no use for."""
+    """`SPACE` without the keys that the recipe's task does not use."""
     keys = keys_of(recipe.task)
     return {key: values for key, values in SPACE.items() if key.partition(".")[0] in keys}
 

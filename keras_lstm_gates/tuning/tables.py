@@ -1,4 +1,4 @@
-"""What a terminal shows of a search: its trials as a table, and the same table while it runs."""
+"""A search in the terminal: its trials as a table, also live while it runs."""
 
 import contextlib
 import time
@@ -17,11 +17,11 @@ _BETWEEN_UPDATES = 0.5
 
 
 class TrialTable:
-    """The last trials of a search and the best, in as many columns as the terminal has room for.
+    """The last trials of a search and the best, in as many columns as fit the terminal.
 
-    First the trial and its score, or else its status; then figures that have a budget, the hyperparameters that vary,
-    in the order of the space, "parameters" and "seconds". Below stand the names of those without room, which
-    trials.csv has, and the reasons of trials that were not completed.
+    First the trial and its score or status; then figures that have a budget, the hyperparameters that vary, in the
+    order of the space, "parameters" and "seconds". Below are the names of the columns that do not fit, which are in
+    trials.csv, and the reasons of trials that were not completed.
 
     Args:
         search: `results.Search`.
@@ -54,12 +54,12 @@ class TrialTable:
 
     def _fitting(self, console, options):
         """(the table with the columns that fit, the names of the others)."""
-        shown = []
+        names = []
         wide = options.update(max_width=10_000)
         for name in self._names:
-            if Measurement.get(console, wide, self._table([*shown, name])).maximum <= options.max_width:
-                shown.append(name)
-        return self._table(shown), [name for name in self._names if name not in shown]
+            if Measurement.get(console, wide, self._table([*names, name])).maximum <= options.max_width:
+                names.append(name)
+        return self._table(names), [name for name in self._names if name not in names]
 
     def _table(self, names):
         table = Table(
@@ -100,7 +100,7 @@ def _text(value, digits=3):
 
 
 class Board:
-    """The live table of a search, and search.json kept up with it."""
+    """The live table of a search, and search.json at its end."""
 
     def __init__(self, folder, objective, console, trials):
         self._folder, self._console, self._trials = Path(folder), console, trials
@@ -119,7 +119,7 @@ class Board:
                     yield
         finally:
             self._live = None
-            # Also on Ctrl-C: what was finished is there to read.
+            # Also on Ctrl-C: finished trials can be read.
             oracle.save()
             results.write(results.read(self._folder))
 

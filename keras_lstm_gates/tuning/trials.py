@@ -1,4 +1,4 @@
-"""One trial: build, measure against the budget, train, and leave a record that says what happened and why."""
+"""One trial: build, check the budget, train, and write a record of the result."""
 
 import json
 import math
@@ -21,13 +21,13 @@ LATENCY_RUNS = 30
 
 
 class TrialTuner(keras_tuner.Tuner):
-    """KerasTuner's loop over trials with this package's run of one; the oracle may be far away.
+    """KerasTuner's loop over trials with this package's way to run one; the oracle may be in another process.
 
     Args:
         oracle, hypermodel, directory: of `keras_tuner.Tuner`.
         budget: {"parameters", "tflite_bytes" or "latency_ms": the largest allowed}.
         sample: (1, time, features), a sequence for the TFLite file and its latency, or None.
-        seed: int, of each trial's weights: the trials differ by their hyperparameters only.
+        seed: int, of each trial's weights: trials differ only in their hyperparameters.
         waits_for_all: bool, whether a failed trial must have a score; see `oracles.Resumable`.
         on_change: function without arguments, called when a trial begins and ends.
     """
@@ -42,7 +42,7 @@ class TrialTuner(keras_tuner.Tuner):
         """The oracle saves itself at every change."""
 
     def pre_create_trial(self):
-        # Two calls without a trial between: the chief had none to give, and KerasTuner asks again at once.
+        # Two calls in a row: the chief had no trial to give, and KerasTuner would ask again at once.
         if self._idle:
             time.sleep(0.5)
         self._idle = True
@@ -77,7 +77,7 @@ class TrialTuner(keras_tuner.Tuner):
             self._run(record, trial.hyperparameters, args, fit_arguments)
             record["seconds"] = round(time.time() - record["started"], 3)
             write_record(path, record)
-        # Else it was finished, and the chief or this worker was killed before it was told.
+        # Otherwise it had finished, but the chief or this worker was killed before the result arrived.
         if record["status"] == COMPLETED:
             return record["metrics"]
         return {self.oracle.objective.name: worst(self.oracle.objective)}
@@ -126,7 +126,7 @@ class TrialTuner(keras_tuner.Tuner):
             record["traceback"] = traceback.format_exc()
 
     def _figures(self, model):
-        """Yield name, figure: the cheap one first, the rest only where the budget asks for them."""
+        """Yield name, figure: the cheap one first, the others only where the budget has a limit for them."""
         if model.built:
             yield "parameters", model.count_params()
         if {"tflite_bytes", "latency_ms"} & set(self._budget):
@@ -170,7 +170,7 @@ def write_record(path, record):
 
 
 class _History(keras.callbacks.Callback):
-    """The figures of each epoch; a loss that is no number ends the trial."""
+    """The figures of each epoch; a non-finite loss ends the trial."""
 
     def __init__(self):
         super().__init__()
@@ -211,7 +211,7 @@ def _variables(model):
 
 
 def _save_state(model, path):
-    """Weights and the optimizer's state, which KerasTuner's own Hyperband forgets."""
+    """Weights and the optimizer's state, which KerasTuner's own Hyperband does not keep."""
     with replaced_when_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **{f"v{place}": np.asarray(value) for place, value in enumerate(_variables(model))})
 
