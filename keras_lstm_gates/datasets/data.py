@@ -1,4 +1,4 @@
-"""From a recipe to batches: training, validation and test part, and what they decide of the model."""
+"""From a recipe to batches: training, validation and test part, and the model's arguments that follow from them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,10 +23,11 @@ class Data(NamedTuple):
 
     Attributes:
         train, validation, test: `tf.data.Dataset`, each pass in the same order. validation is None where the recipe
-            keeps nothing for it; test is None where it was not asked for.
-        train_at: epoch -> `tf.data.Dataset`: one pass over the training part in an order that the recipe's seed and
-            this number alone fix. A run that resumes at epoch 5 with `train_at(5)` sees what an undisturbed run sees.
-        arguments: dict, keyword arguments of the task's model that the training part decides:
+            sets none aside; test is None where it was not requested.
+        train_at: epoch -> `tf.data.Dataset`: one pass over the training part in an order that depends only on the
+            recipe's seed and this number. A run that resumes at epoch 5 with `train_at(5)` gets the batches of an
+            uninterrupted run.
+        arguments: dict, keyword arguments of the task's model that follow from the training part:
             classification   features, classes, mean, variance; of tokens vocabulary, classes
             labelling        vocabulary, classes
             forecasting      features, horizon, mean, variance, target_mean, target_variance
@@ -60,11 +61,11 @@ def load(recipe, test=True):
         >>> data.arguments["features"], data.arguments["classes"]
         (12, 9)
     """
-    (train, validation, tested), arguments, names = _TASKS[recipe.task].parts(recipe, test)
+    (train, validation, test_part), arguments, names = _TASKS[recipe.task].parts(recipe, test)
     return Data(
         examples.in_order(train, recipe.batch_size),
         None if validation is None else examples.in_order(validation, recipe.batch_size),
-        None if tested is None else examples.in_order(tested, recipe.batch_size),
+        None if test_part is None else examples.in_order(test_part, recipe.batch_size),
         arguments,
         names,
         lambda epoch: examples.shuffled(train, recipe.batch_size, recipe.seed, epoch),
@@ -79,7 +80,7 @@ def batches(name, split, batch_size=32, *, shuffle_seed=None):
         split: str, for example "train", "test" or "train[:80%]".
         batch_size: int > 0.
         shuffle_seed: int or None. With a seed the examples are shuffled anew in every epoch, in an order that the
-            seed fixes; without one they keep their order.
+            seed determines; without one they keep their order.
 
     Returns:
         (`tf.data.Dataset`, `tfds.core.DatasetInfo`).

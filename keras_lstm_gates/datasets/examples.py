@@ -9,7 +9,7 @@ class Sequences:
 
     Args:
         inputs: list of arrays, (time, features) float or (time,) int.
-        targets: list of int, one a sequence; or of arrays (time,), one a step: then a batch has weights too,
+        targets: list of int, one per sequence; or of arrays (time,), one per step: then a batch has weights too,
             1 for a real step and 0 for padding.
     """
 
@@ -28,7 +28,7 @@ class Sequences:
 
 
 class Windows:
-    """Windows of a series, made when they are asked for: `window` steps of inputs and what is to be predicted.
+    """Windows of a series, made on demand: `window` steps of inputs, and the targets.
 
     Args:
         inputs: (time, features) float or (time,) int.
@@ -60,7 +60,7 @@ def in_order(source, batch_size):
 
 
 def shuffled(source, batch_size, seed, epoch):
-    """One pass over a source in the order that seed and epoch fix, whatever ran before, as batches."""
+    """One pass over a source as batches, in an order that depends on seed and epoch alone."""
     order = np.random.default_rng((seed, epoch)).permutation(source.size)
     return _batched(source, tf.data.Dataset.from_tensor_slices(order), batch_size)
 

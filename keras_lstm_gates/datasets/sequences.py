@@ -39,13 +39,13 @@ def parts(recipe, test):
         return inputs, [target[: recipe.longest] if np.ndim(target) else target for target in targets]
 
     inputs, targets = read("train")
-    kept, held_out = _split(np.zeros(len(targets)) if np.ndim(targets[0]) else targets, recipe)
+    train_indices, validation_indices = _split(np.zeros(len(targets)) if np.ndim(targets[0]) else targets, recipe)
     if isinstance(inputs[0], list):
-        names["vocabulary"] = words.vocabulary((inputs[number] for number in kept), recipe.vocabulary)
+        names["vocabulary"] = words.vocabulary((inputs[number] for number in train_indices), recipe.vocabulary)
         arguments["vocabulary"] = len(names["vocabulary"])
         encode = words.encoder(names["vocabulary"])
     elif np.ndim(inputs[0]) == 2:
-        steps = np.concatenate([inputs[number] for number in kept]).astype(np.float64)
+        steps = np.concatenate([inputs[number] for number in train_indices]).astype(np.float64)
         variance = np.where(np.ptp(steps, axis=0) == 0, 1.0, steps.var(axis=0))
         arguments |= {
             "features": steps.shape[1],
@@ -59,15 +59,15 @@ def parts(recipe, test):
             f"{sequence}"
         )
 
-    def part(inputs, targets, numbers):
-        return examples.Sequences([encode(inputs[number]) for number in numbers], [targets[n] for n in numbers])
+    def part(inputs, targets, indices):
+        return examples.Sequences([encode(inputs[number]) for number in indices], [targets[n] for n in indices])
 
-    tested = None
+    test_part = None
     if test:
         test_inputs, test_targets = read("test")
-        tested = part(test_inputs, test_targets, range(len(test_inputs)))
-    validation = part(inputs, targets, held_out) if len(held_out) else None
-    return (part(inputs, targets, kept), validation, tested), arguments, names
+        test_part = part(test_inputs, test_targets, range(len(test_inputs)))
+    validation = part(inputs, targets, validation_indices) if len(validation_indices) else None
+    return (part(inputs, targets, train_indices), validation, test_part), arguments, names
 
 
 def log_mel(audio, rate):
@@ -115,7 +115,7 @@ def _classes(recipe, key, label):
 
 
 def _readable(feature, values):
-    """Text as a list of words, anything else as it is."""
+    """Text as a list of words, anything else unchanged."""
     if isinstance(feature, tfds.features.Text):
         return words.of_text(values.decode())
     if _is_words(feature):
@@ -124,14 +124,16 @@ def _readable(feature, values):
 
 
 def _split(labels, recipe):
-    """(kept, held out), each ascending numbers; of every class the recipe's part is held out."""
+    """(training, validation) indices, each ascending, stratified by class."""
     labels = np.asarray(labels)
     order = np.random.default_rng(recipe.seed).permutation(len(labels))
     of_classes = [order[labels[order] == label] for label in np.unique(labels)]
-    held_out = np.sort(np.concatenate([numbers[: round(recipe.validation * len(numbers))] for numbers in of_classes]))
-    if recipe.validation and not len(held_out):
+    validation_indices = np.sort(
+        np.concatenate([indices[: round(recipe.validation * len(indices))] for indices in of_classes])
+    )
+    if recipe.validation and not len(validation_indices):
         raise ValueError(
-            f"expected {recipe.validation} of the training part of {recipe.dataset} to be an example at least; "
+            f"expected {recipe.validation} of the training part of {recipe.dataset} to be at least one example; "
             f"received {len(labels)} examples of {len(of_classes)} classes"
         )
-    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+    return np.setdiff1d(np.arange(len(labels)), validation_indices), validation_indices

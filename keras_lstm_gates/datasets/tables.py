@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 
 SUFFIXES = (".csv", ".parquet")
-# The columns that `checked` makes; no column of a file has such a name.
+# Columns that `checked` makes, with names that no column of a file has.
 TIME, GROUP = "\0time", "\0group"
 
 
 def read(path, target, features=(), group=None):
-    """A .csv or .parquet file as `checked` hands it on.
+    """A .csv or .parquet file as `checked` returns it.
 
-    A .csv may be separated by commas, semicolons or tabs, may have decimal commas beside semicolons, and be encoded in
-    UTF-8, UTF-16 with a byte order mark, or else Windows-1252.
+    A .csv may be separated by commas, semicolons or tabs, have decimal commas with semicolons, and be encoded in UTF-8,
+    UTF-16 with a byte order mark, or Windows-1252.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -36,21 +36,21 @@ def read(path, target, features=(), group=None):
 
 
 def checked(frame, source, target, features=(), group=None):
-    """A table with the columns that a forecaster needs: `TIME` and `GROUP` where there are such, then its numbers.
+    """A table with the columns that a forecaster needs: `TIME` and `GROUP` where it has them, then its numbers.
 
-    The time is the first column that holds dates; without one the rows follow each other in steps of one. The rows are
+    The time is the first column that holds dates; without one, rows are one step apart. The rows are
     sorted by group and time. Cells without a number stay empty (NaN).
 
     Args:
         frame: `pandas.DataFrame`.
-        source: str, what errors call it.
+        source: str, the table's name in errors.
         target: str, the column to forecast.
-        features: of str, the columns the forecast is made from; none: all but time and group. The target is always
+        features: of str, the columns the forecast is made from; empty: all but time and group. The target is always
             one of them.
         group: str or None, the column that says which of several series a row belongs to.
 
     Raises:
-        ValueError: a column is missing, holds text where a number is expected, or a time comes twice; it says where.
+        ValueError: a column is missing, holds text where a number is expected, or a time occurs twice; with its place.
     """
     frame = frame.rename(columns=str)
     for name in [target, *features, *([group] if group else [])]:
@@ -64,8 +64,8 @@ def checked(frame, source, target, features=(), group=None):
         table[TIME] = _times(frame[time], source)
     if group is not None:
         table[GROUP] = frame[group].astype(str)
-    wanted = list(features) or [name for name in frame if name not in (time, group)]
-    for name in dict.fromkeys([*wanted, target]):
+    inputs = list(features) or [name for name in frame if name not in (time, group)]
+    for name in dict.fromkeys([*inputs, target]):
         table[name] = _numbers(frame[name], source)
     table = pd.DataFrame(table)
     keys = [name for name in (GROUP, TIME) if name in table]
@@ -120,7 +120,7 @@ def _holds_dates(column):
     if pd.api.types.is_numeric_dtype(column) or column.dropna().empty:
         return False
     first = str(column.dropna().iloc[0])
-    # A number in quotes, 20240101 or 2024, is no date: it needs a sign between its parts.
+    # A number in quotes, 20240101 or 2024, is not a date: a date has separators between its parts.
     return bool(re.match(r"\s*\d+[-/.:\s]\w+[-/.:\s]\w", first)) and not pd.isna(pd.to_datetime(first, errors="coerce"))
 
 
@@ -134,16 +134,16 @@ def _times(column, source):
 
 def _parsed_times(column, source):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # pandas guesses the order of day and month; see below.
+        warnings.simplefilter("ignore", UserWarning)  # pandas guesses the order of day and month; checked below.
         readings = [pd.to_datetime(column, errors="coerce", utc=True, dayfirst=first) for first in (True, False)]
     readings = [reading.dt.tz_convert(None) for reading in readings]
     if re.match(r"\s*\d{4}\D", str(column.dropna().iloc[0])):
-        readings = readings[1:]  # The year first: the month is next, whatever the day may be.
+        readings = readings[1:]  # The year comes first, so the month is next.
     whole = [reading for reading in readings if not reading.isna().any()]
     if not whole:
         best = min(readings, key=lambda reading: reading.isna().sum())
         raise _no_date(column, np.flatnonzero(best.isna())[0], source)
-    # With dots the day stands first, everywhere.
+    # In dates with dots the day always comes first.
     if len(whole) == 2 and "." not in str(column.iloc[0]).split()[0] and not whole[0].equals(whole[1]):
         raise ValueError(
             f"expected dates that tell the day from the month, such as 2024-12-31, in the column {column.name!r} of "
@@ -154,12 +154,12 @@ def _parsed_times(column, source):
 
 def _no_date(column, row, source):
     return ValueError(
-        f"expected a date in each row of the column {column.name!r} of {source}; received {_shown(column.iloc[row])} "
+        f"expected a date in each row of the column {column.name!r} of {source}; received {_text(column.iloc[row])} "
         f"in row {row} (the first below the header is 0)"
     )
 
 
-def _shown(value):
+def _text(value):
     return repr(value) if isinstance(value, str) else str(value)
 
 
@@ -168,7 +168,7 @@ def _numbers(column, source):
     bad = np.flatnonzero((numbers.isna() & column.notna()) | np.isinf(numbers))
     if len(bad):
         raise ValueError(
-            f"expected numbers in the column {column.name!r} of {source}; received {_shown(column.iloc[bad[0]])} in "
+            f"expected numbers in the column {column.name!r} of {source}; received {_text(column.iloc[bad[0]])} in "
             f"row {bad[0]} (the first below the header is 0)"
         )
     return numbers

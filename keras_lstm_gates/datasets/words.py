@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 PADDING, UNKNOWN = "", "\ufffd"
-RARE_ENDINGS = 5  # An ending becomes an entry of the vocabulary where so many rare words of the training part have it.
+RARE_ENDINGS = 5  # An ending enters the vocabulary if at least this many rare words of the training part have it.
 
 
 def of_text(text):
@@ -20,11 +20,11 @@ def of_text(text):
 
 
 def vocabulary(sequences, size):
-    """The entries that stand for words, most frequent first, after padding (0) and unknown (1).
+    """The vocabulary of words, most frequent first, after padding (0) and unknown (1).
 
-    A word that occurs twice has an entry of its own. Words that occur once teach what an unknown word is like: the
-    endings of 1 to 4 letters that several of them share have entries such as "…ing" (with "A…" in front of words
-    that begin with a capital, "0…" of words with a digit), and a word without an entry is its longest known ending.
+    A word that occurs twice has an entry of its own. Words that occur once stand in for unknown words: the endings
+    of 1 to 4 letters that several of them share have entries such as "…ing" ("A…ing" of words that begin with a
+    capital, "0…" of words with a digit), and a word without an entry is replaced by its longest known ending.
 
     Args:
         sequences: of lists of str.
@@ -54,12 +54,12 @@ def encoder(entries):
 
 
 def is_ending(entry):
-    """Whether an entry stands for an ending of unknown words."""
+    """Whether an entry is an ending of unknown words."""
     return re.fullmatch(r"[A0]?….*", entry) is not None
 
 
 def characters(text):
-    """The entries that stand for characters: unknown (0), then those of a text in the order of Unicode."""
+    """The vocabulary of characters: unknown (0), then those of a text in the order of Unicode."""
     return [UNKNOWN, *sorted(set(text) - {UNKNOWN})]
 
 
@@ -72,6 +72,6 @@ def character_numbers(text, entries):
 
 
 def _endings(word):
-    """The longest first; the last is the word's kind alone."""
+    """The endings of a word, longest first; the last is the word's kind alone."""
     kind = "0" if any(map(str.isdigit, word)) else "A" if word[:1].isupper() else ""
     return [f"{kind}…{word[-length:]}" for length in range(min(4, len(word)), 0, -1)] + [f"{kind}…"]
