@@ -1,4 +1,4 @@
-"""The main job end to end: data, training, gates, picture, files for servers and devices, and their proof."""
+"""The main job end to end: data, training, gates, picture, files for servers and devices, and their check."""
 
 import dataclasses
 from pathlib import Path
@@ -11,13 +11,13 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.terminal import EpochProgress, counted, differences_table, files_table, print_next
 from keras_lstm_gates.recipes import Recipe
 
-# One direction and its last state: the plainest LSTM, which streams too. Noise: 5-fold cross-validation on the training
-# utterances.
+# One direction and its last state: the simplest LSTM, which also streams. The noise is from 5-fold cross-validation on
+# the training utterances.
 RECIPE = Recipe(dataset="japanese_vowels", noise=0.3)
 
 
 def demo(folder, seed=0, console=None):
-    """Run the main job on JapaneseVowels and leave everything it makes in a new run folder.
+    """Run the main job on JapaneseVowels and write all its results to a new run folder.
 
     Args:
         folder: str or `Path` of a folder that does not exist yet, or is empty.
@@ -28,7 +28,7 @@ def demo(folder, seed=0, console=None):
         `keras_lstm_gates.training.Run`.
 
     Raises:
-        FileExistsError: the folder holds something.
+        FileExistsError: the folder is not empty.
         FileNotFoundError: the package that ships the data is not installed.
         ArithmeticError: an exported file differs from the model by more than 1e-4.
     """

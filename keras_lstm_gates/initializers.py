@@ -16,10 +16,10 @@ class ChronoBias(keras.initializers.Initializer):
     With inputs of mean zero, f = sigmoid(b_f) forgets with a time constant of about exp(b_f) + 1 steps.
 
     It sets the whole bias (4 * units,) of an LSTM, columns i, f, g, o, so use it with `unit_forget_bias=False`, which
-    would otherwise set b_f to 1 and leave the initializer the rest.
+    would otherwise set b_f to 1 and use the initializer for the rest only.
 
     Args:
-        t_max: float > 2, steps over which the task depends; Tallec & Ollivier take the longest expected.
+        t_max: float > 2, the range of the task's dependencies in steps; Tallec & Ollivier take the longest expected.
         seed: int or None.
 
     Raises:

@@ -11,7 +11,7 @@ class SummedCrossEntropy(keras.losses.Loss):
     Args of the call:
         y_true: int (batch, time).
         y_pred: probabilities (batch, time, classes).
-        sample_weight: (batch, time), 0 for a masked step; or (batch,). The mask of y_pred counts beside it.
+        sample_weight: (batch, time), 0 for a masked step; or (batch,). The mask of y_pred is applied too.
 
     Example:
         >>> import numpy as np
@@ -28,7 +28,7 @@ class SummedCrossEntropy(keras.losses.Loss):
         for weights in (getattr(y_pred, "_keras_mask", None), sample_weight):
             if weights is not None:
                 weights = ops.cast(weights, "float32")
-                # A weight a sequence, not a step: without an axis of time it would be taken for one of steps.
+                # A weight per sequence: without a time axis it would broadcast over the steps.
                 steps = steps * (ops.expand_dims(weights, 1) if len(weights.shape) == 1 else weights)
         return ops.mean(ops.sum(steps, axis=1))
 
@@ -41,7 +41,7 @@ class Pinball(keras.losses.Loss):
     """The quantile loss: max(q e, (q - 1) e) with e = y - forecast, the mean over steps and quantiles.
 
     Args:
-        quantiles: floats in (0, 1), one a forecast in the last axis of y_pred (batch, horizon, quantiles).
+        quantiles: floats in (0, 1), one per forecast in the last axis of y_pred (batch, horizon, quantiles).
 
     Source: Koenker & Bassett 1978, Regression quantiles.
 

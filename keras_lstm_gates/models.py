@@ -1,4 +1,4 @@
-"""The architectures of this package, as ordinary Functional Keras models with a name for every output."""
+"""The architectures of this package, as Functional Keras models with a name for every output."""
 
 import itertools
 
@@ -32,7 +32,7 @@ def SequenceClassifier(  # noqa: N802  a model's name, as in keras.applications
 ):
     """One class for a whole sequence: masking, normalization, LSTMs, softmax.
 
-    A step whose features are all exactly 0 is padding and is masked; of tokens, id 0.
+    A step whose features are all exactly 0 is padding and is masked; for tokens, id 0.
 
     Args:
         features: int > 0, channels of a step; or None, where the inputs are tokens.
@@ -40,8 +40,8 @@ def SequenceClassifier(  # noqa: N802  a model's name, as in keras.applications
         units: int > 0, of each LSTM.
         vocabulary: int > 1, the number of token ids; or None.
         mean, variance: float or (features,), of the training data's real steps; the model subtracts and divides.
-        noise: float >= 0, standard deviation of the noise added to the normalized input while training.
-        pooling: str, what of h is classified: "last", or "mean" over the real steps.
+        noise: float >= 0, standard deviation of the noise added to the normalized input in training.
+        pooling: str, the h to classify: "last", or its "mean" over the real steps.
         seed: int or None, of the initial weights, noise and dropout.
         memory: layers, bidirectional, embedding, forget_bias, chrono_t_max, gate_l1, dropout and recurrent_dropout,
             with the meanings and defaults of `keras_lstm_gates.recipes.Recipe`.
@@ -56,7 +56,7 @@ def SequenceClassifier(  # noqa: N802  a model's name, as in keras.applications
     if pooling not in POOLINGS:
         raise ValueError(f"expected pooling of {list(POOLINGS)}; received {pooling!r}")
     seeds = _Seeds(seed)
-    sequence, x = _entrance(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
+    sequence, x = _input_layers(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
     x = _lstms(x, units, seeds, every_step=pooling == "mean", **memory)
     if pooling == "mean":
         x = keras.layers.GlobalAveragePooling1D(name="mean_over_time")(x)
@@ -86,7 +86,7 @@ def SequenceLabeller(  # noqa: N802
         (None, None, 14)
     """
     seeds = _Seeds(seed)
-    sequence, x = _entrance(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
+    sequence, x = _input_layers(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
     x = _lstms(x, units, seeds, every_step=True, **memory)
     return keras.Model(sequence, _softmax(classes, seeds)(x), name=name)
 
@@ -114,8 +114,8 @@ def Forecaster(  # noqa: N802
         horizon: int > 0, steps to forecast.
         units: int > 0, of each LSTM.
         quantiles: increasing floats in (0, 1); empty for a point forecast. The quantiles cannot cross.
-        autoregression: int >= 0: a linear map of so many last steps is added to what the LSTM says, which then only
-            learns what is not linear (Lai et al. 2018, Modeling long- and short-term temporal patterns with deep
+        autoregression: int >= 0: a linear map of this many last steps is added to the LSTM's output, which then only
+            learns the nonlinear part (Lai et al. 2018, Modeling long- and short-term temporal patterns with deep
             neural networks, section 3.6).
         mean, variance: float or (features,), of the training part's columns.
         target_mean, target_variance: float, of the training part's target.
@@ -169,14 +169,14 @@ def CharacterLanguageModel(  # noqa: N802
 
 
 def generate(model, prompt, length, *, temperature=1.0, seed=0):
-    """Characters that a `CharacterLanguageModel` says, one after the other; its state is carried, nothing is reread.
+    """Characters sampled from a `CharacterLanguageModel`, one by one; its states are carried, so nothing is read twice.
 
     Args:
         model: `keras.Model` from `CharacterLanguageModel`.
         prompt: of ids, one or more.
-        length: int >= 0, how many to say.
-        temperature: float >= 0; 1 draws from the model's probabilities, below it they are sharpened, 0 takes the most
-            probable.
+        length: int >= 0, the number of characters.
+        temperature: float >= 0; 1 samples from the model's probabilities, less sharpens them, 0 takes the most
+            probable character.
         seed: int.
 
     Returns:
@@ -206,11 +206,11 @@ def generate(model, prompt, length, *, temperature=1.0, seed=0):
         outputs = step([np.array([[tokens[place]]], "int32"), *states])
         states = outputs[1:]
         if place >= len(prompt) - 1:
-            tokens.append(_drawn(np.asarray(outputs[0])[0, 0].astype("float64"), temperature, rng))
+            tokens.append(_sample(np.asarray(outputs[0])[0, 0].astype("float64"), temperature, rng))
     return np.array(tokens[len(prompt) :], "int32")
 
 
-def _drawn(probabilities, temperature, rng):
+def _sample(probabilities, temperature, rng):
     if temperature == 0:
         return int(probabilities.argmax())
     logits = np.log(np.maximum(probabilities, 1e-12)) / temperature
@@ -219,30 +219,30 @@ def _drawn(probabilities, temperature, rng):
 
 
 def _one_step(model):
-    """A model of one step, (token, states) to (probabilities, new states), with the same weights; and its units."""
+    """The prediction function of one step, [token, states] to [probabilities, new states]; and the states' sizes."""
     names = Names(model)
     token = keras.Input((1,), dtype="int32", name=names.new("token"))
-    counted = _LSTMs()
-    walk(model, counted)
-    states = [keras.Input((units,), name=names.new(f"state_{name}")) for units in counted.units for name in "hc"]
-    stepping = _LSTMs(states)
-    walked = walk(model, stepping, inputs=[token], states=states)
+    lstms = _LSTMs()
+    walk(model, lstms)
+    states = [keras.Input((units,), name=names.new(f"state_{name}")) for units in lstms.units for name in "hc"]
+    one_step = _LSTMs(states)
+    walked = walk(model, one_step, inputs=[token], states=states)
     probabilities, *_ = walked.outputs.values()
-    stepper = keras.Model([token, *states], [probabilities, *stepping.ends])
-    return stepper.predict_on_batch, [state.shape[-1] for state in states]
+    step_model = keras.Model([token, *states], [probabilities, *one_step.new_states])
+    return step_model.predict_on_batch, [state.shape[-1] for state in states]
 
 
 class _LSTMs(Visitor):
-    """Calls each LSTM from two of some states, where there are any, and keeps the units and the new states."""
+    """Collects the units of each LSTM; with `states`, calls each from its two and collects the new ones."""
 
     def __init__(self, states=None):
-        self.states, self.units, self.ends = states, [], []
+        self.states, self.units, self.new_states = states, [], []
 
     def follows(self, layer):
         return isinstance(layer, keras.layers.LSTMCell)
 
     def visit(self, call):
-        layer, place = call.layer, len(self.ends)
+        layer, place = call.layer, len(self.new_states)
         self.units.append(layer.cell.units)
         if self.states is None:
             return call.as_it_is(), {}
@@ -250,12 +250,12 @@ class _LSTMs(Visitor):
             lambda name: gated_twin(layer, name, call.path, return_gates=True, return_state=True, stateful=False)
         )
         result = twin(call.sequences, initial_state=self.states[place : place + 2], **call.given)
-        self.ends += [result["state_h"], result["state_c"]]
+        self.new_states += [result["state_h"], result["state_c"]]
         return result["output"], {}
 
 
 class _Seeds:
-    """A seed of its own for each random thing of a model; all None without a seed."""
+    """A different seed for each random element of a model; all None without a seed."""
 
     def __init__(self, seed):
         self._seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
@@ -270,8 +270,8 @@ class _Seeds:
         return keras.initializers.RandomUniform(seed=self.next())
 
 
-def _entrance(features, vocabulary, mean, variance, noise, embedding, seeds):
-    """(the model's input, what the first LSTM reads)."""
+def _input_layers(features, vocabulary, mean, variance, noise, embedding, seeds):
+    """(the model's input, the first LSTM's input)."""
     if (features is None) == (vocabulary is None):
         raise ValueError(
             f"expected features, or vocabulary for tokens; received features={features}, vocabulary={vocabulary}"
@@ -302,7 +302,7 @@ def _lstms(
     dropout=0.0,
     recurrent_dropout=0.0,
 ):
-    """LSTMs one on another, with dropout after each; the last gives every step, or its last one."""
+    """Stacked LSTMs with dropout after each; the last one returns every step or only its last."""
     for number in range(layers):
         layer = GatedLSTM(
             units,

@@ -1,4 +1,4 @@
-"""Recipes: all that decides a trained model, as plain data that is saved beside what it made."""
+"""Recipes: all that determines a trained model, as plain data that is saved with the model."""
 
 import contextlib
 import dataclasses
@@ -12,7 +12,7 @@ SCHEDULES = ("constant", "cosine")
 
 
 def _field(kind, fits, default=dataclasses.MISSING, tasks=TASKS):
-    """A key of a recipe: what it expects, in words and as a test of a value, and the tasks that have a use for it."""
+    """A key of a recipe: what it expects, in words and as a predicate, and the tasks that use it."""
     return dataclasses.field(default=default, metadata={"kind": kind, "fits": fits, "tasks": tasks})
 
 
@@ -62,48 +62,48 @@ def _are_factors_of_gates(values):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides a trained model.
+    """All that determines a trained model.
 
     Attributes:
         dataset: str, a name `tfds.load` knows, or the path of a .csv or .parquet file.
         task: str. "classification": one class a sequence; "labelling": one class a step; "forecasting": the next
             `horizon` values of a series; "language": the next character at each step.
         target: str or None, the column to forecast; or, where a TFDS data set has several, the feature to learn.
-        features: of str, the columns the forecast is made from; empty: all columns of numbers. Forecasting only.
+        features: of str, the columns to forecast from; empty: all columns of numbers. Forecasting only.
         group: str or None, the column that says which of several series a row belongs to. Forecasting only.
-        season: int > 0 or None, steps after which the series resembles itself. It is not used in training: the
+        season: int > 0 or None, steps after which the series resembles itself. Not used in training: the
             baselines repeat the last season. Forecasting only.
-        longest: int > 0 or None, the steps that are kept of a longer sequence. Classification and labelling only.
-        vocabulary: int > 0, the largest number of words that are told apart, the most frequent ones.
+        longest: int > 0 or None, steps to which longer sequences are cut. Classification and labelling only.
+        vocabulary: int > 0, the largest number of words, the most frequent ones.
         window: int > 0, steps of a training sequence. Forecasting and language only.
         horizon: int > 0, steps to forecast. Forecasting only.
         quantiles: of floats in (0, 1), increasing. Empty: the forecast is a point. Forecasting only.
-        validation: float in [0, 1), the part of the training data that is kept from training, to stop early by and
-            to select by; of a series, the last part in time.
+        validation: float in [0, 1), the part of the training data that is set aside for early stopping and selection;
+            of a series, the last part in time.
         units: int > 0, of each LSTM.
-        layers: int > 0, LSTMs one on another.
-        pooling: str, what of h is classified: "last", or "mean" over the steps. Classification only.
-        autoregression: int >= 0, last steps of which a linear map is added to the forecast. Forecasting only.
+        layers: int > 0, the number of stacked LSTMs.
+        pooling: str, the h to classify: "last", or its "mean" over the steps. Classification only.
+        autoregression: int >= 0, number of last steps whose linear map is added to the forecast. Forecasting only.
         bidirectional: bool. Classification and labelling only.
         embedding: int > 0, width of the embedding, where the inputs are tokens.
-        forget_bias: float, of the forget gate at the start.
-        chrono_t_max: float > 2 or None; with a number the biases start as `ChronoBias(chrono_t_max)` and forget_bias
+        forget_bias: float, initial bias of the forget gate.
+        chrono_t_max: float > 2 or None; if a number, the initial biases are `ChronoBias(chrono_t_max)` and forget_bias
             is not used.
         gate_l1: {gate name: factor >= 0}, L1 regularizers of the gates, of every layer.
         noise: float >= 0, standard deviation of the noise added to the normalized inputs while training.
         dropout: float in [0, 1), of each LSTM's outputs.
         recurrent_dropout: float in [0, 1), of h_{t-1} in each LSTM.
-        epochs: int > 0, at the most.
-        patience: int > 0 or None: stop after so many epochs without a lower validation loss, and take the best.
+        epochs: int > 0, the most.
+        patience: int > 0 or None: stop after this many epochs without a lower validation loss, and keep the best.
         batch_size: int > 0.
-        learning_rate: float > 0, at the start.
+        learning_rate: float > 0, initial.
         schedule: str, of the learning rate: "constant", or "cosine" for a half cosine down to 0.
-        clip_norm: float > 0 or None, the largest norm of all gradients together.
+        clip_norm: float > 0 or None, the largest global norm of the gradients.
         weight_decay: float >= 0, of AdamW.
         seed: int >= 0, of the initial weights, the order of the examples, noise and dropout.
 
     Raises:
-        ValueError: "expected units of a recipe to be an int > 0; received 0"; a key that the task has no use for, for
+        ValueError: "expected units of a recipe to be an int > 0; received 0"; a key that the task does not use, for
             example "expected horizon only in a recipe of the task forecasting; received horizon=6 with
             task='classification'".
 
@@ -203,12 +203,12 @@ class Recipe:
         return cls.from_dict(values)
 
     def to_dict(self):
-        """Plain data that `from_dict` takes, of the keys that the task has a use for."""
+        """Plain data that `from_dict` takes, with the keys that the task uses."""
         values = dataclasses.asdict(self) | {"features": list(self.features), "quantiles": list(self.quantiles)}
         return {key: values[key] for key in keys_of(self.task)}
 
     def replaced(self, settings):
-        """The recipe with some values replaced; a text is read as JSON where it is not meant as text.
+        """The recipe with some values replaced; text is read as JSON for keys that do not expect text.
 
         Args:
             settings: {key: value}, the value plain data or text such as "64", "true", "null", "[0.1, 0.9]", "cosine".
@@ -216,7 +216,9 @@ class Recipe:
         values = {}
         for key, value in settings.items():
             if isinstance(value, str) and key in _TYPES and _TYPES[key] is not str:
-                with contextlib.suppress(ValueError):  # Text that is no JSON is refused below, by what the key expects.
+                with contextlib.suppress(
+                    ValueError
+                ):  # Text that is not JSON is refused below, by the check of the key.
                     value = json.loads(value)
             values[key] = value
         return Recipe.from_dict(self.to_dict() | values)
@@ -226,7 +228,7 @@ _TYPES = typing.get_type_hints(Recipe)
 
 
 def keys_of(task):
-    """The keys of a recipe that a task has a use for.
+    """The keys of a recipe that a task uses.
 
     Example:
         >>> set(keys_of("forecasting")) - set(keys_of("language"))
@@ -236,7 +238,7 @@ def keys_of(task):
 
 
 RECIPES = {
-    # As a random search on a validation part of the training utterances chose it: examples/tuning_study.
+    # The best of a random search on a validation part of the training utterances: examples/tuning_study.
     "japanese_vowels": Recipe(
         dataset="japanese_vowels",
         units=56,
@@ -316,15 +318,15 @@ RECIPES = {
 """The built-in recipes by name."""
 
 
-def named(name, settings):
-    """A built-in recipe, one of a JSON file, or one that forecasts a column of a table, with values replaced.
+def resolve(name, settings):
+    """A built-in recipe, the recipe of a JSON file, or one that forecasts a column of a table, with values replaced.
 
     Args:
         name: str, of `RECIPES`, or the path of a .json, .csv or .parquet file.
         settings: {key: value}, as for `Recipe.replaced`.
 
     Example:
-        >>> named("japanese_vowels", {"units": "16"}).units
+        >>> resolve("japanese_vowels", {"units": "16"}).units
         16
     """
     suffix = Path(name).suffix.lower()

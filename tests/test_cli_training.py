@@ -19,7 +19,7 @@ def test_a_recipe_by_name_and_by_file(command, tmp_path):
     assert "test_accuracy" in printed
     assert "model.keras" in printed
     # 31 of 370 utterances, of nine speakers.
-    assert "beside it, test_accuracy of\n  most frequent class: 0.083784" in printed
+    assert "baselines, test_accuracy:\n  most frequent class: 0.083784" in printed
     made = Recipe.from_file(tmp_path / "run" / "recipe.json")
     assert made == RECIPES["japanese_vowels"].replaced({"units": 4, "epochs": 2, "schedule": "constant"})
     # A run that is whole is read, not trained again.
@@ -40,7 +40,7 @@ def test_a_table_of_ones_own(command, tmp_path):
     options = ("--target", "load", "--window", 24, "--horizon", 6, *QUICK)
     code, printed, errors = command("train", "power.csv", *options)
     assert code == 0, errors
-    assert "beside it, test_mae of\n  persistence: " in printed
+    assert "baselines, test_mae:\n  persistence: " in printed
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("train-")
     model = keras.models.load_model(folder / "model.keras")

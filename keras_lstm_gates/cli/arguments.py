@@ -1,4 +1,4 @@
-"""What the commands take: models, sequences, and folders for what they make."""
+"""The arguments of the commands: models, sequences, and output folders."""
 
 import datetime
 import warnings
@@ -30,7 +30,7 @@ Horizon = Annotated[int | None, typer.Option(help="Of a table: steps to forecast
 
 
 def of_table(target, window, horizon):
-    """The settings of a recipe that were given."""
+    """The given settings of a recipe."""
     given = {"target": target, "window": window, "horizon": horizon}
     return {key: value for key, value in given.items() if value is not None}
 
@@ -71,13 +71,13 @@ def _is_number(text):
 
 
 def read_sequences(path, model):
-    """The sequences of a file, with a sample axis also where it holds one sequence of what the model takes."""
+    """The sequences of a file, with a sample axis added where it holds a single sequence of the model's input."""
     array = read_array(path)
     return array[None] if array.ndim == len(model.inputs[0].shape) - 1 else array
 
 
 def new_folder(parent, name):
-    """A folder that nobody has: name and time, and a number where two runs share a second."""
+    """A new folder, named by name and time, with a number where two runs share a second."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):

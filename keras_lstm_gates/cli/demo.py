@@ -14,9 +14,9 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of the weights, the order of the examples and the noise.")] = 0,
     runs: Annotated[Path, typer.Option(help="Folder for run folders; each run makes a new one.")] = Path("runs"),
 ):
-    """Train a small LSTM on real speech data, look at its gates, export it and prove the exported files.
+    """Train a small LSTM on real speech data, look at its gates, export it and check the exported files.
 
-    Takes about a minute. Everything it makes is left in a new folder below --runs.
+    Takes about a minute. All results are written to a new folder below --runs.
     """
     from keras_lstm_gates.demo import demo
 

@@ -61,7 +61,7 @@ def drift(
         Path | None, typer.Option(help="Folder for drift.csv and drift.png.", show_default="new, in runs/")
     ] = None,
 ):
-    """Show how a file in smaller numbers parts from its model: gate by gate, and along the sequence."""
+    """Show how a quantized file drifts from its model: gate by gate, and along the sequence."""
     from rich.console import Console
     from rich.table import Table
 
@@ -71,20 +71,20 @@ def drift(
     from keras_lstm_gates.opening.readers import load_model
 
     console, loaded = Console(), load_model(model)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = exporting.drift(loaded, file, read_sequences(data, loaded))
-    figure = plots.drift(found)
+        dataset = exporting.drift(loaded, file, read_sequences(data, loaded))
+    figure = plots.drift(dataset)
     folder = new_folder(Path("runs"), "drift") if out is None else empty_folder(out)
     with replaced_when_whole(folder / "drift.csv") as temporary:
-        found[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary)
+        dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary)
     with replaced_when_whole(folder / "drift.png") as temporary:
         figure.savefig(temporary, dpi=130)
-    table = Table(title=f"{file.name}, signature {found.signature}: |file - model|")
+    table = Table(title=f"{file.name}, signature {dataset.signature}: |file - model|")
     for column in ("output", "mean", "largest", "last quarter / first", "units of another class"):
         table.add_column(column, justify="left" if column == "output" else "right")
-    for name in found["output"].values.tolist():
-        one = found.sel(output=name)
+    for name in dataset["output"].values.tolist():
+        one = dataset.sel(output=name)
         table.add_row(
             name,
             f"{float(one['mean_difference'].mean()):.1e}",
@@ -93,7 +93,7 @@ def drift(
             str(int(one["class_changes"])),
         )
     console.print(table)
-    for warning in told:
+    for warning in caught:
         if issubclass(warning.category, UserWarning):
             console.print(str(warning.message), soft_wrap=True, highlight=False)
     console.print(files_table(folder))

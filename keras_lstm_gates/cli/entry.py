@@ -1,4 +1,4 @@
-"""Where the command line starts: errors that a user can mend are one line."""
+"""The entry point of the command line: errors that a user can fix are printed as one line."""
 
 import logging
 import os
@@ -9,11 +9,11 @@ from keras_lstm_gates.cli import demo, deployment, inspection, training, tuning,
 from keras_lstm_gates.cli.app import app
 
 WITHOUT_TENSORFLOW = ("run",)
-"""Commands that run where it is not installed."""
+"""Commands that run without TensorFlow installed."""
 
 
 def main():
-    """Run the command line; what a user can mend is printed as one line, and the exit code is 1."""
+    """Run the command line; an error that a user can fix is printed as one line, and the exit code is 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
@@ -22,14 +22,14 @@ def main():
     except (ValueError, OSError, ArithmeticError, ImportError) as error:
         _fail(error)
     except Exception as error:
-        # TensorFlow's own errors on a full or read-only disk are no OSError; without TensorFlow there are none.
+        # TensorFlow's errors on a full or read-only disk are not OSErrors; its classes may not be importable.
         if not any(kind.__module__.startswith("tensorflow") for kind in type(error).__mro__):
             raise
         _fail(error)
 
 
 def _import_tensorflow():
-    """Before a command that needs it, and without what it tells every user of its processor and the missing GPU."""
+    """Import it before a command that needs it, without its messages on the processor and the missing GPU."""
     command, *options = sys.argv[1:] or [""]
     if command.startswith("-") or command in ("", *WITHOUT_TENSORFLOW) or "--help" in options:
         return

@@ -52,7 +52,7 @@ def report(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="The most sequences to show.")] = 20,
 ):
-    """Write one HTML page of a trace: the numbers, heat maps, curves, and each step drawn through each unit."""
+    """Write one HTML page of a trace: statistics, heat maps, curves, and a drawing of every step of every unit."""
     from rich.console import Console
 
     from keras_lstm_gates import reporting, tracing
@@ -79,7 +79,7 @@ def gradients(
         Path | None, typer.Option(help="Folder for gradients.zarr and gradients.png.", show_default="new, in runs/")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer to draw.", show_default="the first")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Sequences to take, from the first.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, help="The number of sequences, from the first.")] = 8,
 ):
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
     from rich.console import Console
@@ -100,11 +100,11 @@ def gradients(
         loaded[file.stem] = load_model(file)
     sequences = read_sequences(data, loaded[files[0].stem])[:samples]
     with console.status("walking back through time"):
-        found = summary(loaded, sequences, layer=layer)
+        result = summary(loaded, sequences, layer=layer)
     folder = new_folder(Path("runs"), "gradients") if out is None else empty_folder(out)
-    save(found.tree, folder / "gradients.zarr")
+    save(result.tree, folder / "gradients.zarr")
     with replaced_when_whole(folder / "gradients.png") as temporary:
-        found.figure.savefig(temporary, dpi=130)
-    for verdict in found.verdicts:
+        result.figure.savefig(temporary, dpi=130)
+    for verdict in result.verdicts:
         console.print(str(verdict), soft_wrap=True, highlight=False)
     console.print(files_table(folder))

@@ -1,4 +1,4 @@
-"""The gates of an exported file in the terminal while a sequence comes in; NumPy and rich only."""
+"""The gates of an exported file in the terminal, live, step by step; NumPy and rich only."""
 
 import time
 
@@ -13,33 +13,33 @@ _BELOW_ZERO, _ZERO, _ABOVE_ZERO = (44, 104, 190), (32, 32, 36), (240, 150, 40)
 
 
 def show(stream, sequence, console, interval=0.0, title=""):
-    """Push a sequence through a stream and draw every step: a line a gate, a block a unit.
+    """Push a sequence through a stream and draw every step: a line per gate, a block per unit.
 
-    A block is dark at 0, orange above and blue below; full colour is 1, of c the largest so far.
+    A block is dark at 0, orange above and blue below; full colour is 1, or for c the largest value so far.
 
     Args:
         stream: `keras_lstm_gates.edge.Stream`.
         sequence: array, (time, features) or tokens (time,).
         console: `rich.console.Console`.
         interval: float >= 0, seconds between two steps.
-        title: str, above it all.
+        title: str, drawn above.
 
     Returns:
         {output name: array (time, ...)}.
     """
     steps, largest = [], 1.0
-    with Live(console=console, auto_refresh=False) as shown:
-        for at, x in enumerate(sequence):
+    with Live(console=console, auto_refresh=False) as display:
+        for number, x in enumerate(sequence):
             steps.append(stream.push(x))
             largest = max([largest, *(np.abs(values).max() for name, values in steps[-1].items() if name[-1:] == "c")])
-            shown.update(view(steps[-1], f"{title}  step {at + 1} of {len(sequence)}", largest), refresh=True)
+            display.update(view(steps[-1], f"{title}  step {number + 1} of {len(sequence)}", largest), refresh=True)
             if interval:
                 time.sleep(interval)
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
 
 
 def view(step, title, largest):
-    """One step, {output name: values}, as rich draws it; `largest` is the c of full colour."""
+    """One step, {output name: values}, as a rich renderable; `largest` is the value of c at full colour."""
     paths = [name[: -len("f")] for name in step if name == "f" or name.endswith("/f")]
     known = {path + gate for path in paths for gate in GATES}
     parts = [Text(title, style="bold")]
@@ -59,6 +59,6 @@ def _blocks(values):
     text = Text()
     for value in np.clip(values, -1, 1):
         end = _ABOVE_ZERO if value > 0 else _BELOW_ZERO
-        colour = (round(zero + abs(float(value)) * (one - zero)) for zero, one in zip(_ZERO, end, strict=True))
+        colour = (round(zero + abs(float(value)) * (full - zero)) for zero, full in zip(_ZERO, end, strict=True))
         text.append("█", style="rgb({},{},{})".format(*colour))
     return text

@@ -19,14 +19,14 @@ def train(
     window: Window = None,
     horizon: Horizon = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="new, in runs/")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --out.")] = False,
 ):
     """Train a model by a recipe; the run folder keeps all that is needed to reproduce it."""
     from rich.console import Console
 
     from keras_lstm_gates import baselines, datasets, training
     from keras_lstm_gates._support.terminal import EpochProgress, files_table
-    from keras_lstm_gates.recipes import named
+    from keras_lstm_gates.recipes import resolve
 
     values = of_table(target, window, horizon)
     for setting in settings or []:
@@ -34,7 +34,7 @@ def train(
         if not equals:
             raise ValueError(f"expected --set KEY=VALUE; received {setting!r}")
         values[key] = value
-    chosen = named(recipe, values)
+    chosen_recipe = resolve(recipe, values)
     if resume:
         if out is None:
             raise ValueError("expected --out, the folder of the run to resume; received none")
@@ -44,10 +44,10 @@ def train(
     console = Console()
     try:
         with EpochProgress(console) as progress:
-            run = training.fit(chosen, folder, resume=resume, callbacks=[progress])
+            run = training.fit(chosen_recipe, folder, resume=resume, callbacks=[progress])
     except KeyboardInterrupt:
         console.print(
-            f"stopped; this goes on:\n  keras-lstm-gates train {folder}/recipe.json --out {folder} --resume",
+            f"stopped; to resume:\n  keras-lstm-gates train {folder}/recipe.json --out {folder} --resume",
             soft_wrap=True,
             highlight=False,
         )
@@ -55,7 +55,7 @@ def train(
     for name, value in run.metrics.items():
         console.print(f"{name}: {value:.5g}" if isinstance(value, float) else f"{name}: {value:,}")
     console.print(files_table(folder))
-    metric = baselines.METRICS[chosen.task]
-    console.print(f"beside it, test_{metric} of")
-    for name, value in baselines.measure(chosen, datasets.load(chosen)).items():
+    metric = baselines.METRICS[chosen_recipe.task]
+    console.print(f"baselines, test_{metric}:")
+    for name, value in baselines.measure(chosen_recipe, datasets.load(chosen_recipe)).items():
         console.print(f"  {name}: {value:.5g}", highlight=False)

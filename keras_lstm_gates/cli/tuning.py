@@ -31,21 +31,21 @@ def tune(
     max_latency_ms: Annotated[float | None, typer.Option(help="Of one sequence here.", show_default="none")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the trials, and of their weights.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder; goes on where it was.", show_default="new, in runs/")
+        Path | None, typer.Option(help="Folder; an earlier search in it resumes.", show_default="new, in runs/")
     ] = None,
     role: Annotated[str | None, typer.Option(help="Many machines: chief or worker.", show_default="one")] = None,
     chief: Annotated[str | None, typer.Option(help="Where the chief listens: HOST:PORT.", show_default="none")] = None,
     worker: Annotated[int, typer.Option("--id", min=0, help="The worker's number.")] = 0,
 ):
-    """Search the hyperparameters of a recipe; the best is left as best.json, which `train` takes."""
+    """Search the hyperparameters of a recipe; the best recipe is written to best.json, which `train` takes."""
     from rich.console import Console
 
-    from keras_lstm_gates.recipes import named
+    from keras_lstm_gates.recipes import resolve
     from keras_lstm_gates.tuning import GatedLSTMHyperModel, TrialTable, figures, hparams, results, search, spaces
 
     if role is not None and out is None:
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
-    start = named(recipe, of_table(target, window, horizon))
+    start = resolve(recipe, of_table(target, window, horizon))
     model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())))
     budget = {"parameters": max_parameters, "latency_ms": max_latency_ms}
     budget["tflite_bytes"] = None if max_tflite_kib is None else 1024 * max_tflite_kib
@@ -53,7 +53,7 @@ def tune(
     console = Console()
     folder = out or new_folder(Path("runs"), "tune")
     try:
-        found = search(
+        result = search(
             model,
             folder,
             tuner=tuner,
@@ -71,11 +71,11 @@ def tune(
             console=console,
         )
     except KeyboardInterrupt:
-        console.print(f"stopped; the same command with --out {folder} goes on", soft_wrap=True)
+        console.print(f"stopped; the same command with --out {folder} resumes", soft_wrap=True)
         raise typer.Exit(130) from None
     if role != "worker":
-        best = results.write_best(found, model)
-        figures.write(found)
-        hparams.write(found)
-        console.print(TrialTable(found, str(folder)))
+        best = results.write_best(result, model)
+        figures.write(result)
+        hparams.write(result)
+        console.print(TrialTable(result, str(folder)))
         console.print(f"the best recipe: {best}", soft_wrap=True)

@@ -15,7 +15,7 @@ Name = Annotated[str, typer.Argument(help="Of a preset; `keras-lstm-gates zoo` l
 
 @group.callback()
 def listed(context: typer.Context):
-    """List the models of the zoo, or do what a subcommand says."""
+    """List the models of the zoo, or run a subcommand."""
     if context.invoked_subcommand is not None:
         return
     from rich.console import Console
@@ -55,22 +55,24 @@ def show(name: Name):
 
 @group.command()
 def evaluate(name: Annotated[str, typer.Argument(help="Of a preset.", show_default="all of them")] = ""):
-    """Measure the card's figure again and say whether it holds; the exit code is 1 where one does not."""
+    """Measure the card's figure again and say whether it holds; the exit code is 1 if one does not."""
     from rich.console import Console
 
     from keras_lstm_gates import zoo
 
     console = Console()
     broken = []
-    for one in [name] if name else zoo.list():
-        with console.status(f"evaluating {one}"):
-            found = zoo.evaluate(one)
-        verdict = "[green]holds[/]" if found.holds else "[red]does not hold[/]"
-        console.print(f"{one}: {found.metric} {found.measured:.5g}, the card says {found.claimed:.5g}: {verdict}")
-        if not found.holds:
-            broken.append(one)
+    for preset in [name] if name else zoo.list():
+        with console.status(f"evaluating {preset}"):
+            evaluation = zoo.evaluate(preset)
+        verdict = "[green]holds[/]" if evaluation.holds else "[red]does not hold[/]"
+        console.print(
+            f"{preset}: {evaluation.metric} {evaluation.measured:.5g}, on the card {evaluation.claimed:.5g}: {verdict}"
+        )
+        if not evaluation.holds:
+            broken.append(preset)
     if broken:
-        raise ArithmeticError(f"expected the cards' figures; {broken} measured others")
+        raise ArithmeticError(f"expected the figures of the cards; received others for {broken}")
 
 
 @group.command()

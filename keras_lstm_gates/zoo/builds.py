@@ -15,13 +15,13 @@ from keras_lstm_gates.zoo.files import SUMS, sums
 from keras_lstm_gates.zoo.registry import home, preset
 
 TRACED = 64
-"""How many test sequences the gate statistics and the comparison of the exported files are over."""
+"""The number of test sequences for the gate statistics and the comparison of the exported files."""
 
 
 def build(name, runs="runs/zoo", tell=print):
-    """Make the files of a preset: a run a seed, then the model of the first seed with its card.
+    """Make the files of a preset: a run per seed, then the model of the first seed with its card.
 
-    A run that is whole is taken as it is and one that was interrupted goes on, so that this can be called again.
+    Finished runs are reused and interrupted ones resume, so this can be called again.
 
     Args:
         name: str, of `presets()`.
@@ -29,7 +29,7 @@ def build(name, runs="runs/zoo", tell=print):
         tell: function of a line of text.
 
     Returns:
-        `Path` of the folder, which appears whole: model.keras, saved_model/, model.tflite, card.json, README.md,
+        `Path` of the folder, written as a whole: model.keras, saved_model/, model.tflite, card.json, README.md,
         gates.png and SHA256SUMS.
     """
     entry = preset(name)
@@ -92,13 +92,13 @@ def _some(test):
 
 
 def _written(model, entries):
-    """A text that a language model writes from a new line on."""
+    """A text that a language model writes, starting at a new line."""
     numbers = models.generate(model, [entries.index("\n")], 400, temperature=0.7, seed=0)
     return "".join(entries[number] for number in numbers)
 
 
 def summary(numbers):
-    """The statistics of one layer as plain data for the card; an effective memory without end is None."""
+    """The statistics of one layer as plain data for the card; an infinite effective memory is None."""
     memory = float(numbers["effective_memory"])
     gates = {
         gate: {"mean": float(numbers["mean"].sel(gate=gate).mean())}

@@ -1,4 +1,4 @@
-"""Does the card hold? Its figure measured again: with the Keras model, and with the file for devices."""
+"""Does the card hold? Its figure, measured again with the Keras model."""
 
 from typing import NamedTuple
 
@@ -7,11 +7,11 @@ from keras_lstm_gates.zoo.files import card, load
 from keras_lstm_gates.zoo.registry import preset
 
 WITHIN = 0.005
-"""How far, relative to the card's, a figure may be off: on another machine a few argmaxes fall the other way."""
+"""How far a figure may be from the card's, relative to it: on another machine a few argmaxes differ."""
 
 
 class Evaluation(NamedTuple):
-    """What the card claims, what was measured now, and whether that holds."""
+    """The card's figure, the same measured now, and whether they agree."""
 
     name: str
     metric: str
@@ -33,6 +33,6 @@ def evaluate(name):
         ValueError, FileNotFoundError: as `load`.
     """
     entry, claims = preset(name), card(name)
-    found = training.evaluate(load(name, gates=False), entry.recipe, datasets.load(entry.recipe).test)[entry.metric]
-    claimed = claims["quality"]["shipped"]
-    return Evaluation(name, entry.metric, claimed, found, abs(found - claimed) <= WITHIN * abs(claimed))
+    metrics = training.evaluate(load(name, gates=False), entry.recipe, datasets.load(entry.recipe).test)
+    claimed, measured = claims["quality"]["shipped"], metrics[entry.metric]
+    return Evaluation(name, entry.metric, claimed, measured, abs(measured - claimed) <= WITHIN * abs(claimed))

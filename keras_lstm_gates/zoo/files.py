@@ -11,23 +11,23 @@ SUMS = "SHA256SUMS"
 
 
 def list():
-    """The names of all presets whose files are there."""
+    """The names of all presets whose files are present."""
     return [name for name in presets() if (home(name) / SUMS).is_file()]
 
 
 def load(name, gates=True):
-    """A trained model of the zoo, after every hash was checked.
+    """A trained model of the zoo, after checking every hash.
 
     Args:
         name: str, of `list()`.
-        gates: bool. True: the model gives a dict of its own outputs and every gate by name, as `expose` does; False:
-            the model as it was trained, for example to train on.
+        gates: bool. True: the model returns a dict of its own outputs and every gate by name, as from `expose`;
+            False: the model as it was trained, for example to fine-tune.
 
     Returns:
         `keras.Model`.
 
     Raises:
-        ValueError: an unknown name, or a file that was changed, truncated or added: "saved_models/x/model.keras must
+        ValueError: an unknown name, or a changed, truncated or extra file: "saved_models/x/model.keras must
             have the sha256 ...; received ...".
         FileNotFoundError: a file is missing.
 
@@ -42,32 +42,32 @@ def load(name, gates=True):
 
 
 def card(name):
-    """The card of a preset: a dict of its measured numbers, after every hash was checked."""
+    """The card of a preset: a dict of its measured numbers, after checking every hash."""
     return json.loads((verified(name) / "card.json").read_text())
 
 
 def verified(name):
-    """The folder of a preset, once all its files have the hashes of its SHA256SUMS.
+    """The folder of a preset, after checking that all its files match its SHA256SUMS.
 
-    The sums tell damage and tampering with a file, not a forger who writes the sums anew as well.
+    The sums detect damage to a file, not a forger who also rewrites the sums.
     """
     folder = home(name)
     if not (folder / SUMS).is_file():
         raise FileNotFoundError(f"expected the files of the preset {name!r} in {folder}; found no {SUMS} there")
     expected = read_sums(folder)
-    found = sums(folder)
+    received = sums(folder)
     for path, digest in expected.items():
-        if path not in found:
+        if path not in received:
             raise FileNotFoundError(f"expected the file {folder / path} of the preset {name!r}; it is missing")
-        if found[path] != digest:
-            raise ValueError(f"{folder / path} must have the sha256 {digest}; received {found[path]}")
-    if extra := sorted(set(found) - set(expected)):
+        if received[path] != digest:
+            raise ValueError(f"{folder / path} must have the sha256 {digest}; received {received[path]}")
+    if extra := sorted(set(received) - set(expected)):
         raise ValueError(f"expected only the files of {folder / SUMS}; received {extra[0]!r} besides")
     return folder
 
 
 def sums(folder):
-    """{path below the folder: sha256} of all its files but the sums themselves."""
+    """{path below the folder: sha256} of all its files except the sums themselves."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -81,5 +81,5 @@ def read_sums(folder):
     pairs = [line.split("  ", 1) for line in lines]
     for pair in pairs:
         if len(pair) != 2 or len(pair[0]) != 64:
-            raise ValueError(f"expected lines of a sha256, two blanks and a path in {folder / SUMS}; received {pair}")
+            raise ValueError(f"expected lines of a sha256, two spaces and a path in {folder / SUMS}; received {pair}")
     return {path: digest for digest, path in pairs}

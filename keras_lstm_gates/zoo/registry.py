@@ -1,4 +1,4 @@
-"""Presets: what the zoo holds, as plain data; this package's own, and those that other packages register."""
+"""Presets: the zoo's entries as plain data; this package's own, and those that other packages register."""
 
 import dataclasses
 import importlib.metadata
@@ -11,20 +11,20 @@ ENTRY_POINTS = "keras_lstm_gates.presets"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preset:
-    """All that decides one entry of the zoo.
+    """All that determines one entry of the zoo.
 
     Attributes:
         title: str, one line: what the model does.
-        recipe: `Recipe`, of every seed; the files are those of its own seed.
+        recipe: `Recipe` for every seed; the files are those of its own seed.
         data, licence: str, where the data come from and under which terms.
         metric: str, a key of what `training.evaluate` returns, computed on the test part.
         definition: str, the metric in words.
         higher_is_better: bool.
         limits: str, what the model is not for.
-        aim: float or None, the figure that was aimed at; the card says whether the mean over the seeds reaches it.
-        published: {name: (value, source)}, figures of others that were not measured here.
+        aim: float or None, the target figure; the card says whether the mean over the seeds reaches it.
+        published: {name: (value, source)}, published figures, not measured here.
         seeds: int > 0, how many seeds, from the recipe's own, the card's mean and standard deviation are over.
-        folder: str, `Path` or None, the folder that holds a folder of each preset; None: this package's own.
+        folder: str, `Path` or None, the folder that contains a folder for each preset; None: this package's own.
 
     Example, a preset of your own package, in its setup.cfg and its module `my_package.zoo`:
 
@@ -58,7 +58,7 @@ def presets():
     """Every preset by name: this package's own, then those of the entry points "keras_lstm_gates.presets".
 
     Raises:
-        ValueError: an entry point takes a name that is taken, or is no `Preset`.
+        ValueError: an entry point has a name that is taken, or is not a `Preset`.
     """
     known = dict(PRESETS)
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
