@@ -1,4 +1,4 @@
-"""Call a function in another Python process, so that a crash of native code is an error here and not the end."""
+"""Call a function in another Python process, so that a crash of native code is only an error here."""
 
 import atexit
 import importlib
@@ -21,17 +21,17 @@ class CrashError(ChildProcessError):
 
 
 def call(function, /, **arguments):
-    """Call a function in a worker process, which is started when it is first needed and serves later calls too.
+    """Call a function in a worker process, which is started on the first call and serves later calls too.
 
     Args:
         function: str, "module:name".
-        **arguments: what JSON can carry.
+        **arguments: what JSON can represent.
 
     Returns:
-        What the function returns, through JSON.
+        The function's result, through JSON.
 
     Raises:
-        CrashError: "os:abort ended its process with SIGABRT: ...", with what it said last, or "...: ValueError: ...".
+        CrashError: "os:abort ended its process with SIGABRT: ...", with its last messages, or "...: ValueError: ...".
             The next call starts a new process.
         OSError: the function's own: a full disk.
 
@@ -41,34 +41,34 @@ def call(function, /, **arguments):
     """
     global _worker
     with _lock:
-        # A process that was forked has no worker of its own.
+        # A forked process has no worker of its own.
         if _worker is None or _worker.parent != os.getpid():
             _worker = _Worker()
         try:
             return _worker.call(function, arguments)
         except EOFError:
-            ended, _worker = _worker, None
-            raise CrashError(f"{function} ended its process with {ended.ending()}") from None
+            crashed, _worker = _worker, None
+            raise CrashError(f"{function} ended its process with {crashed.ending()}") from None
 
 
 class _Worker:
     def __init__(self):
         self.parent = os.getpid()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the process
+        self._stderr_file = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
             python.command("from keras_lstm_gates._support import child_process; child_process._serve()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr_file,
             text=True,
-            # A full disk is to be an error there as it is here.
+            # A full disk must be an error there as it is here.
             restore_signals=False,
             env=python.environment(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1"),
         )
         atexit.register(self.end)
 
     def call(self, function, arguments):
-        self._before = os.fstat(self._said.fileno()).st_size
+        self._before = os.fstat(self._stderr_file.fileno()).st_size
         try:
             self._process.stdin.write(json.dumps([function, os.getcwd(), arguments]) + "\n")
             self._process.stdin.flush()
@@ -77,32 +77,32 @@ class _Worker:
             line = ""
         if not line:
             raise EOFError
-        answer = json.loads(line)
-        if answer.get("errno") is not None:
-            raise OSError(answer["errno"], os.strerror(answer["errno"]))
-        if "error" in answer:
-            raise CrashError(f"{function}: {answer['error']}")
-        return answer["result"]
+        reply = json.loads(line)
+        if reply.get("errno") is not None:
+            raise OSError(reply["errno"], os.strerror(reply["errno"]))
+        if "error" in reply:
+            raise CrashError(f"{function}: {reply['error']}")
+        return reply["result"]
 
     def end(self):
         """Let the process end, and wait for it."""
         atexit.unregister(self.end)
         self._process.communicate()
-        self._said.close()
+        self._stderr_file.close()
 
     def ending(self):
-        """How the process ended, and its last words."""
+        """How the process ended, and its last messages."""
         self._process.wait()
         code = self._process.returncode
-        self._said.seek(self._before)
-        lines = [line for line in self._said.read().decode(errors="replace").splitlines() if line.strip()]
+        self._stderr_file.seek(self._before)
+        lines = [line for line in self._stderr_file.read().decode(errors="replace").splitlines() if line.strip()]
         self.end()
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"{name}: {' | '.join(lines[-4:])}" if lines else name
 
 
 def _serve():
-    # What native code prints must not come between the answers.
+    # Output of native code must not mix with the replies.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -110,10 +110,10 @@ def _serve():
         module, _, name = function.partition(":")
         try:
             os.chdir(folder)
-            answer = {"result": getattr(importlib.import_module(module), name)(**arguments)}
+            reply = {"result": getattr(importlib.import_module(module), name)(**arguments)}
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+            reply = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
             if isinstance(error, OSError):
-                answer["errno"] = error.errno
-        answers.write(json.dumps(answer) + "\n")
+                reply["errno"] = error.errno
+        answers.write(json.dumps(reply) + "\n")
         answers.flush()

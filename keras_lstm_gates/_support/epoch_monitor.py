@@ -1,4 +1,4 @@
-"""A callback that measures after epochs within a share of the training's time, and draws TensorBoard's curves."""
+"""A callback that measures after epochs within a share of the training's time and writes TensorBoard curves."""
 
 import time
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class EpochMonitor(keras.callbacks.Callback):
-    """The time budget and the curves of a monitor; what is measured, and where it is written, is the subclass's.
+    """The time budget and the curves of a monitor; the subclass defines what is measured and where it is written.
 
     A subclass calls `begin` at the end of its `on_train_begin` and `measure_within_budget` after each epoch, and has a
     method `measure(step)` that returns the curves: {tag: number}.
@@ -18,7 +18,7 @@ class EpochMonitor(keras.callbacks.Callback):
         events: str or `Path`, the folder of TensorBoard's files, or None for none.
 
     Attributes:
-        seconds: float, what the measurements within the budget took in the last training.
+        seconds: float, time spent on the measurements of the last training within the budget.
 
     Raises:
         ValueError: "expected a budget in (0, 1] or None; received 2".
@@ -30,21 +30,21 @@ class EpochMonitor(keras.callbacks.Callback):
             raise ValueError(f"expected a budget in (0, 1] or None; received {budget}")
         self.budget, self.seconds = budget, 0.0
         self._events, self._writer = events, None
-        self._cost = self._began = None
+        self._cost = self._training_start = None
 
     def begin(self, first):
-        """Call `first`, which tells how long a measurement takes and is free, and let the time begin."""
+        """Call `first`, a measurement outside the budget that gives its cost, and start the clock."""
         if self._events is not None:
             self._writer = tf.summary.create_file_writer(str(self._events))
         started = time.perf_counter()
         first()
-        self._began = time.perf_counter()
-        self._cost, self.seconds = self._began - started, 0.0
+        self._training_start = time.perf_counter()
+        self._cost, self.seconds = self._training_start - started, 0.0
 
     def measure_within_budget(self, step):
         """`measure(step)` and its curves, or nothing where that would take too long."""
         started = time.perf_counter()
-        if self.budget is not None and self.seconds + self._cost > self.budget * (started - self._began):
+        if self.budget is not None and self.seconds + self._cost > self.budget * (started - self._training_start):
             return
         self.draw(self.measure(step), step)
         self._cost = time.perf_counter() - started

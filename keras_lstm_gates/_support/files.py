@@ -10,13 +10,13 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replaced_when_whole(path):
-    """Yield a temporary path beside `path`, in the same file system; on success it takes the name `path`.
+    """Yield a temporary path beside `path`, in the same file system; on success it is renamed to `path`.
 
-    What is written there may be a file or a folder. When the body raises, nothing of it remains and whatever stood at
-    `path` before stands there unchanged.
+    It may become a file or a folder. When the body raises, it is removed and whatever was at `path` before is
+    unchanged.
 
     Args:
-        path: str or `Path`, the final name. Its folder is made where there is none.
+        path: str or `Path`, the final name. Its folder is created if missing.
 
     Raises:
         OSError: the system's, with `path` as its file name: a full disk, a read-only folder.
@@ -34,7 +34,7 @@ def replaced_when_whole(path):
         new = workplace / path.name
         yield new
         if path.is_dir():
-            # A folder cannot be replaced in one step: the old one steps aside first.
+            # A folder cannot be replaced in one step: the old one is moved aside first.
             os.replace(path, workplace / "old")
         os.replace(new, path)
 
@@ -63,13 +63,13 @@ def write_json(path, content, *, indent=2, default=None):
 
 @contextlib.contextmanager
 def filled_when_whole(folder):
-    """Yield a temporary folder within `folder`; on success each thing in it takes its name there.
+    """Yield a temporary folder within `folder`; on success its entries are moved into `folder`.
 
-    What `folder` holds under other names stays. When the body raises, nothing new remains and what stood there before
-    stands unchanged.
+    Entries of `folder` with other names stay. When the body raises, nothing new remains and what was there before is
+    unchanged.
 
     Args:
-        folder: str or `Path`. It is made where there is none.
+        folder: str or `Path`. It is created if missing.
 
     Raises:
         OSError: the system's, with `folder` as its file name: a full disk, a read-only folder.
@@ -94,25 +94,25 @@ def filled_when_whole(folder):
                 with replaced_when_whole(folder / path.name) as temporary:
                     os.replace(path, temporary)
     finally:
-        # Only an empty folder can be removed so.
+        # `rmdir` removes an empty folder only.
         if made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
 @contextlib.contextmanager
-def _workplace(parent, named):
-    """A hidden folder in `parent` for a while; errors of the system are told of the path `named`."""
+def _workplace(parent, path):
+    """A temporary hidden folder in `parent`; the system's errors name `path`."""
     workplace = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(prefix=f".{named.name}.", dir=parent))
+        workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=parent))
         yield workplace
     except OSError as error:
         if error.errno is None:
             raise
-        # Name what could not be written instead of its temporary place.
-        raise type(error)(error.errno, os.strerror(error.errno), str(named)) from error
+        # Name the destination instead of the temporary path.
+        raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
         if workplace is not None:
             shutil.rmtree(workplace, ignore_errors=True)

@@ -1,13 +1,13 @@
-"""HDF5 files from others: only what lies in the file itself is read."""
+"""HDF5 files from others: only data in the file itself are read."""
 
 import h5py
 
 
 def check_self_contained(path):
-    """Raise a `ValueError` unless everything in an HDF5 file lies in that file.
+    """Raise a `ValueError` unless an HDF5 file refers to nothing outside itself.
 
-    A link to another file would be opened when it is met, with the rights of whoever reads: for writing, too. So would
-    a data set whose numbers are kept elsewhere.
+    A link to another file is followed on access, with the rights of the reader, also for writing. So is a data set
+    whose numbers are stored elsewhere.
 
     Args:
         path: str or `Path`. It is opened for reading.
@@ -35,7 +35,7 @@ def check_self_contained(path):
 
 
 def _outside(group):
-    """What in a group, and below it, lies elsewhere, one by one, in words."""
+    """Yield a description of everything in a group, and below it, that is stored elsewhere."""
     for name in group:
         link = group.get(name, getlink=True)
         place = f"{group.name.rstrip('/')}/{name}"

@@ -1,4 +1,4 @@
-"""Python in another process, which imports nothing from the folder that it works in."""
+"""Python in another process, without imports from its working folder."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ _PACKAGES = str(Path(__file__).parents[2])
 def command(code, *arguments):
     """The command line of a new Python process that runs `code`.
 
-    `python -c` puts the working folder first on the path, where a `numpy.py` that somebody put there would be run.
+    `python -c` puts the working folder first on the path, so a foreign `numpy.py` there would be run.
 
     Example:
         >>> command("print(1)")[1:]
@@ -21,7 +21,7 @@ def command(code, *arguments):
 
 
 def environment(**variables):
-    """The environment of that process: this one's, the path on which it finds what is imported here, and `variables`.
+    """The environment of that process: this one's, with this process's import path and `variables`.
 
     The working folder is not on the path, unless this package is in it: then it comes last.
     """

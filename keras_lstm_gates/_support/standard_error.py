@@ -1,4 +1,4 @@
-"""Where a process's standard error goes, that of its libraries in C++ too."""
+"""Redirection of a process's standard error, including that of its C++ libraries."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import sys
 
 @contextlib.contextmanager
 def standard_error_to(path):
-    """Append what this process, or one that it starts meanwhile, writes on its standard error to a file.
+    """Append the standard error of this process, and of those that it starts meanwhile, to a file.
 
     Args:
         path: str or `Path`; `os.devnull` for nowhere.
@@ -17,9 +17,9 @@ def standard_error_to(path):
         >>> from pathlib import Path
         >>> log = Path(tempfile.mkdtemp()) / "log"
         >>> with standard_error_to(log):
-        ...     _ = os.write(2, b"told by C++")
+        ...     _ = os.write(2, b"from C++")
         >>> log.read_text()
-        'told by C++'
+        'from C++'
     """
     sys.stderr.flush()
     kept = os.dup(2)

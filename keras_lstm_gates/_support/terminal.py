@@ -1,4 +1,4 @@
-"""What the command line shows: progress bars and tables."""
+"""Progress bars and tables of the command line."""
 
 import contextlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 def bar(console):
-    """A rich progress bar in this package's one style."""
+    """A rich progress bar in the style of this package."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     )
@@ -24,7 +24,7 @@ def counted(console, description, total):
 
 
 class EpochProgress(keras.callbacks.Callback):
-    """One bar over the epochs of a training, with the figures of the last one; a `with` ends it, after errors too."""
+    """One bar over the epochs of a training, with the figures of the last one; it ends with its `with` block."""
 
     def __init__(self, console):
         super().__init__()
@@ -49,7 +49,7 @@ class EpochProgress(keras.callbacks.Callback):
 
 
 def differences_table(exported, sequences):
-    """A rich table of the largest difference from the Keras model, a row a file's signature; the manifest has all."""
+    """A rich table of the largest difference from the Keras model, a row per signature of a file."""
     table = Table(title=f"Largest difference from the Keras model over {sequences} sequences")
     for column in ("file", "signature", "outputs"):
         table.add_column(column, justify="right" if column == "outputs" else "left")
@@ -65,9 +65,9 @@ def differences_table(exported, sequences):
 
 
 def files_table(folder):
-    """A rich table of what stands in a run folder, with sizes."""
+    """A rich table of the files in a run folder, with sizes."""
     meanings = {
-        "recipe.json": "all that decides the model",
+        "recipe.json": "all that determines the model",
         "environment.json": "versions and machine",
         "history.json": "loss and metrics of each epoch",
         "learning_curves.png": "the same, drawn",

@@ -1,13 +1,13 @@
-"""The versions of the packages that something was made with."""
+"""The versions of packages."""
 
 import importlib
 import importlib.metadata
 
 
 def versions(*packages):
-    """{package: version}, as the package itself says it.
+    """{package: version}, as the package itself states it.
 
-    A nightly Keras or TensorFlow is another distribution, `keras-nightly`, under the same name to import.
+    A nightly Keras or TensorFlow is a distribution of another name, `keras-nightly`, with the same import name.
 
     Example:
         >>> import numpy

@@ -8,16 +8,16 @@ from keras_lstm_gates.plots._styles import MODEL_LINES, shades
 
 
 def drift(dataset, title=None):
-    """How an exported file parts from its model along the sequence, a line an output.
+    """How an exported file drifts from its model along the sequence, a line per output.
 
     Args:
         dataset: `xarray.Dataset` from `keras_lstm_gates.exporting.drift`.
         title: str, or None for the file's name.
 
     Returns:
-        `matplotlib.figure.Figure`: the mean absolute difference of each output on a log scale over time, to the left,
-        and the largest one to the right; a panel row a layer, and one for the model's own outputs. An output that is
-        given once a sequence is a point at the last step; a difference of exactly 0 is not drawn.
+        `matplotlib.figure.Figure`: the mean absolute difference of each output on a log scale over time, on the
+        left, and the largest one on the right; a row of panels per layer, and one for the model's own outputs. An
+        output that has one value per sequence is a point at the last step; a difference of exactly 0 is not drawn.
     """
     rows = {}
     for name in dataset["output"].values.tolist():

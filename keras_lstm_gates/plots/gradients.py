@@ -41,11 +41,11 @@ def gradient_chain(tree, layer=None, title=None):
     Raises:
         ValueError: no such layer in the tree.
     """
-    found = [node.to_dataset() for node in tree.subtree if "product_frobenius" in node]
-    names = [node.attrs["layer"] for node in found]
+    datasets = [node.to_dataset() for node in tree.subtree if "product_frobenius" in node]
+    names = [node.attrs["layer"] for node in datasets]
     if layer is not None and layer not in names:
         raise ValueError(f"expected one of the layers {names}; received {layer!r}")
-    node = found[0 if layer is None else names.index(layer)]
+    node = datasets[0 if layer is None else names.index(layer)]
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     terms, paths, models = figure.subplots(1, 3)
     state = "c" if "chain" in node["path"].values else "h"
@@ -54,7 +54,7 @@ def gradient_chain(tree, layer=None, title=None):
     real = node["mask"].values.any(axis=0)
     for name in node["term"].values:
         colour, line, width = _TERM_STYLES[name]
-        # A masked step has no terms, and up to a sequence's first real one no gate has been passed yet.
+        # A masked step has no terms, and before a sequence's first real step the gradient has passed no gate.
         norms = node["spectral"].sel(term=name).where(node["mask"]).values[:, real]
         if not (norms[~np.isnan(norms)] > 0).any():
             continue
@@ -71,8 +71,8 @@ def gradient_chain(tree, layer=None, title=None):
         _gain(paths, node["product_frobenius"].sel(path=name).values, colour, line, label)
     _label(paths, "Products over the lag", "lag in steps, back from the last", "gain, relative to lag 0")
 
-    several = len({other.attrs["model"] for other in found}) > 1
-    for place, other in enumerate(found):
+    several = len({other.attrs["model"] for other in datasets}) > 1
+    for place, other in enumerate(datasets):
         label = f"{other.attrs['model']}, {other.attrs['layer']}" if several else other.attrs["layer"]
         colour = MODEL_COLOURS[place % len(MODEL_COLOURS)]
         line = MODEL_LINES[place % len(MODEL_LINES)]

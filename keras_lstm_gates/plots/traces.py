@@ -16,7 +16,7 @@ from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
 from keras_lstm_gates.tracing.gate_statistics import of_layer
 
-# Both scales grow lighter with the value, so that they keep their meaning in grey and for colour-blind readers.
+# Both scales get lighter with the value, so they also work in grey and for colour-blind readers.
 GATE_COLOURS = matplotlib.colormaps["viridis"]
 STATE_COLOURS = LinearSegmentedColormap.from_list(
     "below_and_above_zero", ["#0b1d51", "#3b5c9e", "#a3a3a3", "#f2b169", "#fff1d6"]
@@ -43,13 +43,13 @@ def gates(tree, layer=None, sample=0, title=None):
 
     Returns:
         `matplotlib.figure.Figure`: input channels above, then a panel time × unit for each of i, f, g, o, c, h. Units
-        stand in the order of their mean forget gate, the longest memory on top. i, f and o are coloured from 0 to 1,
+        are ordered by their mean forget gate, the longest memory on top. i, f and o are coloured from 0 to 1,
         g, c and h around 0. Masked steps are left out.
 
     Raises:
         ValueError: no such layer or sample in the tree.
     """
-    node, layer = _picked(tree, layer, sample)
+    node, layer = _node_at(tree, layer, sample)
     real = node["mask"].values[sample]
     times = np.flatnonzero(real)
     values = {name: node[name].values[sample][real] for name in Gates._fields}
@@ -89,14 +89,14 @@ def gates(tree, layer=None, sample=0, title=None):
 
 
 def saturation(tree, layer=None):
-    """How often each unit's gates are shut and how often wide open: a panel for each of i, f, o and g.
+    """How often each unit's gates are shut and how often open: a panel for each of i, f, o and g.
 
     Args:
         tree: `xarray.DataTree` from `trace`.
         layer: str, a path of the trace; None draws all, each with a colour and a shape of its own.
 
     Returns:
-        `matplotlib.figure.Figure`: a point a unit, its left-saturated share (below 0.1) to the right and its
+        `matplotlib.figure.Figure`: a point per unit, its left-saturated share (below 0.1) to the right and its
         right-saturated share (above 0.9) upward; for g by |g|. A point at the top left is always open; at the bottom
         right always shut; at the origin it never saturates; on the diagonal it is a switch.
 
@@ -132,8 +132,8 @@ def memory(tree, layer=None):
 
     Returns:
         `matplotlib.figure.Figure`: half-life in steps on a logarithmic axis against the unit's rank; a line at the
-        trace's longest sequence, beyond which a half-life says "longer than anything seen". Units that never forget
-        stand at the upper edge, those that forget at once at the lower.
+        trace's longest sequence, beyond which a half-life is only known to be longer. Units that never forget
+        are at the upper edge, those that forget at once at the lower.
     """
     numbers = _numbers(tree, layer)
     longest = max(int(node["mask"].sum(dim="time").max()) for node in nodes(tree).values())
@@ -158,7 +158,7 @@ def memory(tree, layer=None):
 
 
 def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
-    """A text coloured by what one unit does at each of its tokens.
+    """A text with each token coloured by a gate or state of one unit.
 
     Args:
         tree: `xarray.DataTree` from `trace(..., vocabulary=...)`.
@@ -174,7 +174,7 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
     Raises:
         ValueError: no such layer, sample, unit or gate; "expected a trace with a vocabulary".
     """
-    node, layer = _picked(tree, layer, sample)
+    node, layer = _node_at(tree, layer, sample)
     if gate not in Gates._fields:
         raise ValueError(f"expected a gate of {list(Gates._fields)}; received {gate!r}")
     if not 0 <= unit < node.sizes["unit"]:
@@ -203,7 +203,7 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
         shade = colours(scale(value))
         dark = np.dot(shade[:3], [0.2126, 0.7152, 0.0722]) < 0.45
         axes.add_patch(Rectangle((start, line), len(text), 1, facecolor=shade, edgecolor="none"))
-        # parse_math=False: a dollar sign in the data is a dollar sign.
+        # parse_math=False: a dollar sign in the data is not a formula.
         axes.text(
             start + len(text) / 2, line + 0.52, text, family="monospace", fontsize=9, ha="center", va="center",
             color="white" if dark else "black", parse_math=False,
@@ -217,20 +217,20 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
     return figure
 
 
-def _picked(tree, layer, sample):
+def _node_at(tree, layer, sample):
     """The node of a path, without the axes of a `TimeDistributed`, and the path."""
     known = nodes(tree)
-    picked = node_of(tree, layer)
-    path = next(name for name, one in known.items() if one is picked)
-    picked = flat(picked.to_dataset())
-    if not 0 <= sample < picked.sizes["sample"]:
-        raise ValueError(f"expected a sample from 0 to {picked.sizes['sample'] - 1}; received {sample}")
-    return picked, path
+    node = node_of(tree, layer)
+    path = next(name for name, other in known.items() if other is node)
+    dataset = flat(node.to_dataset())
+    if not 0 <= sample < dataset.sizes["sample"]:
+        raise ValueError(f"expected a sample from 0 to {dataset.sizes['sample'] - 1}; received {sample}")
+    return dataset, path
 
 
 def _numbers(tree, layer):
     known = nodes(tree) if layer is None else {layer: node_of(tree, layer)}
-    return {path: of_layer(one) for path, one in known.items()}
+    return {path: of_layer(node) for path, node in known.items()}
 
 
 def _shapes():
@@ -238,8 +238,8 @@ def _shapes():
 
 
 def _input_panel(axes, tree, sample, times):
-    read = sole_input(tree)
-    values = None if read is None else read.values[sample]
+    inputs = sole_input(tree)
+    values = None if inputs is None else inputs.values[sample]
     texts = tokens_of(tree, sample)
     axes.set_ylabel("value")
     axes.margins(x=0.01)
@@ -250,9 +250,9 @@ def _input_panel(axes, tree, sample, times):
         return
     if texts is not None:
         axes.set(ylim=(0, 1), xlim=(times[0] - 0.5, times[-1] + 0.5), yticks=[], ylabel="")
-        shown = [texts[step].replace("\n", "↵") for step in times]
-        upright = {"rotation": 90, "va": "center"} if max(map(len, shown)) > 2 else {}
-        for step, text in zip(times, shown, strict=True):
+        labels = [texts[step].replace("\n", "↵") for step in times]
+        upright = {"rotation": 90, "va": "center"} if max(map(len, labels)) > 2 else {}
+        for step, text in zip(times, labels, strict=True):
             axes.text(step, 0.5, text, family="monospace", ha="center", parse_math=False, clip_on=True, **upright)
         axes.set_title("$\\bf{x}$  input: tokens", fontsize=10, loc="left")
         return

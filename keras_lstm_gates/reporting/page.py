@@ -17,28 +17,28 @@ from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
 from keras_lstm_gates.tracing.gate_statistics import of_layer
 
 EXACT = 500_000
-"""Up to so many numbers a page keeps float32; beyond it float16, three digits."""
+"""Up to this many numbers a page holds float32; beyond, float16 with three digits."""
 MOST = 2_600_000
-"""The most numbers a page holds, which keeps it below 8 MB; beyond it samples are left out."""
+"""The most numbers a page holds, which keeps it below 8 MB; beyond, samples are left out."""
 
 
 def report(tree, path, *, title=None, samples=20, gradients=None):
     """Write a page that shows a trace: numbers, heat maps, curves, and every step of every unit as a drawing.
 
-    The page is one file without a server or a network. It holds: the numbers a person asks first; a heat map of time
-    and units; a unit's curves under its input or over its text; the recurrent unit as text books draw it, with the
-    numbers of the chosen sample, step and unit; the statistics as a table that sorts; how to read each; how it was
-    made. Everything can be reached by keyboard: ← → step, ↑ ↓ unit, space plays, i f g o c h choose what is coloured.
+    The page is one file without a server or a network. It holds: the key numbers; a heat map of time
+    and units; a unit's curves under its input or over its text; the recurrent unit as in textbooks, with the
+    numbers of the chosen sample, step and unit; the statistics as a sortable table; how to read each; how it was
+    made. Everything can be reached by keyboard: ← → step, ↑ ↓ unit, space plays, i f g o c h choose what to colour.
 
     Args:
         tree: `xarray.DataTree` from `trace`.
         path: str or `Path` of the .html file.
         title: str, or None for the model's name.
-        samples: int > 0, the most sequences to show. Statistics are of all of the trace.
+        samples: int > 0, the most sequences to show. Statistics cover the whole trace.
         gradients: `xarray.DataTree` of `gradient_chain` or `compare` for a section on the gradient, or None.
 
     Returns:
-        The path, with what was written in it.
+        `path`.
 
     Raises:
         ImportError: plotly is not installed: `pip install keras_lstm_gates[report]`.
@@ -70,7 +70,7 @@ def report(tree, path, *, title=None, samples=20, gradients=None):
     content["title"] = title or f"The gates of {tree.attrs.get('model', 'an LSTM')}"
     room = files("keras_lstm_gates.reporting")
     page = (room / "page.html").read_text(encoding="utf-8")
-    # Values last, so that nothing in the data is taken for a place to fill.
+    # Data last, so that nothing in it is taken for a placeholder.
     for place, text in {
         "STYLE": (room / "page.css").read_text(encoding="utf-8"),
         "SCRIPT": "\n".join((room / name).read_text(encoding="utf-8") for name in ("data.js", "unit.js", "page.js")),
@@ -92,7 +92,7 @@ def _gradient_section(tree):
     picture = io.BytesIO()
     plots.gradient_chain(tree).savefig(picture, format="svg")
     source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
-    verdicts = "".join(f"<li>{html.escape(str(one))}</li>" for one in verdict(tree))
+    verdicts = "".join(f"<li>{html.escape(str(sentence))}</li>" for sentence in verdict(tree))
     return f"""<section aria-labelledby="gradients-title">
     <h2 id="gradients-title">The gradient over the lag</h2>
     <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
@@ -105,16 +105,16 @@ def _gradient_section(tree):
 
 
 def _content(tree, samples):
-    """What the page shows as plain data, and its numbers as bytes."""
+    """The content of the page as plain data, and its numbers as bytes."""
     flats = {path: flat(node.to_dataset()) for path, node in nodes(tree).items()}
     each = {path: int(np.prod([node.sizes["time"], node.sizes["unit"], 5])) for path, node in flats.items()}
-    shown = max(1, min(samples, MOST // sum(each.values())))
-    exact = shown * sum(each.values()) <= EXACT
+    limit = max(1, min(samples, MOST // sum(each.values())))
+    exact = limit * sum(each.values()) <= EXACT
     parts, layers = [], []
     for path, node in flats.items():
-        count = min(shown, node.sizes["sample"])
+        count = min(limit, node.sizes["sample"])
         values = {name: node[name].values[:count].astype("float64") for name in "ifgoch"}
-        # Nearly always h is o tanh(c), and need not be kept; with another activation it must.
+        # h is nearly always o tanh(c) and need not be stored; with another activation it must.
         derived = bool(np.abs(values["h"] - values["o"] * np.tanh(values["c"])).max() < 1e-4)
         kept = "ifgoc" if derived else "ifgoch"
         parts += [_planes(values[name], exact) for name in kept]
@@ -129,27 +129,27 @@ def _content(tree, samples):
                 "statistics": _statistics(node),
             }
         )
-    inputs, read = _inputs(tree, shown, parts, exact)
+    input_shape, input_tokens = _inputs(tree, limit, parts, exact)
     content = {
         "layers": layers,
         "exact": exact,
-        "input": inputs,
-        "tokens": read,
+        "input": input_shape,
+        "tokens": input_tokens,
         "descriptions": DESCRIPTIONS,
         "made": {name: str(value) for name, value in tree.attrs.items() if name not in ("vocabulary", "layers")},
     }
     return content, b"".join(parts)
 
 
-def _inputs(tree, shown, parts, exact):
-    """The shape of the shown input, whose numbers are added to `parts`, and the tokens where there are some."""
-    read = sole_input(tree)
-    if read is None:
+def _inputs(tree, limit, parts, exact):
+    """The shape of the input, whose numbers are added to `parts`, and the tokens, if any."""
+    model_input = sole_input(tree)
+    if model_input is None:
         return None, None
-    count = min(shown, read.shape[0])
+    count = min(limit, model_input.shape[0])
     if tree.attrs.get("vocabulary") is not None:
         return None, [tokens(tree, sample) for sample in range(count)]
-    values = read.values[:count]
+    values = model_input.values[:count]
     if values.ndim == 2 and values.dtype.kind in "iu":
         return None, values.astype(str).tolist()
     if values.ndim == 2:
@@ -186,13 +186,13 @@ def _quantiles(numbers, gate):
 
 
 def _finite(value):
-    """Five digits; None for an infinite number, which JSON has not."""
+    """Five digits; None for an infinite number, which JSON does not have."""
     value = float(value)
     return float(f"{value:.5g}") if np.isfinite(value) else None
 
 
 def _planes(values, exact):
-    """Numbers as bytes, all first bytes, then all second: alike bytes side by side deflate better."""
+    """Numbers as bytes, all first bytes, then all second ones: similar bytes side by side compress better."""
     values = np.ascontiguousarray(values, "<f4" if exact else "<f2")
     return values.reshape(-1, 1).view("u1").T.tobytes()
 
