@@ -1,6 +1,6 @@
 """Run an exported .tflite file: NumPy and the LiteRT interpreter only, no TensorFlow and no Keras.
 
-This file uses nothing else of its package: copy it to a device as it is, beside `pip install numpy ai-edge-litert`.
+This file uses nothing else of its package: copy it to a device as it is, and `pip install numpy ai-edge-litert` there.
 """
 
 import contextlib

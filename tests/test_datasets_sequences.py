@@ -213,7 +213,9 @@ def test_a_missing_test_split_is_refused(mocked):
 
 
 def test_a_validation_part_of_nothing_is_refused():
-    with pytest.raises(ValueError, match=r"expected 0\.01 of the training part of italy_power_demand to be an example"):
+    with pytest.raises(
+        ValueError, match=r"expected 0\.01 of the training part of italy_power_demand to be at least one example"
+    ):
         datasets.load(dataclasses.replace(ITALY, validation=0.01))
 
 

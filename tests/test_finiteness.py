@@ -76,7 +76,7 @@ def test_a_last_step_that_breaks_the_weights_is_no_finished_run(tmp_path, monkey
     monkeypatch.setattr(
         keras.Model, "fit", lambda self, *a, callbacks, **k: fit(self, *a, callbacks=[Breaks(), *callbacks], **k)
     )
-    with pytest.raises(FloatingPointError, match=r"weights that are not finite at step 18: not found when"):
+    with pytest.raises(FloatingPointError, match=r"weights that are not finite at step 18: not reproduced when"):
         training.fit(recipe, tmp_path / "run")
     assert not (tmp_path / "run" / "model.keras").exists()
     monkeypatch.undo()

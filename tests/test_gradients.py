@@ -455,9 +455,9 @@ def test_errors_say_what_was_expected_and_what_was_received():
         gradient_chain(keras.Sequential([keras.layers.LSTM(2)]), x)
     with pytest.raises(ValueError, match=r"expected one of the layers \['lstm'\]; received 'gru'"):
         gradient_chain(model, x, layer="gru")
-    with pytest.raises(ValueError, match=r"expected targets y beside a loss; received y=None and loss='mse'"):
+    with pytest.raises(ValueError, match=r"expected targets y with a loss; received y=None and loss='mse'"):
         gradient_chain(model, x, loss="mse")
-    with pytest.raises(ValueError, match="expected a loss or a compiled model beside targets y; received loss=None"):
+    with pytest.raises(ValueError, match="expected a loss or a compiled model for targets y; received loss=None"):
         gradient_chain(model, x, np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"norms must be 'auto', 'exact' or 'estimated'; received norms='fast'"):
         gradient_chain(model, x, norms="fast")

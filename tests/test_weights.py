@@ -81,5 +81,5 @@ def test_a_file_that_reaches_into_others_is_refused_and_no_file_is_changed(kind,
 def test_a_damaged_file_is_one_line(tmp_path):
     path = tmp_path / "damaged.weights.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(ValueError, match="is no whole HDF5 file"):
+    with pytest.raises(ValueError, match="is not a whole HDF5 file"):
         load_weights(keras.Sequential([keras.Input((None, 3)), GatedLSTM(4)]), path)

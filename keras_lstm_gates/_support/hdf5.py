@@ -13,7 +13,7 @@ def check_self_contained(path):
         path: str or `Path`. It is opened for reading.
 
     Raises:
-        ValueError: "model.weights.h5 is no whole HDF5 file: ...", or "model.weights.h5 reaches outside itself:
+        ValueError: "model.weights.h5 is not a whole HDF5 file: ...", or "model.weights.h5 reaches outside itself:
             '/layers' is a link to 'other.h5'; expected arrays in the file alone".
 
     Example:
@@ -29,7 +29,7 @@ def check_self_contained(path):
         with h5py.File(path, "r") as file:
             outside = next(_outside(file), None)
     except OSError as error:
-        raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
+        raise ValueError(f"{path} is not a whole HDF5 file: {error}") from None
     if outside is not None:
         raise ValueError(f"{path} reaches outside itself: {outside}; expected arrays in the file alone")
 

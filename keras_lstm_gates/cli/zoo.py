@@ -80,7 +80,7 @@ def build(
     name: Name,
     runs: Annotated[Path, typer.Option(help="Folder for the run folders of its seeds; resumes.")] = Path("runs/zoo"),
 ):
-    """Train all seeds of a preset, measure, export, and write its folder anew."""
+    """Train all seeds of a preset, measure, export, and rewrite its folder."""
     from rich.console import Console
 
     from keras_lstm_gates import zoo

@@ -68,15 +68,15 @@ def parts(recipe, test):
     """((train, validation, test), arguments, names) of a forecasting recipe; `keras_lstm_gates.datasets.load`."""
     frame, columns, part, starts, gaps, step = series(recipe, test)
     numbers = frame[columns].to_numpy(np.float64)
-    seen = numbers[(part == 0) & np.isfinite(numbers).all(axis=1)]
-    mean, spread = seen.mean(axis=0), np.ptp(seen, axis=0)
+    training = numbers[(part == 0) & np.isfinite(numbers).all(axis=1)]
+    mean, spread = training.mean(axis=0), np.ptp(training, axis=0)
     # A column that is constant in the training part keeps its scale.
-    variance = np.where(spread == 0, 1.0, seen.var(axis=0))
+    variance = np.where(spread == 0, 1.0, training.var(axis=0))
     place = columns.index(recipe.target)
     if spread[place] == 0:
         raise ValueError(
             f"expected the target {recipe.target!r} to vary in the training part of {recipe.dataset}; received "
-            f"{seen[0, place]} throughout"
+            f"{training[0, place]} throughout"
         )
     arguments = {
         "features": len(columns),
@@ -147,8 +147,8 @@ def _starts(frame, columns, length):
     breaks, empties = np.cumsum(breaks), np.cumsum(empty)
     starts = np.arange(len(frame) - length + 1)
     last = starts + length - 1
-    whole = (breaks[starts] == breaks[last]) & (empties[starts] == empties[last]) & ~empty[starts]
-    return starts[whole], gaps, step
+    complete = (breaks[starts] == breaks[last]) & (empties[starts] == empties[last]) & ~empty[starts]
+    return starts[complete], gaps, step
 
 
 def _words(step):

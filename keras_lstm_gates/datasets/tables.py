@@ -139,17 +139,17 @@ def _parsed_times(column, source):
     readings = [reading.dt.tz_convert(None) for reading in readings]
     if re.match(r"\s*\d{4}\D", str(column.dropna().iloc[0])):
         readings = readings[1:]  # The year comes first, so the month is next.
-    whole = [reading for reading in readings if not reading.isna().any()]
-    if not whole:
+    complete = [reading for reading in readings if not reading.isna().any()]
+    if not complete:
         best = min(readings, key=lambda reading: reading.isna().sum())
         raise _no_date(column, np.flatnonzero(best.isna())[0], source)
     # In dates with dots the day always comes first.
-    if len(whole) == 2 and "." not in str(column.iloc[0]).split()[0] and not whole[0].equals(whole[1]):
+    if len(complete) == 2 and "." not in str(column.iloc[0]).split()[0] and not complete[0].equals(complete[1]):
         raise ValueError(
             f"expected dates that tell the day from the month, such as 2024-12-31, in the column {column.name!r} of "
             f"{source}; received {column.iloc[0]!r}, which both readings fit in every row"
         )
-    return whole[0]
+    return complete[0]
 
 
 def _no_date(column, row, source):

@@ -58,11 +58,11 @@ def contributions(steps, output_gradients, full=False):
         dataset[f"dE_d{state}"] = (("sample", "time", "unit"), values)
         dataset[f"norm_dE_d{state}"] = (("sample", "time"), np.linalg.norm(values, axis=-1))
     for weight, (left, right) in pairs.items():
-        whole = np.einsum("ntgd,ntgu->gdu", left, right, optimize=True)
+        total = np.einsum("ntgd,ntgu->gdu", left, right, optimize=True)
         # A step's contribution is an outer product: its norm is the product of two norms.
         norm = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
-        projection = np.einsum("ntgd,gdu,ntgu->ntg", left, whole, right, optimize=True)
-        squared = np.sum(whole**2, axis=(1, 2))
+        projection = np.einsum("ntgd,gdu,ntgu->ntg", left, total, right, optimize=True)
+        squared = np.sum(total**2, axis=(1, 2))
         dataset[f"norm_dE_d{weight}"] = (("sample", "time", "gate"), norm)
         dataset[f"share_of_dE_d{weight}"] = (
             ("sample", "time", "gate"),

@@ -103,8 +103,8 @@ def _by_lag(norms, mask):
     """(sample, time + 1) by steps back to (sample, lag) by real steps back, NaN beyond a sequence's first step."""
     profile = np.full_like(norms, np.nan)
     for sample, real in enumerate(mask[:, ::-1]):
-        kept = np.flatnonzero(np.concatenate([[True], real]))
-        profile[sample, : len(kept)] = norms[sample, kept]
+        steps_back = np.flatnonzero(np.concatenate([[True], real]))
+        profile[sample, : len(steps_back)] = norms[sample, steps_back]
     return profile
 
 

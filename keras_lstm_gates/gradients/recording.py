@@ -55,9 +55,9 @@ def record(model, x, y=None, loss=None, watched=None, layer=None):
         ValueError: no graph, no recurrent layer, no loss for a given y, a loss without y, or a non-finite input.
     """
     if y is None and loss is not None:
-        raise ValueError(f"expected targets y beside a loss; received y=None and loss={loss!r}")
+        raise ValueError(f"expected targets y with a loss; received y=None and loss={loss!r}")
     if y is not None and loss is None and not model.compiled:
-        raise ValueError("expected a loss or a compiled model beside targets y; received loss=None, never compiled")
+        raise ValueError("expected a loss or a compiled model for targets y; received loss=None, never compiled")
     x = keras.tree.map_structure(np.asarray, x)
     for array in keras.tree.flatten(x):
         _check_finite(array)

@@ -1,4 +1,4 @@
-// The page's data: unpacking, and what any view asks of them.
+// The page's data: unpacking, and the queries of the views.
 
 const byId = (id) => document.getElementById(id);
 const content = JSON.parse(byId("content").textContent);
@@ -8,7 +8,7 @@ const SIGNED = new Set(["g", "c", "h"]);
 async function unpacked(id) {
   const element = byId(id);
   const letters = atob(element.textContent), bytes = new Uint8Array(letters.length);
-  // A plain loop: `Uint8Array.from` takes seconds for what a page holds.
+  // A plain loop: `Uint8Array.from` takes seconds for a page's data.
   for (let place = 0; place < letters.length; place++) bytes[place] = letters.charCodeAt(place);
   element.remove();
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -27,8 +27,8 @@ function halves() {
   return table;
 }
 
-// Bytes stand plane by plane: all first bytes of the numbers, then all second ones. A block is read a row at a time,
-// when the row is asked for: a sample of a gate.
+// Bytes are stored plane by plane: all first bytes of the numbers, then all second ones. A block is read a row at a time,
+// on demand; a row is a sample of a gate.
 function reader(buffer) {
   const bytes = new Uint8Array(buffer), width = content.exact ? 4 : 2, table = content.exact ? null : halves();
   let next = 0;
@@ -73,7 +73,7 @@ function stepBefore(step) {
   return before < 0 || before >= steps.length ? null : steps[before];
 }
 
-// Everything that meets in one step of one unit. Before the first step c follows from the equation itself.
+// All values of one step of one unit. Before the first step, c follows from the equation.
 function meeting(step) {
   const now = Object.fromEntries(GATES.map((name) => [name, valueAt(name, step)]));
   const before = stepBefore(step);
@@ -98,16 +98,16 @@ function inputAt(step) {
   return content.inputValues(view.sample).subarray(step * width, (step + 1) * width);
 }
 
-// Whether what is read is words, which need a gap between them, and not characters.
+// Whether the tokens are words, which need a gap between them, rather than characters.
 const ofWords = () => Boolean(content.tokens?.[view.sample]?.some((token) => token.length > 2));
 const shown = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/^ $/, "␣");
-// Plotly reads a little HTML in its labels: what the data hold must stay text.
+// Plotly interprets some HTML in its labels: the data must stay text.
 const plain = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const digits = (value, places = 3) => value === null ? "?" : (Math.abs(value) < 0.5 * 10 ** -places ? 0 : value).toFixed(places).replace("-", "−");
 const steps = (value) => value === null ? "∞" : value >= 100 ? Math.round(value).toString() : value.toPrecision(3);
 
 const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
-// Lighter with the value, so that it keeps its meaning in grey and for colour-blind readers.
+// Lighter with the value, so it also works in grey and for colour-blind readers.
 const AROUND_ZERO = ["#0b1d51", "#3b5c9e", "#a3a3a3", "#f2b169", "#fff1d6"];
 const scaleOf = (name) => (SIGNED.has(name) ? AROUND_ZERO : VIRIDIS);
 const plotlyScale = (name) => scaleOf(name).map((colour, at, all) => [at / (all.length - 1), colour]);

@@ -13,7 +13,7 @@ function fill(select, options) {
   }));
 }
 
-// Change what is shown, and draw again only what that touches.
+// Change the selection, and redraw only what depends on it.
 function show(change) {
   const before = { ...view };
   Object.assign(view, change);
@@ -189,7 +189,7 @@ function drawCurves() {
   }, (point) => show({ step: point.x }));
 }
 
-// The largest of 1, 2, 5, 10, ... within a limit: a tick that reads well.
+// The largest of 1, 2, 5, 10, ... within a limit: a readable tick.
 function rounded(limit) {
   const power = 10 ** Math.floor(Math.log10(limit));
   return power * [5, 2, 1].find((one) => one * power <= limit);
@@ -284,7 +284,7 @@ function move(by) {
   return at > 0 && at < real.length - 1;
 }
 
-// Playing follows the layer: a backward direction is walked from the end.
+// Playing follows the layer: a backward direction starts at the end.
 function play(on = playing === null) {
   clearInterval(playing); playing = null;
   if (on) {
@@ -339,7 +339,7 @@ async function start() {
   const lives = layerNow().statistics.units.half_life;
   fillLayers(await unpacked("numbers"));
   const longest = lives.reduce((best, life, unit) => ((life ?? Infinity) > (lives[best] ?? Infinity) ? unit : best), 0);
-  // Over a text the memory says most; over numbers, what keeps it.
+  // For text c is the most telling; for numbers, f.
   show({ all: true, gate: content.tokens ? "c" : "f", unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0 });
   watchPlots();
   document.documentElement.dataset.ready = "yes";

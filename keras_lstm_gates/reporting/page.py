@@ -116,14 +116,14 @@ def _content(tree, samples):
         values = {name: node[name].values[:count].astype("float64") for name in "ifgoch"}
         # h is nearly always o tanh(c) and need not be stored; with another activation it must.
         derived = bool(np.abs(values["h"] - values["o"] * np.tanh(values["c"])).max() < 1e-4)
-        kept = "ifgoc" if derived else "ifgoch"
-        parts += [_planes(values[name], exact) for name in kept]
+        stored = "ifgoc" if derived else "ifgoch"
+        parts += [_planes(values[name], exact) for name in stored]
         layers.append(
             {
                 "path": path,
                 "shape": [count, node.sizes["time"], node.sizes["unit"]],
                 "total": node.sizes["sample"],
-                "kept": kept,
+                "kept": stored,
                 "backwards": node.attrs.get("reads") == "backwards",
                 "real": [np.flatnonzero(mask).tolist() for mask in node["mask"].values[:count]],
                 "statistics": _statistics(node),

@@ -1,4 +1,4 @@
-// The recurrent unit as text books draw it, with the numbers of one step.
+// The recurrent unit as in textbooks, with the numbers of one step.
 
 function draw(name, attributes, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -13,11 +13,11 @@ function drawUnit(now, step) {
   const svg = byId("drawing"), title = byId("drawing-title");
   svg.replaceChildren(title);
   const put = (name, attributes, text) => svg.append(draw(name, attributes, text));
-  // On a phone the drawing shrinks: larger letters and a digit less.
+  // On a phone the drawing shrinks: larger letters and one digit fewer.
   const small = narrow(), places = small ? 2 : 3;
   const words = (x, y, text, size = 15, kind = "ink", anchor = "middle", weight = 400) =>
     put("text", { x, y, "font-size": small && size < 16 ? size + 4 : size, class: kind, "text-anchor": anchor, "font-weight": weight }, text);
-  // A wire is as thick as what it carries is large; its colour is the sign.
+  // A wire's thickness is the magnitude of its value, its colour the sign.
   const wire = (path, value) => put("path", {
     d: path, class: `wire ${signOf(value)}`, "stroke-linejoin": "round",
     "stroke-width": 1.5 + 6 * Math.min(1, Math.abs(value ?? 0)),
@@ -52,7 +52,7 @@ function drawUnit(now, step) {
   put("rect", { x: 530, y: 126, width: 60, height: 32, rx: 16, class: "op" });
   words(560, 147, "tanh", 15);
 
-  // Each gate is a glass that is as full as it is open; g fills from its middle, up or down.
+  // Each gate is a glass, filled as far as the gate is open; g fills from its middle, up or down.
   for (const [name, x, squash] of [["f", 200, "σ"], ["i", 300, "σ"], ["g", 380, "tanh"], ["o", 500, "σ"]]) {
     const wide = squash === "tanh", half = wide ? 37 : 31;
     put("rect", { x: x - half, y: 270, width: 2 * half, height: 52, rx: 8, class: "gate-box" });
@@ -86,7 +86,7 @@ function drawUnit(now, step) {
   title.textContent = `Unit ${view.unit} at step ${step}: c ${digits(now.c)}, h ${digits(now.h)}`;
 }
 
-// What the unit reads: a token, or a small bar a channel.
+// The unit's input: a token, or a small bar per channel.
 function drawInput(put, words, step) {
   const token = tokenAt(step), values = inputAt(step);
   words(114, 446, "xₜ", 17, "ink", "middle", 700);

@@ -76,7 +76,7 @@ def of_layer(node, labels=None, quantiles=QUANTILES):
             left.append((size < CLOSED).mean(axis=0))
             right.append((size > OPEN).mean(axis=0))
         if name == "f":
-            kept = _geometric_mean(values)
+            mean_f = _geometric_mean(values)
         if name == "g":
             power = np.sqrt((values**2).mean(axis=0))
             bias = np.divide(values.mean(axis=0), power, out=np.zeros_like(power), where=power > 0)
@@ -91,14 +91,14 @@ def of_layer(node, labels=None, quantiles=QUANTILES):
             "right_saturated": (("saturating", "unit"), right),
             "always_open": (("saturating", "unit"), right > ALWAYS),
             "always_closed": (("saturating", "unit"), left > ALWAYS),
-            "half_life": ("unit", half_life(kept), {"units": "steps"}),
-            "time_constant": ("unit", time_constant(kept), {"units": "steps"}),
+            "half_life": ("unit", half_life(mean_f), {"units": "steps"}),
+            "time_constant": ("unit", time_constant(mean_f), {"units": "steps"}),
             "g_bias": ("unit", bias),
-            "effective_memory": ((), effective_memory(kept), {"units": "steps"}),
+            "effective_memory": ((), effective_memory(mean_f), {"units": "steps"}),
             "g_zero_mean": ((), bool(centre < 0.05)),
             "steps": ((), steps),
         },
-        coords={"gate": names, "saturating": saturating, "quantile": list(quantiles), "unit": np.arange(len(kept))},
+        coords={"gate": names, "saturating": saturating, "quantile": list(quantiles), "unit": np.arange(len(mean_f))},
     )
     return dataset.assign(_correlations(node, mask, labels)) if labels else dataset
 

@@ -133,8 +133,8 @@ class _Sums(keras.layers.Layer):
 def _numbers(path, sums):
     if sums["steps"] == 0:
         raise ValueError(f"expected sequences with real steps; the layer {path!r} received only masked ones")
-    kept = np.exp(sums["log f"])
-    memory = {"effective_memory": float(effective_memory(kept)), "half_life": float(np.median(half_life(kept)))}
+    mean_f = np.exp(sums["log f"])
+    memory = {"effective_memory": float(effective_memory(mean_f)), "half_life": float(np.median(half_life(mean_f)))}
     numbers = {name: value if np.isfinite(value) else None for name, value in memory.items()}
     for gate in "ifgo":
         of_gate = sums[gate]

@@ -57,7 +57,7 @@ class StoreWriter:
         self._writer.shutdown()
 
     def append(self, part):
-        """Take some samples; the last whole block may still be being written when this returns."""
+        """Take some samples; the last block may still be on its way to disk when this returns."""
         self._waiting.append(part)
         self.received += part.samples
         while self.received - self._handed_over >= BLOCK:

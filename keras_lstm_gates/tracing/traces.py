@@ -64,7 +64,7 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
         for _, x, y in batches:
             collector.append(tracer.run(x, y))
             report(collector.samples)
-        return tracer.tree(collector.whole(), 0)
+        return tracer.tree(collector.joined(), 0)
     with StoreWriter(to, {**tracer.attrs, "batch_size": batch_size}, tracer.tree) as writer:
         for start, x, y in batches:
             end = start + _samples(x)
@@ -189,7 +189,7 @@ class _Collector:
                 self._arrays[key][self.samples : end] = array
         self.samples = end
 
-    def whole(self):
+    def joined(self):
         if self.samples == 0:
             raise ValueError("expected one or more sequences; received no data")
         return _Part(self._arrays) if self._arrays else _concatenated(self._parts)
@@ -289,16 +289,16 @@ _INPUT_DIMS = ("sample", "input_time", "feature")
 
 def _root_names(paths, inputs, outputs):
     """{(kind, name in the model): name in the root} of all inputs, the targets and all outputs, all different."""
-    taken = {outermost(path) for path in paths} | {*_INPUT_DIMS, "time", "unit", "step"}
+    used = {outermost(path) for path in paths} | {*_INPUT_DIMS, "time", "unit", "step"}
     names = {}
 
     def name_it(kind, name, base, rank):
         candidates = itertools.chain(
             [base, f"{kind}_{base}"], (f"{kind}_{base}_{count}" for count in itertools.count(2))
         )
-        chosen = next(one for one in candidates if taken.isdisjoint(_names_of(one, rank)))
-        taken.update(_names_of(chosen, rank))
-        names[kind, name] = chosen
+        free = next(one for one in candidates if used.isdisjoint(_names_of(one, rank)))
+        used.update(_names_of(free, rank))
+        names[kind, name] = free
 
     for tensor in inputs:
         base = "input" if len(inputs) == 1 else f"input_{tensor.name}"

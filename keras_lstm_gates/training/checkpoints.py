@@ -21,7 +21,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     Attributes:
         epoch: int, the next one.
-        history: {name: list}, a value an epoch.
+        history: {name: list}, a value per epoch.
         seconds: float, training time up to the end of the last epoch.
         stopped: bool, whether early stopping has ended the training.
 

@@ -60,9 +60,9 @@ def _cause(model, x, y, weights=None):
         if not finite(keras.tree.flatten(values)):
             return f"the {what} of its batch are not finite"
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    watched = keras.Model(model.input, [model.output, *(keras.tree.flatten(layer.output) for layer in layers)])
+    probe = keras.Model(model.input, [model.output, *(keras.tree.flatten(layer.output) for layer in layers)])
     with tf.GradientTape() as tape:
-        predicted, *outputs = watched(x, training=True)
+        predicted, *outputs = probe(x, training=True)
         loss = model.compute_loss(x, y, predicted, weights, training=True)
     layer = _name_of_first(zip(layers, outputs, strict=True), lambda pair: pair[1], lambda pair: pair[0].name)
     if layer:

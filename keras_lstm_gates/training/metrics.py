@@ -31,8 +31,8 @@ def evaluate(model, recipe, part):
             columns.append({"mae": np.abs(y - middle).ravel(), "rmse": ((y - middle) ** 2).ravel(), **row})
             continue
         real = np.asarray(weights[0]).astype(bool) if weights else np.ones(y.shape, bool)
-        taken = np.take_along_axis(predicted, y[..., None].astype(int), -1)[..., 0][real]
-        nats = -np.log(np.maximum(taken, 1e-12))
+        likelihood = np.take_along_axis(predicted, y[..., None].astype(int), -1)[..., 0][real]
+        nats = -np.log(np.maximum(likelihood, 1e-12))
         columns.append({"accuracy": (predicted.argmax(-1) == y)[real].astype(float), "cross_entropy": nats})
     means = {name: float(np.concatenate([row[name] for row in columns]).mean()) for name in columns[0]}
     if "rmse" in means:

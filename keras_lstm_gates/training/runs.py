@@ -184,11 +184,11 @@ def _claim(folder, recipe, resume):
         raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(existing)} entries")
     if not existing:
         write_json(folder / "recipe.json", recipe.to_dict())
-    saved, given = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
-    for key in sorted({*saved, *given}):
-        if saved.get(key) != given.get(key):
+    saved, new = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
+    for key in sorted({*saved, *new}):
+        if saved.get(key) != new.get(key):
             raise ValueError(
-                f"expected the recipe of {folder} to resume it, {key} {saved.get(key)!r}; received {given.get(key)!r}"
+                f"expected the recipe of {folder} to resume it, {key} {saved.get(key)!r}; received {new.get(key)!r}"
             )
     if "environment.json" not in existing:
         write_json(folder / "environment.json", environment())

@@ -79,13 +79,13 @@ def importance(search, seed=0):
         return None
     ranks = np.argsort(np.argsort([trial["score"] for trial in trials])) / (len(trials) - 1)
     losses, predicted = [], np.empty(len(trials))
-    for seen, unseen in KFold(5, shuffle=True, random_state=seed).split(values):
-        forest = RandomForestRegressor(200, random_state=seed).fit(values[seen], ranks[seen])
-        predicted[unseen] = forest.predict(values[unseen])
+    for train, test in KFold(5, shuffle=True, random_state=seed).split(values):
+        forest = RandomForestRegressor(200, random_state=seed).fit(values[train], ranks[train])
+        predicted[test] = forest.predict(values[test])
         result = permutation_importance(
             forest,
-            values[unseen],
-            ranks[unseen],
+            values[test],
+            ranks[test],
             scoring="neg_mean_squared_error",
             n_repeats=10,
             random_state=seed,

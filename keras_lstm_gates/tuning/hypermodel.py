@@ -53,9 +53,11 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
 
     def recipe_with(self, values):
         """The recipe of a trial's values, as in `Search.trials`; KerasTuner's own values are left out."""
-        known = {key: value for key, value in values.items() if not key.startswith("tuner/")}
+        searched = {key: value for key, value in values.items() if not key.startswith("tuner/")}
         fixed = {key: value for key, value in self.space.items() if not isinstance(value, dict | list)}
-        return spaces.with_values(self.recipe, fixed | {key: _decoded(self.space[key], known[key]) for key in known})
+        return spaces.with_values(
+            self.recipe, fixed | {key: _decoded(self.space[key], searched[key]) for key in searched}
+        )
 
     def build(self, hp):
         recipe = self._searched(hp)
@@ -76,8 +78,8 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
             verbose=verbose,
             **arguments,
         ).history
-        kept = -1 if recipe.patience is None else int(np.argmin(history["val_loss"]))
-        return {name: values[kept] for name, values in history.items()}
+        best_epoch = -1 if recipe.patience is None else int(np.argmin(history["val_loss"]))
+        return {name: values[best_epoch] for name, values in history.items()}
 
     def sample(self):
         """A sequence (1, time, features) of the training data, for the figures of a TFLite file."""

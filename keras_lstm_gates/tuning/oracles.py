@@ -22,7 +22,7 @@ class Resumable:
         state_file: `Path`.
         deadline: float or None, of `time.monotonic()`: no trial starts after it.
         failure: the error that ended the oracle's service, or None.
-        over: bool, whether a worker has got the answer that there are no more trials.
+        over: bool, whether a worker has received the answer that there are no more trials.
         waits_for_all: bool, whether a failed trial must have a score.
         ended_after: {trial id: seconds of search, all sessions together, when the trial ended}.
     """
@@ -155,8 +155,8 @@ class GridOracle(Resumable, keras_tuner.Oracle):
     """
 
     def populate_space(self, trial_id):
-        taken = [trial.hyperparameters.values for trial in self.trials.values()]
-        for values in itertools.islice(self._combinations(), len(taken), None):
+        earlier = [trial.hyperparameters.values for trial in self.trials.values()]
+        for values in itertools.islice(self._combinations(), len(earlier), None):
             return {"status": "RUNNING", "values": values}
         return {"status": "STOPPED", "values": None}
 

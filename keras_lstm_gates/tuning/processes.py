@@ -181,7 +181,7 @@ def _wait_until_open(address, oracle):
 
 
 def _supervise_remote_workers(oracle, board):
-    """Wait until every worker that requested trials has got the answer that there are no more."""
+    """Wait until every worker that requested trials has received the answer that there are no more."""
     quiet_since = None
     while True:
         time.sleep(0.5)

@@ -151,7 +151,7 @@ def _role(role, chief, worker):
         return role, chief, worker
     missing = [key for key in ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT") if key not in os.environ]
     if missing:
-        raise ValueError(f"expected {' and '.join(missing)} beside KERASTUNER_TUNER_ID={name}; not set")
+        raise ValueError(f"expected {' and '.join(missing)} with KERASTUNER_TUNER_ID={name}; not set")
     chief = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
     if name == "chief":
         return "chief", chief, worker
@@ -185,7 +185,7 @@ def _check(*, tuner, trials, minutes, budget, sample, epochs, seed, workers, thr
     if role is not None:
         processes.host_and_port(chief)
         if workers:
-            raise ValueError(f"expected no workers beside a role: start each with its own command; received {workers}")
+            raise ValueError(f"expected no workers with a role: start each with its own command; received {workers}")
 
 
 def _objective(objective):
@@ -202,9 +202,9 @@ def _settings(job, oracle):
     for hp in oracle.get_space().get_config()["space"]:
         config = dict(hp["config"])
         name = config.pop("name")
-        kept = ("value", "values", "min_value", "max_value", "step", "sampling", "conditions")
+        keys = ("value", "values", "min_value", "max_value", "step", "sampling", "conditions")
         place = name if name not in space else f"{name}, again"
-        space[place] = {key: config[key] for key in kept if config.get(key) not in (None, [])}
+        space[place] = {key: config[key] for key in keys if config.get(key) not in (None, [])}
     settings = {
         "tuner": job.tuner,
         "objective": {"name": job.objective.name, "direction": job.objective.direction},

@@ -101,15 +101,15 @@ def with_values(recipe, values):
             if name != "gate_l1":
                 raise ValueError(f"expected gate_l1.<gate> as the only key with a dot; received {key!r}")
             factors[gate] = value
-    # A factor of 0 is no regularizer.
+    # A factor of 0 means no regularizer.
     return Recipe.from_dict(recipe.to_dict() | plain | {"gate_l1": {gate: f for gate, f in factors.items() if f != 0}})
 
 
-def _number(text, whole):
+def _number(text, setting):
     try:
         return int(text)
     except ValueError:
         try:
             return float(text)
         except ValueError:
-            raise ValueError(f"expected numbers low:high in --set; received {whole!r}") from None
+            raise ValueError(f"expected numbers low:high in --set; received {setting!r}") from None

@@ -87,7 +87,7 @@ def _gates(layers):
 def _use(card):
     recipe = ", ".join(f"{key} {value}" for key, value in card["recipe"].items() if value not in ({}, [], None))
     return [
-        "## Use it, check it, make it again",
+        "## Use it, check it, reproduce it",
         "",
         "```python",
         "from keras_lstm_gates import zoo",
@@ -116,7 +116,7 @@ def _sample(text):
     return [
         "## What it writes",
         "",
-        "At temperature 0.7, without a choice:",
+        "At temperature 0.7, one sample, not hand-picked:",
         "",
         "```text",
         text.strip("\n"),
