@@ -184,8 +184,7 @@ class GatedLSTM(keras.layers.LSTM):
             )
         h0, c0 = self._initial_state(sequences, initial_state)
         mask = self._mask(mask, sequences)
-        if self.go_backwards and mask is not None:
-            mask = ops.flip(mask, axis=1)
+        mask = ops.flip(mask, axis=1) if self.go_backwards and mask is not None else mask
         last_only = not (self.return_sequences or self.return_gates or self.gate_regularizer)
         gates = self._gates(sequences, h0, c0, mask, training, last_only)
         state_h, state_c = (gates.h, gates.c) if last_only else (_last(gates.h), _last(gates.c))
@@ -213,8 +212,7 @@ class GatedLSTM(keras.layers.LSTM):
     def _gates(self, sequences, h0, c0, mask, training, last_only):
         cell = self.cell
         z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
-        # z and not the sequences: LiteRT's XNNPACK may take a sequence for its flipped copy, where the directions of
-        # a Bidirectional read both, from the second run on (ai-edge-litert 2.3).
+        # Not x: beside its flipped copy, LiteRT's XNNPACK may take one for the other (ai-edge-litert 2.3).
         z = ops.flip(z, axis=0) if self.go_backwards else z
         dropped = None
         if training and 0 < cell.recurrent_dropout < 1:

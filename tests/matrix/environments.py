@@ -54,10 +54,14 @@ REFUSALS = (
 )
 
 GROUPS = {
-    "layers": ("test_cell.py", "test_lstm.py", "test_bidirectional.py"),
-    "corpus": ("test_exposing.py", "strangers"),
-    "exports": ("test_exporting.py", "test_exporting_steps.py", "test_exporting_onnx.py"),
-    "traces": ("test_tracing.py",),
+    "layers": ("layers/test_cell.py", "layers/test_lstm.py", "layers/test_bidirectional.py", "layers/test_drop_in.py"),
+    "corpus": ("opening/test_exposing.py", "strangers"),
+    "exports": (
+        "exporting/test_exporting.py",
+        "exporting/test_exporting_steps.py",
+        "exporting/test_exporting_onnx.py",
+    ),
+    "traces": ("tracing/test_tracing.py",),
 }
 """Files and folders below tests/, by what they tell."""
 

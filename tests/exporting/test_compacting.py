@@ -19,7 +19,7 @@ from keras_lstm_gates.exporting.tflite.operators import operators
 from keras_lstm_gates.exporting.tflite.shortening import shortened
 from keras_lstm_gates.models import SequenceLabeller
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import runtime_calls
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_lstm_gates import tuning
 from keras_lstm_gates.tuning.processes import free_address
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "two_hosts.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "two_hosts.py"
 
 
 def test_the_documented_lines_of_two_hosts_search_together(tmp_path):

@@ -18,7 +18,7 @@ from keras_lstm_gates.layers import Bidirectional, GatedLSTM, GatedLSTMCell
 from keras_lstm_gates.recurrence import use_path
 
 BATCH, TIME, FEATURES, UNITS = 8, 5, 3, 2
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def sequences(seed=0, batch=BATCH):
@@ -299,7 +299,7 @@ def load_elsewhere(folder):
     """Open every model of `folder` in a new process and compare what it predicts with the arrays beside it."""
     paths = sorted(map(str, folder.glob("*.keras")))
     assert paths
-    done = subprocess.run([sys.executable, "-c", LOADED, *paths], capture_output=True, text=True, cwd=HERE.parent)
+    done = subprocess.run([sys.executable, "-c", LOADED, *paths], capture_output=True, text=True, cwd=TESTS.parent)
     assert done.returncode == 0, done.stderr
 
 
@@ -411,7 +411,7 @@ def test_keras_own_tests():
     if not (Path(keras.__file__).parent / "src" / "layers" / "rnn" / "lstm_test.py").exists():
         pytest.skip("this Keras came without its tests")
     done = subprocess.run(
-        [sys.executable, HERE / "keras_own_tests.py"], capture_output=True, text=True, cwd=HERE.parent
+        [sys.executable, TESTS / "keras_own_tests.py"], capture_output=True, text=True, cwd=TESTS.parent
     )
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stdout.count(" 0 failed") == 4

@@ -11,7 +11,7 @@ from small import small_model
 from keras_lstm_gates import edge, exporting
 from keras_lstm_gates.exporting.tflite.graphs import read
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import fuzzing
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-STUDY = Path(__file__).parent.parent / "examples" / "tuning_study.py"
+STUDY = Path(__file__).parents[2] / "examples" / "tuning_study.py"
 
 
 def test_the_quick_form_runs_and_resumes(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from browsers import chromium
 from reference import lstm
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "browser"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "browser"
 sys.path.insert(0, str(EXAMPLE))
 
 import build  # noqa: E402

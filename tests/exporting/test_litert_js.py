@@ -12,7 +12,7 @@ from keras_lstm_gates import export, zoo
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.zoo.registry import home
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import runtime_calls
 
