@@ -130,11 +130,11 @@ def _growth(means):
 
 def _units_that_changed(before, after):
     """["unit 3 always open, then neither", ...] of a gate's values (steps, units) in the model and in the file."""
-    told = []
+    differences = []
     for unit, classes in enumerate(zip(_classes(before), _classes(after), strict=True)):
         if classes[0] != classes[1]:
-            told.append(f"unit {unit} {classes[0]} in the model, {classes[1]} in the file")
-    return told
+            differences.append(f"unit {unit} {classes[0]} in the model, {classes[1]} in the file")
+    return differences
 
 
 def _classes(values):

@@ -26,8 +26,8 @@ def in_float32(model):
     for layer in _layers(model):
         policy = layer.dtype_policy.name
         if layer.compute_dtype in ("float16", "bfloat16", "float64") and policy != _FLOAT32:
-            told = f"the layer {layer.name!r}, whose dtype policy is {policy!r}"
-            return _rebuilt(stateless(model), _of_float32, told)
+            description = f"the layer {layer.name!r}, whose dtype policy is {policy!r}"
+            return _rebuilt(stateless(model), _of_float32, description)
     return None
 
 
@@ -42,14 +42,15 @@ def _layers(layer):
         yield from _layers(one)
 
 
-def _rebuilt(model, change, told):
+def _rebuilt(model, change, description):
     """The model from its configuration with every part of it changed, and its weights copied."""
     try:
         rebuilt = type(model).from_config(_changed(model.get_config(), change))
         rebuilt.set_weights(model.get_weights())
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
-        raise ValueError(f"cannot export {told}: the model is not made again from its configuration: {said}") from error
+        reason = " ".join(str(error).split())[:200]
+        text = f"cannot export {description}: the model is not made again from its configuration: {reason}"
+        raise ValueError(text) from error
     return rebuilt
 
 

@@ -266,8 +266,8 @@ class _AnyLength(Whole):
         try:
             return layer(*args, **kwargs)
         except Exception as error:
-            told = f"the layer {layer.name!r}, a {type(layer).__name__}, reads one step and no other number"
-            raise NoStepError(told) from error
+            reason = f"the layer {layer.name!r}, a {type(layer).__name__}, reads one step and no other number"
+            raise NoStepError(reason) from error
 
 
 def _needs_more(layer):

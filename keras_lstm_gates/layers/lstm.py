@@ -372,10 +372,10 @@ def _regularizers(by_gate):
     return {name: keras.regularizers.get(regularizer) for name, regularizer in by_gate.items()}
 
 
-def _fits(shape, wanted):
+def _fits(shape, expected):
     """Whether two static shapes agree, None being any size."""
-    return len(shape) == len(wanted) and all(
-        size is None or want is None or size == want for size, want in zip(shape, wanted, strict=True)
+    return len(shape) == len(expected) and all(
+        None in (one, other) or one == other for one, other in zip(shape, expected, strict=True)
     )
 
 

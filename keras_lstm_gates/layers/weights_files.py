@@ -49,34 +49,34 @@ def load_weights(model, path):
         model.save_weights(of_model)
         renamed = Path(folder) / "renamed.weights.h5"
         shutil.copyfile(path, renamed)
-        with h5py.File(of_model) as wanted, h5py.File(renamed, "a") as found:
-            _rename(wanted, found)
+        with h5py.File(of_model) as expected, h5py.File(renamed, "a") as file:
+            _rename(expected, file)
         model.load_weights(renamed)
 
 
-def _rename(wanted, found):
-    """Give the recurrent layers in a group of `found` the names that `wanted` has for them, and go down."""
-    for old, new in _renames(wanted, found).items():
-        found.move(old, f"renamed {new}")
-    for name in list(found):
+def _rename(expected, file):
+    """Give the recurrent layers in a group of `file` the names that `expected` has for them, and go down."""
+    for old, new in _renames(expected, file).items():
+        file.move(old, f"renamed {new}")
+    for name in list(file):
         if name.startswith("renamed "):
-            found.move(name, name.removeprefix("renamed "))
-    for name in found:
-        if name in wanted and isinstance(found[name], h5py.Group):
-            _rename(wanted[name], found[name])
+            file.move(name, name.removeprefix("renamed "))
+    for name in file:
+        if name in expected and isinstance(file[name], h5py.Group):
+            _rename(expected[name], file[name])
 
 
-def _renames(wanted, found):
-    """{name in found: name in wanted} of the LSTM layers, and of the LSTM cells, in one group."""
+def _renames(expected, file):
+    """{name in file: name in expected} of the LSTM layers, and of the LSTM cells, in one group."""
     renames = {}
     for kind in ("lstm", "lstm_cell"):
-        new, old = (_of_kind(group, kind) for group in (wanted, found))
+        new, old = (_of_kind(group, kind) for group in (expected, file))
         if new == old or len(new) != len(old):
             continue
         for names in (new, old):
             if len({name.startswith("gated_") for name in names}) > 1:
                 raise ValueError(
-                    f"expected the LSTMs of {wanted.name!r} to be all of one kind; received {sorted(names)} for "
+                    f"expected the LSTMs of {expected.name!r} to be all of one kind; received {sorted(names)} for "
                     f"{sorted(old)} in the file"
                 )
         renames.update(zip(old, new, strict=True))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 
 
-class Graph(NamedTuple):
+class FunctionalGraph(NamedTuple):
     """The symbolic inputs and outputs of a model, in its own structures."""
 
     input: Any
@@ -15,13 +15,13 @@ class Graph(NamedTuple):
 
 
 def graph_of(model):
-    """The `Graph` of a Functional or built Sequential model; None of what runs code of its own."""
+    """The `FunctionalGraph` of a Functional or built Sequential model; None of what runs code of its own."""
     if not isinstance(model, keras.Model) or not model.built or not _runs_its_graph(model):
         return None
     if isinstance(model, keras.Sequential):
         return _sequential(model)
     try:
-        return Graph(model.input, model.output)
+        return FunctionalGraph(model.input, model.output)
     except (AttributeError, ValueError):
         return None
 
@@ -116,7 +116,7 @@ def _sequential(model):
     (tensor,) = model.inputs
     # `outputs` is flat: the structure is that of what the model returns.
     structure = model.compute_output_spec(keras.KerasTensor(tensor.shape, tensor.dtype))
-    return Graph(tensor, keras.tree.pack_sequence_as(structure, list(model.outputs)))
+    return FunctionalGraph(tensor, keras.tree.pack_sequence_as(structure, list(model.outputs)))
 
 
 def _runs_its_graph(model):

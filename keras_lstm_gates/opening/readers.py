@@ -43,5 +43,5 @@ def load_model(path):
         return keras.models.load_model(path)
     except TypeError as error:
         # Keras's, for a class that is not registered, between the configurations of what holds it and of itself.
-        said = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config")[0]
-        raise ValueError(f"cannot open {path}: {said}") from error
+        reason = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config")[0]
+        raise ValueError(f"cannot open {path}: {reason}") from error

@@ -17,7 +17,6 @@ from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.tuning.oracles import worst
 
 COMPLETED, FAILED, OVER_BUDGET, RUNNING = "completed", "failed", "over budget", "running"
-LATENCY_RUNS = 30
 
 
 class TrialTuner(keras_tuner.Tuner):
@@ -131,30 +130,20 @@ class TrialTuner(keras_tuner.Tuner):
             yield "parameters", model.count_params()
         if {"tflite_bytes", "latency_ms"} & set(self._budget):
             from keras_lstm_gates.exporting import export
+            from keras_lstm_gates.exporting.comparing import fastest_ms
 
             folder = Path(tempfile.mkdtemp())
             try:
                 file = export(model, folder, self._sample, formats=("tflite",)).files["tflite"]
                 yield "tflite_bytes", file.stat().st_size
                 if "latency_ms" in self._budget:
-                    yield "latency_ms", fastest_ms(file, self._sample[:1])
+                    runner = Runner(file, trial=False)
+                    yield "latency_ms", fastest_ms(lambda: runner.predict(self._sample[:1]))
             finally:
                 shutil.rmtree(folder)
 
     def _state_file(self, trial_id):
         return Path(self.directory) / "trials" / f"trial_{trial_id}" / "state.npz"
-
-
-def fastest_ms(file, x):
-    """Milliseconds of one `predict` of a TFLite file on this machine: the fastest of 30, one thread."""
-    runner = Runner(file, trial=False)
-    runner.run("predict", x)
-    times = []
-    for _ in range(LATENCY_RUNS):
-        started = time.perf_counter()
-        runner.run("predict", x)
-        times.append(time.perf_counter() - started)
-    return round(1000 * min(times), 4)
 
 
 def record_file(folder, trial_id):

@@ -108,8 +108,8 @@ def try_out(content, sequence):
         process = python.command(code, str(folder))
         done = subprocess.run(process, env=python.environment(), capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
-            said = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith(("  ", "Trace"))]
-            raise RuntimeError(f"TFLM cannot run it: {' | '.join(said[-4:]) or f'it ended with {done.returncode}'}")
+            lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith(("  ", "Trace"))]
+            raise RuntimeError(f"TFLM cannot run it: {' | '.join(lines[-4:]) or f'it ended with {done.returncode}'}")
         with np.load(folder / "out.npz") as out:
             outputs = {key.replace("\\", "/"): out[key] for key in out.files}
     return Trial(int(outputs.pop("arena size")), outputs)

@@ -22,17 +22,17 @@ def sources(content, inputs, outputs, arena, sequence, results):
     """
     states = [name for name in inputs if name != "x"]
     gates = {path + gate for path in {name[: -len("state_h")] for name in states} for gate in "ifgoch"}
-    told = next((name for name in outputs if name not in gates), next(iter(outputs)))
+    example_output = next((name for name in outputs if name not in gates), next(iter(outputs)))
     operators = _operators(content)
     steps = np.asarray(sequence).reshape(len(sequence), -1)
-    expected = np.asarray(results[told])[: len(steps)].reshape(len(steps), -1)
+    expected = np.asarray(results[example_output])[: len(steps)].reshape(len(steps), -1)
     kind = "int32_t" if np.issubdtype(steps.dtype, np.integer) else "float"
     names = {name: _constant(name) for name in (*inputs, *outputs)}
     return {
         "model_data.h": _MODEL_HEADER,
         "model_data.cc": _MODEL.format(bytes=_rows([f"0x{byte:02x}" for byte in content], 16), size=len(content)),
         "example.h": _EXAMPLE_HEADER.format(
-            kind=kind, steps=len(steps), width=steps.shape[1], outputs=expected.shape[1], output=told
+            kind=kind, steps=len(steps), width=steps.shape[1], outputs=expected.shape[1], output=example_output
         ),
         "example.cc": _EXAMPLE.format(kind=kind, x=_table(steps), expected=_table(expected.astype("float32"))),
         "main.cc": _MAIN.format(
@@ -44,9 +44,9 @@ def sources(content, inputs, outputs, arena, sequence, results):
             states="\n".join(f"    {{kInput{names[name]}, kOutput{names[follower(name)]}, 0}}," for name in states),
             state_count=len(states),
             largest=max(_width(content, inputs, name) for name in states),
-            told=names[told],
+            example_output=names[example_output],
             kind=kind,
-            name=told,
+            name=example_output,
         ),
     }
 
@@ -218,7 +218,7 @@ int main() {{
       MicroPrintf("step %d failed", step);
       return 1;
     }}
-    const float* output = interpreter.output(kOutput{told})->data.f;
+    const float* output = interpreter.output(kOutput{example_output})->data.f;
     for (int place = 0; place < kOutputs; ++place) {{
       largest = std::fmax(largest, std::fabs(output[place] - kExpected[step][place]));
     }}

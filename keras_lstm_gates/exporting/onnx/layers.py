@@ -64,8 +64,8 @@ def _masked_step(graph, layer, x, **_):
 
 def _any(graph, x, axis, keepdims, to):
     numbers = graph.add("Cast", x, to=graph.float32)
-    found = graph.add("ReduceMax", numbers, np.array([axis]), keepdims=int(keepdims))
-    return graph.add("Cast", found, to=to)
+    extreme = graph.add("ReduceMax", numbers, np.array([axis]), keepdims=int(keepdims))
+    return graph.add("Cast", extreme, to=to)
 
 
 def _normalization(graph, layer, x, **_):

@@ -77,9 +77,9 @@ def rewired(content):
             kinds = [subgraph.tensors[place].type for place in one.outputs]
             if name in ("QUANTIZE", "DEQUANTIZE") or not {TensorType.INT8, TensorType.INT16} & set(kinds):
                 continue
-            wanted = [source.get(place, place) for place in one.inputs]
-            changed |= wanted != list(one.inputs)
-            one.inputs = wanted
+            inputs = [source.get(place, place) for place in one.inputs]
+            changed |= inputs != list(one.inputs)
+            one.inputs = inputs
     return written(model) if changed else bytes(content)
 
 

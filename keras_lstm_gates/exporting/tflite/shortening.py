@@ -38,9 +38,9 @@ def _update_slices(model, subgraph):
     """How many times concatenate(history[:step], update, history[step + 1:]) was replaced."""
     formula, starts, order, count = _Formulas(model, subgraph), {}, [], 0
     for name, one in operators(model, subgraph):
-        found = _slice_update(formula(one.outputs[0]), subgraph) if name == "CONCATENATION" else None
-        if found is not None and one.builtinOptions.axis == 0:
-            history, update, step, next_start = found
+        match = _slice_update(formula(one.outputs[0]), subgraph) if name == "CONCATENATION" else None
+        if match is not None and one.builtinOptions.axis == 0:
+            history, update, step, next_start = match
             if step not in starts:
                 # [step, 0, 0] is made as [step + 1, 0, 0] is.
                 start = copy.deepcopy(formula.makers[next_start][1])
@@ -94,9 +94,9 @@ def _multiply_last_axis(model, subgraph):
     """How many times reshape(reshape(x, (-1, features)) W, (*x.shape[:2], units)) was replaced."""
     formula, count = _Formulas(model, subgraph), 0
     for place, (name, one) in enumerate(operators(model, subgraph)):
-        found = _last_axis_product(formula(one.outputs[0])) if name == "RESHAPE" else None
-        if found is not None:
-            x, product = found
+        match = _last_axis_product(formula(one.outputs[0])) if name == "RESHAPE" else None
+        if match is not None:
+            x, product = match
             made = copy.deepcopy(formula.makers[product][1])
             made.inputs[0], made.outputs = x, one.outputs
             made.builtinOptions.keepNumDims = True
@@ -169,9 +169,9 @@ def _needed(order, outputs):
 
 
 def _need_version(model, version):
-    """Tell it in the file's metadata, where that says less."""
+    """Raise the runtime version in the file's metadata to this one, where it is lower."""
     for one in model.metadata or ():
         if one.name == b"min_runtime_version":
-            told = bytes(model.buffers[one.buffer].data).rstrip(b"\0").decode()
-            if [int(part) for part in told.split(".")] < [int(part) for part in version.split(".")]:
+            current = bytes(model.buffers[one.buffer].data).rstrip(b"\0").decode()
+            if [int(part) for part in current.split(".")] < [int(part) for part in version.split(".")]:
                 model.buffers[one.buffer].data = np.frombuffer(version.encode().ljust(16, b"\0"), "uint8")
