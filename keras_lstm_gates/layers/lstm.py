@@ -184,7 +184,9 @@ class GatedLSTM(keras.layers.LSTM):
             )
         h0, c0 = self._initial_state(sequences, initial_state)
         mask = self._mask(mask, sequences)
-        mask = ops.flip(mask, axis=1) if self.go_backwards and mask is not None else mask
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
         last_only = not (self.return_sequences or self.return_gates or self.gate_regularizer)
         gates = self._gates(sequences, h0, c0, mask, training, last_only)
         state_h, state_c = (gates.h, gates.c) if last_only else (_last(gates.h), _last(gates.c))
@@ -212,8 +214,6 @@ class GatedLSTM(keras.layers.LSTM):
     def _gates(self, sequences, h0, c0, mask, training, last_only):
         cell = self.cell
         z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
-        # Not x: beside its flipped copy, LiteRT's XNNPACK may take one for the other (ai-edge-litert 2.3).
-        z = ops.flip(z, axis=0) if self.go_backwards else z
         dropped = None
         if training and 0 < cell.recurrent_dropout < 1:
             dropped = ops.stack(cell.get_recurrent_dropout_mask(h0))
@@ -261,7 +261,6 @@ class GatedLSTM(keras.layers.LSTM):
         )
         stock.cell = self.cell
         stock.built = True
-        sequences = ops.flip(sequences, axis=1) if self.go_backwards else sequences
         return stock(sequences, initial_state=[h0, c0], mask=mask, training=training)
 
     def _initial_state(self, sequences, initial_state):

@@ -3,7 +3,13 @@
 import copy
 
 import numpy as np
-from ai_edge_litert.schema_py_generated import BuiltinOptions, DynamicUpdateSliceOptionsT, OperatorT, TensorType
+from ai_edge_litert.schema_py_generated import (
+    BufferT,
+    BuiltinOptions,
+    DynamicUpdateSliceOptionsT,
+    OperatorT,
+    TensorType,
+)
 
 from keras_lstm_gates.exporting.tflite.graphs import operator_code, operators, read, written
 
@@ -18,6 +24,9 @@ def shortened(content):
       float32) as concatenate(history[:step], update, history[step + 1:]), which copies all of it twice at every step.
     - x W of three axes, whose sizes the converter did not know, is one FULLY_CONNECTED that keeps its axes. The
       converter wrote reshape(reshape(x, (-1, features)) W, ...), and ten operators for these two shapes.
+    - reshape(x, (time, 1, features)) W of one sequence is reshape(x W, (time, 1, units)), as long as before, but right:
+      of two tensors that one part of the graph begins by reshaping, XNNPACK may take one for the other from the second
+      run on, depending on where its memory lies (ai-edge-litert 2.3).
 
     Args:
         content: bytes of a .tflite file.
@@ -28,10 +37,11 @@ def shortened(content):
     model, changed = read(content), 0
     for subgraph in model.subgraphs:
         changed += _multiply_last_axis(model, subgraph) + _update_slices(model, subgraph)
-    if not changed:
-        return bytes(content)
-    _need_version(model, _OLDEST_VERSION)
-    return written(model)
+    if changed:
+        _need_version(model, _OLDEST_VERSION)
+    for subgraph in model.subgraphs:
+        changed += _multiply_before_reshape(model, subgraph)
+    return written(model) if changed else bytes(content)
 
 
 def _update_slices(model, subgraph):
@@ -131,6 +141,70 @@ def _last_axis_product(formula):
         ):
             return (x, product) if x == first == second == third else None
     return None
+
+
+def _multiply_before_reshape(model, subgraph):
+    """How many products reshape(x, (time, 1, features)) W became reshape(x W, (time, 1, units))."""
+    order = [*operators(model, subgraph)]
+    uses = {}
+    for name, one in order:
+        for place, tensor in enumerate(one.inputs):
+            uses.setdefault(tensor, []).append((name, place, one))
+    reshapes = {one.outputs[0]: one for name, one in order if name == "RESHAPE"}
+    ahead = {
+        tensor: one
+        for tensor, one in reshapes.items()
+        if _swaps_batch_and_time(subgraph, one)
+        and tensor not in subgraph.outputs
+        and all(
+            (name, place) == ("FULLY_CONNECTED", 0) and user.builtinOptions.keepNumDims
+            for name, place, user in uses.get(tensor, [])
+        )
+    }
+    subgraph.operators, count = [], 0
+    for _, one in order:
+        if ahead.get(one.outputs[0]) is one:
+            continue
+        subgraph.operators.append(one)
+        if one.inputs and one.inputs[0] in ahead:
+            reshape, output = ahead[one.inputs[0]], one.outputs[0]
+            one.inputs[0], one.outputs[0] = reshape.inputs[0], _tensor_of_one_sequence(subgraph, output)
+            subgraph.operators.append(_reshape(model, subgraph, reshape, one.outputs[0], output))
+            count += 1
+    return count
+
+
+def _swaps_batch_and_time(subgraph, reshape):
+    before, after = (subgraph.tensors[tensor].shape for tensor in (reshape.inputs[0], reshape.outputs[0]))
+    return (
+        len(reshape.inputs) == 2
+        and len(before) == len(after) == 3
+        and (before[0], before[1], before[2]) == (1, after[0], after[2])
+        and after[1] == 1
+    )
+
+
+def _tensor_of_one_sequence(subgraph, place):
+    """The place of a new tensor like the one of (time, 1, units) at `place`, but (1, time, units)."""
+    tensor = copy.deepcopy(subgraph.tensors[place])
+    time, batch, units = tensor.shape
+    tensor.name, tensor.shape, tensor.shapeSignature = tensor.name + b"/of_one_sequence", [batch, time, units], None
+    subgraph.tensors.append(tensor)
+    return len(subgraph.tensors) - 1
+
+
+def _reshape(model, subgraph, original, source, target):
+    """The operator RESHAPE, like the `original`, from the tensor `source` to the tensor `target` and its shape."""
+    shape = [int(size) for size in subgraph.tensors[target].shape]
+    buffer, tensor = BufferT(), copy.deepcopy(subgraph.tensors[original.inputs[1]])
+    buffer.data, tensor.buffer = np.frombuffer(np.array(shape, "int32").tobytes(), "uint8"), len(model.buffers)
+    model.buffers.append(buffer)
+    subgraph.tensors.append(tensor)
+    made = copy.deepcopy(original)
+    made.inputs, made.outputs = [source, len(subgraph.tensors) - 1], [target]
+    if made.builtinOptions is not None:
+        made.builtinOptions.newShape = shape
+    return made
 
 
 class _Formulas:
