@@ -1,5 +1,6 @@
 """Python in another process, without imports from its working folder."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -27,4 +28,22 @@ def environment(**variables):
     """
     here = os.getcwd()
     paths = [path for path in sys.path if path and os.path.abspath(path) != here]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*paths, _PACKAGES])), **variables}
+    path = os.pathsep.join(dict.fromkeys([*paths, _PACKAGES]))
+    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": path, **variables}
+
+
+@contextlib.contextmanager
+def environment_for_multiprocessing():
+    """Give what `multiprocessing` starts meanwhile that environment: it passes on this process's and takes no other.
+
+    Its first line is run by `python -c` too, and imports long before it is told this process's path.
+    """
+    before = dict(os.environ)
+    os.environ.update(environment())
+    try:
+        yield
+    finally:
+        for name in ("PYTHONPATH", "PYTHONSAFEPATH"):
+            os.environ.pop(name)
+            if name in before:
+                os.environ[name] = before[name]

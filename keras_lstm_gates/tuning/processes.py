@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from keras_lstm_gates._support import python
 from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, write_record
 
@@ -227,7 +228,7 @@ class Crew:
             target=_worker, args=(self._job, self._address, name, self._threads, str(log), sender), daemon=True
         )
         # Redirected before the start, so that TensorFlow's messages at import go to the log too.
-        with standard_error_to(log):
+        with standard_error_to(log), python.environment_for_multiprocessing():
             process.start()
         sender.close()
         self._running[name] = process, receiver

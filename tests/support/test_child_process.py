@@ -1,9 +1,12 @@
 """Calls in another process: results, errors, and crashes that end only that process."""
 
+import os
+
 import pytest
 from small import small_model
+from tuned_models import FIT, line
 
-from keras_lstm_gates import edge, exporting
+from keras_lstm_gates import edge, exporting, tuning
 from keras_lstm_gates._support import child_process
 
 
@@ -56,3 +59,10 @@ def test_no_file_is_tried_out_with_what_is_in_the_working_folder(hostile):
     model, data = small_model()
     written = exporting.export(model, hostile / "out", data, formats=("tflite", "micro"))
     assert sorted(edge.Runner(written.files["tflite"]).signatures) == ["gates", "predict", "step"]
+
+
+def test_no_worker_of_a_search_imports_from_the_working_folder(hostile, monkeypatch):
+    # As many shells have it: the empty place before the colon is the working folder.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep + os.environ["PYTHONPATH"])
+    found = tuning.search(line, hostile / "search", trials=1, workers=1, fit=FIT)
+    assert [trial["worker"] for trial in found.trials] == ["tuner0"]
