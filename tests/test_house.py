@@ -19,7 +19,7 @@ ROOMS = {
     "_support": """epoch_monitor files hdf5 python standard_error terminal versions child_process""",
     "baselines": """ngrams volatility measures""",
     "cli": """app arguments live demo deployment inspection training tuning zoo entry""",
-    "datasets": """examples package_files tables words builders forecasting language sequences data""",
+    "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing""",
     "exporting.micro": """sources microcontroller files""",

@@ -8,6 +8,36 @@ import tempfile
 from pathlib import Path
 
 
+def part_of_path(name, kind):
+    """The name itself, where it can be that of a file or folder and leads nowhere else.
+
+    Whatever names something in a file or in an answer, and becomes part of a path, comes through here.
+
+    Args:
+        name: str.
+        kind: str, what errors call it.
+
+    Raises:
+        ValueError: it is no str, is empty, "." or "..", or holds a separator or a NUL.
+
+    Example:
+        >>> part_of_path("0007", "a trial")
+        '0007'
+        >>> part_of_path("../0007", "a trial")
+        Traceback (most recent call last):
+        ValueError: expected a trial with a name that stays in its folder, such as 'a_1', without a slash, a backslash
+        or a NUL and not '.' or '..'; received '../0007'
+    """
+    # Without a name of its own: "", "." and, on Windows, "C:".
+    alone = isinstance(name, str) and name != "" and Path(name).name == name and name != ".."
+    if not alone or set(name) & set("/\\\0"):
+        raise ValueError(
+            f"expected {kind} with a name that stays in its folder, such as 'a_1', without a slash, a backslash or a "
+            f"NUL and not '.' or '..'; received {name!r}"
+        )
+    return name
+
+
 @contextlib.contextmanager
 def replaced_when_whole(path):
     """Yield a temporary path beside `path`, in the same file system; on success it is renamed to `path`.

@@ -7,7 +7,7 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import examples, tables
+from keras_lstm_gates.datasets import examples, tables, tfds_names
 
 TEST_PART = 0.2
 # A series is regular if at least this share of its time steps equals the most common one; any other step is a gap.
@@ -103,7 +103,7 @@ def parts(recipe, test):
 
 def _rows(name):
     """The rows of a TFDS data set as a table, in the order in which they were written."""
-    batches = list(tfds.as_numpy(tfds.load(name, split="train", shuffle_files=False).batch(4096)))
+    batches = list(tfds.as_numpy(tfds.load(tfds_names.checked(name), split="train", shuffle_files=False).batch(4096)))
     columns = {column: np.concatenate([batch[column] for batch in batches]) for column in batches[0]}
     return pd.DataFrame(
         {name: [v.decode() for v in values] if values.dtype == object else values for name, values in columns.items()}

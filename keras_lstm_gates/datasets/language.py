@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import examples, words
+from keras_lstm_gates.datasets import examples, tfds_names, words
 
 
 def parts(recipe, test):
@@ -40,7 +40,7 @@ def numbered(recipe, test=True):
 
 def _text(name, split):
     """The texts of a split, joined by newlines."""
-    examples, info = tfds.load(name, split=split, shuffle_files=False, with_info=True)
+    examples, info = tfds.load(tfds_names.checked(name), split=split, shuffle_files=False, with_info=True)
     texts = [key for key, feature in info.features.items() if isinstance(feature, tfds.features.Text)]
     if "text" not in texts and len(texts) != 1:
         raise ValueError(f"expected {name} to have a feature 'text', or one text alone; received {texts}")

@@ -4,14 +4,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import examples, words
+from keras_lstm_gates.datasets import examples, tfds_names, words
 
 MEL_BANDS = 40
 
 
 def parts(recipe, test):
     """((train, validation, test), arguments, names) of a recipe; `keras_lstm_gates.datasets.load`."""
-    builder = tfds.builder(recipe.dataset)
+    builder = tfds.builder(tfds_names.checked(recipe.dataset))
     builder.download_and_prepare()
     for split in ("train", "test") if test else ("train",):
         if builder.info.splits and split not in builder.info.splits:

@@ -3,7 +3,7 @@
 import tensorflow as tf
 from tensorboard.plugins.hparams import api
 
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import part_of_path, replaced_when_whole
 from keras_lstm_gates.tuning.trials import COMPLETED, read_record, record_file
 
 
@@ -15,7 +15,7 @@ def write(search):
             if trial["status"] != COMPLETED:
                 continue
             record = read_record(record_file(search.folder, trial["trial"]))
-            with tf.summary.create_file_writer(str(temporary / trial["trial"])).as_default():
+            with tf.summary.create_file_writer(str(temporary / part_of_path(trial["trial"], "a trial"))).as_default():
                 api.hparams(trial["values"], trial_id=trial["trial"])
                 epochs = record["history"] or [{"epoch": 0, **record["metrics"]}]
                 for epoch in epochs:

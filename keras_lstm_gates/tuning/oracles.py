@@ -8,7 +8,7 @@ from pathlib import Path
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from keras_lstm_gates._support.files import write_json
+from keras_lstm_gates._support.files import part_of_path, write_json
 
 
 class Resumable:
@@ -75,6 +75,8 @@ class Resumable:
 
     def reload(self):
         content = json.loads(self.state_file.read_text())
+        for state in content["trials"]:
+            part_of_path(state["trial_id"], "a trial")
         self.trials = {state["trial_id"]: Trial.from_state(state) for state in content["trials"]}
         self.set_state(content["oracle"])
         self._seconds_before = content["oracle"]["seconds"]

@@ -12,7 +12,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_lstm_gates._support.files import replaced_when_whole, write_json
+from keras_lstm_gates._support.files import part_of_path, replaced_when_whole, write_json
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.tuning.oracles import worst
 
@@ -143,11 +143,20 @@ class TrialTuner(keras_tuner.Tuner):
                 shutil.rmtree(folder)
 
     def _state_file(self, trial_id):
-        return Path(self.directory) / "trials" / f"trial_{trial_id}" / "state.npz"
+        return trial_folder(self.directory, trial_id) / "state.npz"
+
+    def get_trial_dir(self, trial_id):
+        """KerasTuner's, for what it writes itself."""
+        return str(trial_folder(self.directory, trial_id))
+
+
+def trial_folder(folder, trial_id):
+    """The folder of a trial, whose number may come from a file or another machine."""
+    return Path(folder) / "trials" / f"trial_{part_of_path(trial_id, 'a trial')}"
 
 
 def record_file(folder, trial_id):
-    return Path(folder) / "trials" / f"trial_{trial_id}" / "record.json"
+    return trial_folder(folder, trial_id) / "record.json"
 
 
 def read_record(path):

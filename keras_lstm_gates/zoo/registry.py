@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 from pathlib import Path
 
+from keras_lstm_gates._support.files import part_of_path
 from keras_lstm_gates.recipes import RECIPES, Recipe
 
 ENTRY_POINTS = "keras_lstm_gates.presets"
@@ -84,7 +85,7 @@ def preset(name):
 
 def home(name):
     """The folder of a preset's files."""
-    return Path(preset(name).folder or shipped_folder()) / name
+    return Path(preset(name).folder or shipped_folder()) / part_of_path(name, "a preset")
 
 
 PRESETS: dict[str, Preset] = {
