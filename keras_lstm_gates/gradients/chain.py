@@ -5,6 +5,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.zarr_stores import check_own
 from keras_lstm_gates.gradients.contributions import contributions
 from keras_lstm_gates.gradients.linearized_lstm import LinearizedLSTM
 from keras_lstm_gates.gradients.linearized_rnns import LinearizedGRU, LinearizedSimpleRNN
@@ -153,10 +154,11 @@ def lag_gains(model, x, probes=32, seed=0, watched=None):
 
 
 def save(tree, path):
-    """Write a tree as a Zarr store, whole or not at all; `xarray.open_datatree(path, engine="zarr")` reads it."""
+    """Write a tree as a Zarr store, whole or not at all; `keras_lstm_gates.tracing.load` reads it."""
     with replaced_when_whole(path) as temporary:
         # Zarr format 3 has no settled encoding for strings as coordinates.
         tree.to_zarr(temporary, consolidated=False, zarr_format=2)
+        check_own(temporary)
 
 
 def steps_of(call):

@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from keras_lstm_gates._support.files import write_json
+from keras_lstm_gates._support.zarr_stores import check_own
 
 BLOCK = 64
 """Samples in a block, which is also a chunk of the store: the most that is in memory, or lost by a kill."""
@@ -42,6 +43,8 @@ class StoreWriter:
         if self.path.exists():
             raise FileExistsError(f"expected no file at {path}; it exists")
         self.partial = self.path.with_name(self.path.name + ".partial")
+        if self.partial.is_symlink():
+            raise ValueError(f"expected {self.partial} to be a folder of a trace that was interrupted; it is a link")
         self._store, self._progress = self.partial / "store", self.partial / "progress.json"
         self._identity, self._tree, self._waiting = json.loads(json.dumps(identity)), tree, []
         self.done = self._resume() if self._progress.exists() else 0
@@ -137,6 +140,7 @@ class StoreWriter:
         return type(first)({key: np.concatenate([part.arrays[key] for part in parts]) for key in first.arrays})
 
     def _resume(self):
+        check_own(self.partial)
         progress = json.loads(self._progress.read_text())
         for name, value in self._identity.items():
             if progress["identity"].get(name) != value:

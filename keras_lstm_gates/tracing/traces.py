@@ -9,6 +9,7 @@ import xarray as xr
 
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.versions import versions
+from keras_lstm_gates._support.zarr_stores import check_own
 from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import layers_within
@@ -83,10 +84,15 @@ def save(tree, path):
     """Write a trace as a Zarr store, whole or not at all."""
     with replaced_when_whole(path) as temporary:
         tree.to_zarr(temporary, consolidated=False)
+        check_own(temporary)
 
 
 def load(path):
-    """Read a trace that `save` or `trace(to=...)` wrote; the arrays are read when they are used."""
+    """Read a trace that `save` or `trace(to=...)` wrote; the arrays are read when they are used.
+
+    A store of another program's making, or with links or huge shapes in it, is refused: a `ValueError`.
+    """
+    check_own(path)
     return xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None)
 
 
