@@ -16,7 +16,8 @@ ROOT = PACKAGE.parent
 ROOMS = {
     "": """_support datasets edge gates initializers losses recipes baselines recurrence layers opening models
         tracing exporting plots gradients training demo reporting tuning zoo cli""",
-    "_support": """epoch_monitor files hdf5 python standard_error terminal versions zarr_stores child_process""",
+    "_support": """array_files epoch_monitor files sizes hdf5 python standard_error terminal versions zarr_stores
+        child_process""",
     "baselines": """ngrams volatility measures""",
     "cli": """app arguments live demo deployment inspection training tuning zoo entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",

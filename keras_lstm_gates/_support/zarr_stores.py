@@ -6,11 +6,7 @@ import os
 import re
 from pathlib import Path
 
-FREE_BYTES = 2**30
-"""So much a store may declare, whatever it holds."""
-
-MOST_TIMES = 1000
-"""Beyond that it may declare so many times what it holds: equal numbers are compressed about so far."""
+from keras_lstm_gates._support import sizes
 
 _NUMBERS = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
 _NUMBERS_OF_FORMAT_2 = re.compile(r"[<>|]?(b1|[iu][1248]|f[248]|U[0-9]{1,6})")
@@ -51,11 +47,10 @@ def check_own(path):
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 said = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else error
                 raise _foreign(path, f"{os.path.relpath(file, path)}: {said}") from None
-    most = max(FREE_BYTES, MOST_TIMES * stored)
-    if declared > most:
-        raise _foreign(
-            path, f"expected arrays of up to {most:,} bytes; received {declared:,} declared and {stored:,} stored"
-        )
+    try:
+        sizes.check(declared, stored)
+    except ValueError as error:
+        raise _foreign(path, error) from None
 
 
 def _foreign(path, why):

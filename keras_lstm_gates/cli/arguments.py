@@ -8,6 +8,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from keras_lstm_gates._support.array_files import read_npy
+
 Model = Annotated[Path, typer.Argument(help="A Keras model file (.keras) with LSTM layers.", show_default=False)]
 Data = Annotated[
     Path,
@@ -39,10 +41,7 @@ def read_array(path):
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     if path.suffix == ".npy":
-        try:
-            return np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"expected {path} to be a whole .npy file of numbers: {error}") from None
+        return read_npy(path)
     if path.suffix == ".csv":
         return _csv(path)
     raise ValueError(f"expected a file that ends with .npy or .csv; received {path}")

@@ -21,6 +21,8 @@ def main():
         app()
     except (ValueError, OSError, ArithmeticError, ImportError) as error:
         _fail(error)
+    except MemoryError as error:
+        _fail(f"out of memory: {error}")
     except Exception as error:
         # TensorFlow's errors on a full or read-only disk are not OSErrors; its classes may not be importable.
         if not any(kind.__module__.startswith("tensorflow") for kind in type(error).__mro__):

@@ -1,6 +1,8 @@
 """Open a saved Keras model in which classes of this package stand."""
 
+import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
@@ -10,6 +12,8 @@ import keras_lstm_gates.initializers
 import keras_lstm_gates.layers.bidirectional
 import keras_lstm_gates.losses
 import keras_lstm_gates.opening.opened_layers  # noqa: F401
+from keras_lstm_gates._support import sizes
+from keras_lstm_gates._support.hdf5 import check_self_contained
 
 
 def load_model(path):
@@ -39,9 +43,23 @@ def load_model(path):
             f"{path} is not a whole .keras file: expected a zip archive; "
             f"received {path.stat().st_size} bytes that are none"
         )
+    _check_members(path)
     try:
         return keras.models.load_model(path)
     except TypeError as error:
         # Keras's, for a class that is not registered, between the configurations of what holds it and of itself.
         reason = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config")[0]
         raise ValueError(f"cannot open {path}: {reason}") from error
+
+
+def _check_members(path):
+    """Raise a `ValueError` where an archive unpacks to far more than it holds, or its weights lie elsewhere."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes.check(sum(member.file_size for member in archive.infolist()), path.stat().st_size)
+            weights = "model.weights.h5"
+            content = archive.read(weights) if weights in archive.namelist() else None
+    except (ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is not a whole .keras file: {error}") from None
+    if content is not None:
+        check_self_contained(path, io.BytesIO(content))

@@ -6,6 +6,7 @@ import time
 import keras
 import numpy as np
 
+from keras_lstm_gates._support.array_files import read_npz
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.training.finiteness import finite
 
@@ -79,11 +80,11 @@ class Checkpoints(keras.callbacks.Callback):
             np.savez(file, state=np.array(json.dumps(state)), **arrays)
 
     def _read(self):
-        with np.load(self._path) as saved:
-            state = json.loads(str(saved["state"]))
-            for place, variable in enumerate(self._all):
-                variable.assign(saved[f"v{place}"])
-            if "b0" in saved:
-                self._best = [saved[f"b{place}"] for place in range(len(self._weights))]
+        saved = read_npz(self._path)
+        state = json.loads(str(saved["state"]))
+        for place, variable in enumerate(self._all):
+            variable.assign(saved[f"v{place}"])
+        if "b0" in saved:
+            self._best = [saved[f"b{place}"] for place in range(len(self._weights))]
         self.epoch, self.history, self.seconds = state["epoch"], state["history"], state["seconds"]
         self.stopped, self._lowest, self._since = state["stopped"], state["lowest"], state["since"]

@@ -12,6 +12,7 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_lstm_gates._support.array_files import read_npz
 from keras_lstm_gates._support.files import part_of_path, replaced_when_whole, write_json
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.tuning.oracles import worst
@@ -215,6 +216,6 @@ def _save_state(model, path):
 
 
 def _load_state(model, path):
-    with np.load(path) as saved:
-        for place, variable in enumerate(_variables(model)):
-            variable.assign(saved[f"v{place}"])
+    saved = read_npz(path)
+    for place, variable in enumerate(_variables(model)):
+        variable.assign(saved[f"v{place}"])

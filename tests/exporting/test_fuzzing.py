@@ -62,3 +62,19 @@ def test_a_file_that_asks_for_more_memory_than_there_is(original, tmp_path):
             said.append(str(error))
     assert said
     assert all(len(one.splitlines()) == 1 for one in said)
+
+
+def test_a_file_that_declares_huge_inputs_and_states(original, tmp_path):
+    """Also where a manifest vouches for it, so that it is not tried out: then no memory is taken until it is called."""
+    model = read(original)
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            if model.buffers[tensor.buffer].data is None and tensor.shape is not None:
+                tensor.shape, tensor.shapeSignature = np.full(len(tensor.shape), 2**14, "int32"), None
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    with pytest.raises(ValueError, match=r"model\.tflite does not run: MemoryError") as error:
+        edge.Runner(path)
+    assert len(str(error.value).splitlines()) == 1
+    with pytest.raises(ValueError, match="expected sequence of shape"):
+        edge.Runner(path, trial=False).predict(np.zeros((5, 3)))
