@@ -33,7 +33,7 @@ ROOMS = {
     "plots": """_styles exports gradients traces""",
     "recurrence": """arguments portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
-    "reporting": """page""",
+    "reporting": """checking page""",
     "tracing": """store traces gate_statistics monitor""",
     "training": """distributed finiteness metrics summary checkpoints runs""",
     "tuning": """oracles spaces hypermodel trials hparams jobs processes results figures tables searches""",

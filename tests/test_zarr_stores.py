@@ -129,3 +129,20 @@ def test_a_trace_goes_on_in_no_folder_that_is_elsewhere(tmp_path):
     with pytest.raises(ValueError, match="received the link 'store'"):
         tracing.trace(model, data, to=tmp_path / "gates.zarr", progress=False)
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["zarr.json"]
+
+
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        ("lstm/f/c/0/0/0", b"x" * 50),
+        ("lstm/f/c/0/0/0", b"(\xb5/\xfd\xe0" + b"\xff" * 6 + b"\x00\x00" + b"x" * 50),  # 2^48 bytes, says the frame
+        ("lstm/f/c/0/0/0", b""),
+        ("zarr.json", b'{"zarr_format": 3, "node_type": "group", "attributes": 3}'),
+    ],
+)
+def test_a_damaged_trace_is_no_page(stores, command, place, content):
+    (stores / "gates.zarr" / place).write_bytes(content)
+    code, _, errors = command("report", stores / "gates.zarr", "--out", "page.html")
+    assert code == 1, errors
+    assert len(errors.strip().splitlines()) == 1
+    assert "gates.zarr" in errors

@@ -55,19 +55,28 @@ def report(
     """Write one HTML page of a trace: statistics, heat maps, curves, and a drawing of every step of every unit."""
     from rich.console import Console
 
-    from keras_lstm_gates import reporting, tracing
+    from keras_lstm_gates import reporting
 
-    for store in (gates, gradients):
-        if store is not None and not store.is_dir():
-            raise FileNotFoundError(f"no such trace: {store}")
+    trees = [None if store is None else _whole(store) for store in (gates, gradients)]
     out = gates.parent / "report.html" if out is None else out
     if out.suffix != ".html":
         raise ValueError(f"expected --out with the ending .html; received {out}")
     if out.exists():
         raise FileExistsError(f"expected no file at {out}; it exists")
-    chain = None if gradients is None else tracing.load(gradients)
-    reporting.report(tracing.load(gates), out, title=title, samples=samples, gradients=chain)
+    reporting.report(trees[0], out, title=title, samples=samples, gradients=trees[1])
     Console().print(f"{out}  ({out.stat().st_size / 1024**2:.1f} MiB): open it in a browser", soft_wrap=True)
+
+
+def _whole(store):
+    """The tree of a store, in memory: what is damaged in it shows here."""
+    from keras_lstm_gates import tracing
+
+    if not store.is_dir():
+        raise FileNotFoundError(f"no such trace: {store}")
+    try:
+        return tracing.load(store).load()
+    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{store} is no whole trace: {error}") from error
 
 
 @app.command()

@@ -106,6 +106,7 @@ function drawPlot(id) {
 async function drawStale() {
   library ??= unpacked("library").then((bytes) => {
     const script = document.createElement("script");
+    script.id = content.stylesOfMaps;
     script.textContent = new TextDecoder().decode(bytes);
     document.head.append(script);
   });

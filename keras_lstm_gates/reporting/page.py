@@ -1,9 +1,11 @@
 """One self-contained HTML page of a trace: `report`."""
 
 import base64
+import hashlib
 import html
 import io
 import json
+import re
 import zlib
 from importlib.resources import files
 
@@ -13,13 +15,14 @@ from keras_lstm_gates import plots
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gates import DESCRIPTIONS
 from keras_lstm_gates.gradients import verdict
+from keras_lstm_gates.reporting.checking import check
 from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
 from keras_lstm_gates.tracing.gate_statistics import of_layer
 
 EXACT = 500_000
-"""Up to this many numbers a page holds float32; beyond, float16 with three digits."""
+"""Up to this many numbers a page holds float32; beyond, float16 with three digits if no number is too large for it."""
 MOST = 2_600_000
-"""The most numbers a page holds, which keeps it below 8 MB; beyond, samples are left out."""
+"""The most numbers a page holds, half as many in float32, which keeps it below 8 MB; beyond, samples are left out."""
 
 
 def report(tree, path, *, title=None, samples=20, gradients=None):
@@ -64,35 +67,60 @@ def report(tree, path, *, title=None, samples=20, gradients=None):
         ) from None
     if samples < 1:
         raise ValueError(f"expected samples of 1 or more; received {samples}")
-    if not nodes(tree):
-        raise ValueError("expected a trace with one or more layers; received one with none")
+    check(tree)
     content, numbers = _content(tree, samples)
+    library = get_plotlyjs()
+    # It brings a style sheet for maps, unless there is an element of this name.
+    content["stylesOfMaps"] = "".join(re.findall(r'getElementById\("([0-9a-f]{64})"\)', library)[:1])
     content["title"] = title or f"The gates of {tree.attrs.get('model', 'an LSTM')}"
     room = files("keras_lstm_gates.reporting")
     page = (room / "page.html").read_text(encoding="utf-8")
+    style = (room / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((room / name).read_text(encoding="utf-8") for name in ("data.js", "unit.js", "page.js"))
     # Data last, so that nothing in it is taken for a placeholder.
     for place, text in {
-        "STYLE": (room / "page.css").read_text(encoding="utf-8"),
-        "SCRIPT": "\n".join((room / name).read_text(encoding="utf-8") for name in ("data.js", "unit.js", "page.js")),
+        "POLICY": _policy([f'"use strict";\n{script}\n', library], [style, ""]),
+        "STYLE": style,
+        "SCRIPT": script,
         "TITLE": html.escape(content["title"]),
         "GRADIENTS": "" if gradients is None else _gradient_section(gradients),
-        "LIBRARY": _packed(get_plotlyjs().encode()),
+        "LIBRARY": _packed(library.encode()),
         "NUMBERS": _packed(numbers),
         "CONTENT": json.dumps(content, allow_nan=False).replace("<", "\\u003c"),
     }.items():
         before, _, after = page.partition(f"<!--{place}-->")
         page = before + text + after
     with replaced_when_whole(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # A name may hold half a pair of surrogates, which UTF-8 has not.
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     return path
+
+
+def _policy(scripts, styles):
+    """What a browser lets the page do: run these scripts and styles and no others, and fetch nothing.
+
+    The plots set styles of single elements, among them an empty style sheet, and draw the heat map as an image.
+    """
+
+    def hashes(texts):
+        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in texts)
+
+    return (
+        f"default-src 'none'; script-src {hashes(scripts)}; style-src {hashes(styles)}; "
+        "style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 def _gradient_section(tree):
     """The terms over time, the products over the lag and the models side by side, drawn once, with the verdicts."""
     picture = io.BytesIO()
-    plots.gradient_chain(tree).savefig(picture, format="svg")
+    try:
+        plots.gradient_chain(tree).savefig(picture, format="svg")
+        verdicts = "".join(f"<li>{html.escape(str(sentence))}</li>" for sentence in verdict(tree))
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"expected gradients of gradient_chain or compare; received others: {said}") from error
     source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
-    verdicts = "".join(f"<li>{html.escape(str(sentence))}</li>" for sentence in verdict(tree))
     return f"""<section aria-labelledby="gradients-title">
     <h2 id="gradients-title">The gradient over the lag</h2>
     <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
@@ -108,8 +136,9 @@ def _content(tree, samples):
     """The content of the page as plain data, and its numbers as bytes."""
     flats = {path: flat(node.to_dataset()) for path, node in nodes(tree).items()}
     each = {path: int(np.prod([node.sizes["time"], node.sizes["unit"], 5])) for path, node in flats.items()}
-    limit = max(1, min(samples, MOST // sum(each.values())))
-    exact = limit * sum(each.values()) <= EXACT
+    large = _beyond_float16(flats, sole_input(tree))
+    limit = max(1, min(samples, (MOST // 2 if large else MOST) // sum(each.values())))
+    exact = large or limit * sum(each.values()) <= EXACT
     parts, layers = [], []
     for path, node in flats.items():
         count = min(limit, node.sizes["sample"])
@@ -141,10 +170,17 @@ def _content(tree, samples):
     return content, b"".join(parts)
 
 
+def _beyond_float16(flats, model_input):
+    """Whether any number would be infinite in float16."""
+    arrays = [node[name].values for node in flats.values() for name in "ch"]
+    arrays += [] if model_input is None else [model_input.values]
+    return any(np.abs(array.astype("float64")).max(initial=0) > np.finfo("float16").max for array in arrays)
+
+
 def _inputs(tree, limit, parts, exact):
     """The shape of the input, whose numbers are added to `parts`, and the tokens, if any."""
     model_input = sole_input(tree)
-    if model_input is None:
+    if model_input is None or model_input.ndim < 2:
         return None, None
     count = min(limit, model_input.shape[0])
     if tree.attrs.get("vocabulary") is not None:

@@ -63,7 +63,8 @@ def of_layer(node, labels=None, quantiles=QUANTILES):
     mask = node["mask"].values
     steps = int(mask.sum())
     if steps == 0:
-        raise ValueError(f"expected a trace with real steps; received the layer {node.path!r} with every step masked")
+        layer = f"the layer {node.path!r}" if isinstance(node, xr.DataTree) else "a layer"
+        raise ValueError(f"expected a trace with real steps; received {layer} with every step masked")
     names, saturating = list(Gates._fields), ["i", "f", "g", "o"]
     means, spreads, at_quantiles, left, right = [], [], [], [], []
     for name in names:

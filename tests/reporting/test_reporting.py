@@ -306,3 +306,129 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
         code, printed = run("report", *arguments)
         assert code == 1
         assert text in printed.err
+
+
+def opened(browser, path):
+    browser.get(f"file://{path}")
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    until(lambda: all(plots_drawn(browser)))
+
+
+def test_what_slips_into_a_page_does_not_run(browser, tmp_path):
+    """The policy: the page works with a script, an image and a style put into it, and none of them has its way."""
+    path = reporting.report(noise(3, 30, 16), tmp_path / "page.html")
+    text = path.read_text(encoding="utf-8")
+    assert "default-src 'none'; script-src 'sha256-" in text.partition("</head>")[0]
+    slipped = (
+        "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
+        "<style>h1 { color: rgb(1, 2, 3) }</style><script src='data:text/javascript,document.title=\"owned\"'></script>"
+    )
+    path.write_text(text.replace("<main>", "<main>" + slipped), encoding="utf-8")
+    opened(browser, path)
+    assert browser.title == f"The gates of {EVIL}"
+    assert browser.execute_script("return getComputedStyle(document.querySelector('h1')).color") != "rgb(1, 2, 3)"
+    said = " ".join(one["message"] for one in browser.get_log("browser"))
+    assert said.count("violates the following Content Security Policy directive") >= 4
+    fetched = "return performance.getEntriesByType('resource').map((one) => one.name)"
+    assert [one for one in browser.execute_script(fetched) if one.startswith("http")] == []
+
+
+def test_samples_that_are_masked_as_a_whole(browser, tmp_path):
+    tree = noise(3, 30, 16)
+    for path in ("one", "two/backward"):
+        tree[path]["mask"][:2] = False
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    for sample in (0, 1, 2, 0):
+        browser.execute_script("show({sample: arguments[0]})", sample)
+        press(browser, "ArrowRight")
+        press(browser, "c")
+    assert browser.get_log("browser") == []
+    for path in ("one", "two/backward"):
+        tree[path]["mask"][:] = False
+    with pytest.raises(ValueError, match="received the layer 'one' with every step masked"):
+        reporting.report(tree, tmp_path / "masked.html")
+
+
+def test_large_numbers_stay_finite(browser, tmp_path, monkeypatch):
+    """Beyond 65504 there is no float16."""
+    monkeypatch.setattr(page_module, "EXACT", 10)
+    tree = noise(2, 30, 4)
+    tree["one"]["c"][:] = 1e6
+    tree.dataset = tree.to_dataset().assign_coords(
+        input=(("sample", "input_time", "feature"), np.full((2, 30, 2), 3e7))
+    )
+    del tree.attrs["vocabulary"]
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    assert browser.execute_script("show({layer: 0, sample: 0, unit: 0, step: 7}); return meeting(7).c") == 1e6
+    assert browser.execute_script("return [...inputAt(7)]") == [3e7, 3e7]
+
+
+ODD = {
+    "model": ["\ud800 half", 3, None, ["a"], {"a": {}}, "$x$ </script> \0"],
+    "__proto__": ["x"],
+    "constructor": [{"a": 1}],
+    "made": ["\u2028\udfff"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
+def test_odd_attributes_are_shown_as_text(browser, tmp_path, name, value):
+    tree = noise(2, 6, 3, **{name: value})
+    tree.attrs["vocabulary"] = ["\udc00", "\0", "", "a" * 2000]
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    assert browser.get_log("browser") == []
+    made = browser.execute_script("return [...document.querySelectorAll('#made dt')].map((one) => one.textContent)")
+    assert name.replace("_", " ") in made
+
+
+def spoilt(change):
+    tree = noise(2, 6, 3)
+    change(tree)
+    return tree
+
+
+def put(name, value):
+    def change(tree):
+        tree["one"] = tree["one"].to_dataset().assign({name: value})
+
+    return change
+
+
+def nan(tree):
+    tree["one"]["f"][1, 2, 0] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (nan, r"expected finite numbers; received nan in 'one/f' at \(1, 2, 0\)"),
+        (lambda tree: tree.attrs.update(vocabulary=[1, 2]), r"'vocabulary' is a list of texts; received \[1, 2\]"),
+        (lambda tree: tree.attrs.update(vocabulary="abc"), "'vocabulary' is a list of texts; received 'abc'"),
+        (lambda tree: tree.attrs.update(layers=3), "'layers' is a list of texts; received 3"),
+        (lambda tree: tree.attrs.update(layers=[["x"]]), r"'layers' is a list of texts; received \[\['x'\]\]"),
+        (lambda tree: tree["one"].__delitem__("h"), r"received the layer 'one' without \['h'\]"),
+        (put("f", (("sample", "unit"), np.ones((2, 3)))), "expected gates"),
+        (put("o", (("sample", "time", "unit"), np.full((2, 6, 3), "x"))), "expected gates .* received o of"),
+        (put("mask", (("sample", "time"), np.ones((2, 6)))), "expected a mask of bools"),
+        (lambda tree: tree.coords.update({"input": ("sample", ["a", "b"])}), "expected numbers in 'input'"),
+    ],
+)
+def test_a_trace_of_another_making_is_one_line(tmp_path, change, text):
+    with pytest.raises(ValueError, match=text) as error:
+        reporting.report(spoilt(change), tmp_path / "page.html")
+    assert len(str(error.value).splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("attrs", [{}, {"model": "\udc00$x", "layer": 3}])
+def test_gradients_of_another_making(tmp_path, attrs):
+    model, data = small_model()
+    chain = gradient_chain(model, data)
+    chain["lstm"].attrs = attrs
+    path = tmp_path / "page.html"
+    if attrs:
+        assert "?$x, layer 3: " in reporting.report(noise(2, 6, 3), path, gradients=chain).read_text("utf-8")
+    else:
+        with pytest.raises(ValueError, match="expected gradients of gradient_chain or compare; received others: Key"):
+            reporting.report(noise(2, 6, 3), path, gradients=chain)
