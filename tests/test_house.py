@@ -16,13 +16,13 @@ ROOT = PACKAGE.parent
 ROOMS = {
     "": """_support datasets edge gates initializers losses recipes baselines recurrence layers opening models
         tracing exporting plots gradients training demo reporting tuning zoo cli""",
-    "_support": """array_files epoch_monitor files sizes hdf5 python standard_error terminal versions zarr_stores
+    "_support": """array_files epoch_monitor files sizes sums hdf5 python standard_error terminal versions zarr_stores
         child_process""",
     "baselines": """ngrams volatility measures""",
     "cli": """app arguments live demo deployment inspection training tuning zoo entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
-        saved_model tflite micro formats writing""",
+        saved_model tflite micro formats writing verifying""",
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",

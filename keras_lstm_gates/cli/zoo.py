@@ -29,7 +29,11 @@ def listed(context: typer.Context):
     for column in ("parameters", "mean ± sd", "best baseline"):
         table.add_column(column, justify="right")
     for name in zoo.list():
-        card = zoo.card(name)
+        try:
+            card = zoo.card(name)
+        except (ValueError, OSError) as error:
+            Console(stderr=True).print(f"{name} is left out: {error}", soft_wrap=True, markup=False)
+            continue
         quality, metric = card["quality"], card["metric"]
         best = max if metric["higher_is_better"] else min
         table.add_row(

@@ -11,6 +11,7 @@ _HOMES = {
     "Exported": "keras_lstm_gates.exporting.writing",
     "drift": "keras_lstm_gates.exporting.drifting",
     "export": "keras_lstm_gates.exporting.writing",
+    "verified": "keras_lstm_gates.exporting.verifying",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,5 +1,6 @@
 """`export`: every file is run and compared with the model before any of them takes its name."""
 
+import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -115,9 +116,10 @@ def export(
                 differences = comparing.compare(file, own, references.of(plan.sizes), tolerances, request.reduced)
                 results[file.name] = file, differences, _latencies(file, own, request.data)
         manifest = describing.manifest(model.name, request, results, missing)
-        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         usages = [FORMATS[name].usage for name in FORMATS if name in formats and FORMATS[name].usage]
         (temporary / "README.md").write_text(describing.readme(manifest, usages))
+        manifest["sha256"] = {"README.md": hashlib.sha256((temporary / "README.md").read_bytes()).hexdigest()}
+        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return Exported(
         {name: folder / file.path.name for name, (file, *_) in results.items()},
         {name: differences for name, (_, differences, _) in results.items()},

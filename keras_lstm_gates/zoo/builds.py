@@ -1,6 +1,7 @@
 """Build an entry of the zoo: train its seeds, measure, export, and write its card."""
 
 import dataclasses
+import json
 import shutil
 import statistics as numbers
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_lstm_gates import baselines, datasets, exporting, models, plots, tracing, training
+from keras_lstm_gates._support import sums
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.tracing import gate_statistics
 from keras_lstm_gates.zoo.cards import page
-from keras_lstm_gates.zoo.files import SUMS, sums
+from keras_lstm_gates.zoo.files import SUMS
 from keras_lstm_gates.zoo.registry import home, preset
 
 TRACED = 64
@@ -80,10 +82,20 @@ def build(name, runs="runs/zoo", tell=print):
             "command": f"keras-lstm-gates zoo build {name}",
         }
         training.write_json(temporary / "card.json", card)
-        sizes = {path: (temporary / path).stat().st_size for path in sums(temporary)}
+        _without_its_readme(temporary / "manifest.json")
+        sizes = {path: (temporary / path).stat().st_size for path in sums.of_folder(temporary, but=SUMS)}
         (temporary / "README.md").write_text(page(card, sizes))
-        (temporary / SUMS).write_text("".join(f"{digest}  {path}\n" for path, digest in sums(temporary).items()))
+        (temporary / SUMS).write_text(
+            "".join(f"{digest}  {path}\n" for path, digest in sums.of_folder(temporary, but=SUMS).items())
+        )
     return home(name)
+
+
+def _without_its_readme(path):
+    """The card takes the place of the README that the manifest tells the sum of; SHA256SUMS tells all sums."""
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    training.write_json(path, manifest)
 
 
 def _some(test):

@@ -1,8 +1,8 @@
 """From the zoo's folders to models: every file's hash is checked first."""
 
-import hashlib
 import json
 
+from keras_lstm_gates._support import sums
 from keras_lstm_gates.opening.exposing import expose
 from keras_lstm_gates.opening.readers import load_model
 from keras_lstm_gates.zoo.registry import home, presets
@@ -27,7 +27,7 @@ def load(name, gates=True):
         `keras.Model`.
 
     Raises:
-        ValueError: an unknown name, or a changed, truncated or extra file: "saved_models/x/model.keras must
+        ValueError: an unknown name, or a changed, truncated or extra file, or a link: "saved_models/x/model.keras must
             have the sha256 ...; received ...".
         FileNotFoundError: a file is missing.
 
@@ -54,25 +54,8 @@ def verified(name):
     folder = home(name)
     if not (folder / SUMS).is_file():
         raise FileNotFoundError(f"expected the files of the preset {name!r} in {folder}; found no {SUMS} there")
-    expected = read_sums(folder)
-    received = sums(folder)
-    for path, digest in expected.items():
-        if path not in received:
-            raise FileNotFoundError(f"expected the file {folder / path} of the preset {name!r}; it is missing")
-        if received[path] != digest:
-            raise ValueError(f"{folder / path} must have the sha256 {digest}; received {received[path]}")
-    if extra := sorted(set(received) - set(expected)):
-        raise ValueError(f"expected only the files of {folder / SUMS}; received {extra[0]!r} besides")
+    sums.check(folder, SUMS, read_sums(folder))
     return folder
-
-
-def sums(folder):
-    """{path below the folder: sha256} of all its files except the sums themselves."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != SUMS
-    }
 
 
 def read_sums(folder):

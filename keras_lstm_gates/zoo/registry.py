@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import warnings
 from pathlib import Path
 
 from keras_lstm_gates._support.files import part_of_path
@@ -58,17 +59,30 @@ def shipped_folder():
 def presets():
     """Every preset by name: this package's own, then those of the entry points "keras_lstm_gates.presets".
 
-    Raises:
-        ValueError: an entry point has a name that is taken, or is not a `Preset`.
+    An entry point that cannot be imported, takes a name that is taken, or is no `Preset` is left out with a warning
+    that names it: the others are of use without it.
     """
     known = dict(PRESETS)
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        if entry.name in known:
-            raise ValueError(f"expected presets with names that differ; received {entry.name!r} twice")
-        known[entry.name] = entry.load()
-        if not isinstance(known[entry.name], Preset):
-            raise ValueError(f"expected {entry.value} to be a Preset; received a {type(known[entry.name]).__name__}")
+        try:
+            if entry.name in known:
+                raise ValueError(f"expected presets with names that differ; received {entry.name!r} twice")
+            known[part_of_path(entry.name, "a preset")] = _loaded(entry)
+        # Whatever code of others raises when it is imported.
+        except Exception as error:
+            said = " ".join(str(error).split())
+            warnings.warn(
+                f"the preset {entry.name!r} of {entry.value} is left out: {type(error).__name__}: {said}", stacklevel=2
+            )
     return known
+
+
+def _loaded(entry):
+    """The `Preset` of an entry point."""
+    loaded = entry.load()
+    if not isinstance(loaded, Preset) or not isinstance(loaded.folder, str | Path | None):
+        raise ValueError(f"expected {entry.value} to be a Preset; received a {type(loaded).__name__}")
+    return loaded
 
 
 def preset(name):

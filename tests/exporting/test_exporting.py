@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -338,3 +339,31 @@ def test_data_of_another_shape(tmp_path):
     model, data = small_model()
     with pytest.raises(ValueError, match=r"\(samples, time, features\) = \(any, any, 3\); received \(5, 6, 2\)"):
         exporting.export(model, tmp_path, data[..., :2])
+
+
+def test_a_folder_is_verified_as_it_was_written(exported, tmp_path):
+    folder = shutil.copytree(exported[0].files["tflite"].parent, tmp_path / "out")
+    assert exporting.verified(folder) == folder
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (lambda folder: (folder / "README.md").write_text("x"), "README.md must have the sha256"),
+        (lambda folder: (folder / "saved_model" / "more.txt").write_text("x"), "received 'saved_model/more.txt' bes"),
+        (lambda folder: (folder / "saved_model" / "fingerprint.pb").unlink(), "fingerprint.pb of .* it is missing"),
+        (lambda folder: (folder / "link").symlink_to("README.md"), "received 'link', a link"),
+        (lambda folder: (folder / "manifest.json").write_text("{}"), "is none of an export: KeyError: 'sha256'"),
+        (lambda folder: (folder / "manifest.json").write_text("[" * 10**5), "is none of an export: RecursionError"),
+        (
+            lambda folder: (folder / "manifest.json").write_text('{"sha256": {"/etc/passwd": "0"}, "formats": {}}'),
+            "expected a file of manifest.json with a name that stays in its folder",
+        ),
+        (lambda folder: (folder / "manifest.json").unlink(), "there is no manifest.json"),
+    ],
+)
+def test_a_folder_that_was_changed_is_refused(exported, tmp_path, damage, text):
+    folder = shutil.copytree(exported[0].files["tflite"].parent, tmp_path / "out")
+    damage(folder)
+    with pytest.raises((ValueError, FileNotFoundError), match=text):
+        exporting.verified(folder)

@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+import re
 import shutil
+import types
 
 import numpy as np
 import pytest
 
 import keras_lstm_gates
 from keras_lstm_gates import zoo
+from keras_lstm_gates._support import sums
 from keras_lstm_gates.zoo import registry
+from keras_lstm_gates.zoo.files import SUMS
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_damage_is_refused_by_name(copied, damage):
     else:
         path.write_bytes(content[:-1] + b"?" if damage == "changed" else content[:1000])
     error, text = {
-        "missing": (FileNotFoundError, r"expected the file .*model.keras of the preset 'italy_power_demand'"),
+        "missing": (FileNotFoundError, r"expected the file .*model.keras of .*italy_power_demand/SHA256SUMS; it is"),
         "added": (ValueError, r"expected only the files of .*SHA256SUMS; received 'extra.bin' besides"),
     }.get(damage, (ValueError, r"model.keras must have the sha256 \w{64}; received \w{64}"))
     with pytest.raises(error, match=text):
@@ -85,12 +89,12 @@ def test_damage_is_refused_by_name(copied, damage):
 
 
 def test_a_card_that_does_not_hold_is_told(copied):
-    from keras_lstm_gates.zoo.files import SUMS, sums
-
     card = json.loads((copied / "card.json").read_text())
     card["quality"]["shipped"] = 0.5
     (copied / "card.json").write_text(json.dumps(card))
-    (copied / SUMS).write_text("".join(f"{digest}  {path}\n" for path, digest in sums(copied).items()))
+    (copied / SUMS).write_text(
+        "".join(f"{digest}  {path}\n" for path, digest in sums.of_folder(copied, but=SUMS).items())
+    )
     assert not zoo.evaluate("italy_power_demand").holds
 
 
@@ -113,6 +117,56 @@ def test_a_preset_of_another_package_is_found(monkeypatch):
 
     monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: [Entry()])
     assert "theirs" in zoo.presets()
-    Entry.load = lambda self: 3
-    with pytest.raises(ValueError, match=r"expected package.zoo:THEIRS to be a Preset; received a int"):
-        zoo.presets()
+
+
+def _raised(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "text"),
+    [
+        ("theirs", lambda: 3, "ValueError: expected package.zoo:THEIRS to be a Preset; received a int"),
+        ("theirs", lambda: _raised(ImportError("no module\nof theirs")), "ImportError: no module of theirs"),
+        ("theirs", lambda: _raised(KeyError("x")), "KeyError: 'x'"),
+        ("daily_stocks", lambda: registry.PRESETS["daily_stocks"], "names that differ; received 'daily_stocks' twice"),
+        ("../theirs", lambda: registry.PRESETS["daily_stocks"], "expected a preset with a name that stays"),
+    ],
+)
+def test_a_broken_preset_of_another_package_leaves_the_others_usable(monkeypatch, name, load, text):
+    """It was an error, which took the whole zoo away."""
+    entry = types.SimpleNamespace(name=name, value="package.zoo:THEIRS", load=load)
+    monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: [entry])
+    with pytest.warns(UserWarning, match=re.escape(f"the preset {name!r} of package.zoo:THEIRS is left out")) as told:
+        assert zoo.presets() == registry.PRESETS
+    assert text in str(told[0].message)
+    with pytest.warns(UserWarning, match="is left out"):
+        assert zoo.load("italy_power_demand", gates=False).count_params() > 0
+
+
+def test_a_damaged_preset_leaves_the_list_of_the_others(command, copied):
+    (copied / "card.json").write_text("{}")
+    code, printed, errors = command("zoo")
+    assert code == 0
+    assert "daily_stocks" in printed
+    assert "card.json must have the sha256" in " ".join(errors.split())
+
+
+@pytest.mark.parametrize("name", ["model.keras", "SHA256SUMS", "saved_model"])
+def test_links_are_refused_by_name(copied, tmp_path, name):
+    (copied / name).rename(tmp_path / "elsewhere")
+    (copied / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=f"expected files and folders in .*; received '{name}', a link"):
+        zoo.load("italy_power_demand")
+
+
+def test_a_further_list_of_sums_is_a_file_like_any_other(copied):
+    (copied / "saved_model" / SUMS).write_text("anything")
+    with pytest.raises(ValueError, match="received 'saved_model/SHA256SUMS' besides"):
+        zoo.load("italy_power_demand")
+
+
+def test_a_listed_name_that_leads_elsewhere_is_refused(copied):
+    (copied / SUMS).write_text(f"{'0' * 64}  ../../model.keras\n")
+    with pytest.raises(ValueError, match=r"expected a file of SHA256SUMS with a name that stays in its folder"):
+        zoo.load("italy_power_demand")
