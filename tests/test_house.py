@@ -36,7 +36,7 @@ ROOMS = {
     "reporting": """checking page""",
     "tracing": """store traces gate_statistics monitor""",
     "training": """distributed finiteness metrics summary checkpoints runs""",
-    "tuning": """oracles spaces hypermodel trials hparams jobs processes results figures tables searches""",
+    "tuning": """addresses oracles spaces hypermodel trials hparams jobs processes results figures tables searches""",
     "zoo": """cards registry files builds evaluation""",
 }
 PLACES = {room: {name: place for place, name in enumerate(names.split())} for room, names in ROOMS.items()}

@@ -12,6 +12,7 @@ step would differ from that of one process.
 import functools
 import json
 import os
+import warnings
 import zlib
 
 import keras
@@ -29,6 +30,11 @@ def strategy():
     cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
     if len(cluster.get("chief", [])) + len(cluster.get("worker", [])) < 2:
         return None
+    warnings.warn(
+        "TensorFlow's server of this worker listens on every network of this machine, without a password: whoever "
+        "reaches its port can read and write files. Use a network of your machines alone",
+        stacklevel=3,
+    )
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

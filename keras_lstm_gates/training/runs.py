@@ -76,7 +76,8 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
 
         TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
-    with index 1 on the second, and so on. Each worker trains on its part of every batch of `batch_size`; without noise
+    with index 1 on the second, and so on. TensorFlow's server there asks nobody who they are: use a network of these
+    machines alone. Each worker trains on its part of every batch of `batch_size`; without noise
     and dropout the weights are those of one process, up to rounding. Worker 0 writes the folder. When a worker dies the
     others stop with an error: start all of them again with `resume`.
 

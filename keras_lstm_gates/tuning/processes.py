@@ -15,6 +15,7 @@ from pathlib import Path
 
 from keras_lstm_gates._support import python
 from keras_lstm_gates._support.standard_error import standard_error_to
+from keras_lstm_gates.tuning.addresses import host_and_port
 from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, write_record
 
 DEATHS = 2
@@ -22,35 +23,6 @@ LINGER_SECONDS = 60.0
 CHIEF_SECONDS = 60.0
 _CHIEF = "chief"
 _VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
-
-
-def host_and_port(address):
-    """("host", port) of "HOST:PORT".
-
-    Example:
-        >>> host_and_port("192.168.1.10:8000")
-        ('192.168.1.10', 8000)
-    """
-    host, _, port = str(address or "").rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"expected the chief as HOST:PORT, for example 192.168.1.10:8000; received {address!r}")
-    return host, int(port)
-
-
-def free_address():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
-
-
-def check_free(address):
-    """Refuse a port that is in use: gRPC would silently share it, and workers might reach the wrong server."""
-    host, port = host_and_port(address)
-    try:
-        with socket.create_server((host, port)):
-            return
-    except OSError as error:
-        raise OSError(f"expected an address the chief can listen at; received {address}: {error.strerror}") from None
 
 
 @contextlib.contextmanager

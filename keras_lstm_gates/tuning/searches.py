@@ -8,7 +8,7 @@ from pathlib import Path
 import keras_tuner
 
 from keras_lstm_gates._support.files import write_json
-from keras_lstm_gates.tuning import processes, results, tables
+from keras_lstm_gates.tuning import addresses, processes, results, tables
 from keras_lstm_gates.tuning.jobs import Job
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -67,7 +67,8 @@ def search(
         role: None, "chief" or "worker": one of many machines that call this with the same arguments and a folder they
             share. None also reads KerasTuner's variables KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and
             KERASTUNER_ORACLE_PORT.
-        chief: str, "HOST:PORT", where the chief listens. With a role only.
+        chief: str, "HOST:PORT", where the chief listens. With a role only: without one it is 127.0.0.1. The service
+            has no password: at another address, which a warning names, everybody who reaches it is trusted.
         worker: int >= 0, which worker this is. A killed worker that is started again with its number gets its
             trial again.
         fit: dict, arguments of `HyperModel.fit`, which are those of `keras.Model.fit`.
@@ -122,13 +123,12 @@ def search(
     address = None
     if role == "chief":
         address = chief
+        addresses.warn_unless_loopback(address)
     elif workers:
-        address = processes.free_address()
-    if address is not None:
-        processes.check_free(address)
-    _check_folder(folder)
+        address = addresses.free_address()
     board = tables.Board(folder, objective, console, trials)
-    with processes.environment(address, "chief"):
+    with addresses.held(address), processes.environment(address, "chief"):
+        _check_folder(folder)
         own = job.make_tuner(on_change=board.update)
         oracle = own.oracle
         settings = _settings(job, oracle)
@@ -183,7 +183,7 @@ def _check(*, tuner, trials, minutes, budget, sample, epochs, seed, workers, thr
     if role not in (None, "chief", "worker"):
         raise ValueError(f"expected role to be 'chief' or 'worker'; received {role!r}")
     if role is not None:
-        processes.host_and_port(chief)
+        addresses.host_and_port(chief)
         if workers:
             raise ValueError(f"expected no workers with a role: start each with its own command; received {workers}")
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from keras_lstm_gates import tuning
-from keras_lstm_gates.tuning.processes import free_address
+from keras_lstm_gates.tuning.addresses import free_address
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "two_hosts.py"
 
