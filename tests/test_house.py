@@ -3,11 +3,14 @@
 import ast
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 import keras_lstm_gates
+from keras_lstm_gates import exporting
+from keras_lstm_gates._support import sizes
 
 PACKAGE = Path(keras_lstm_gates.__file__).parent
 ROOT = PACKAGE.parent
@@ -122,3 +125,13 @@ def test_public_names_are_found_where_they_are_said_to_be():
         assert getattr(keras_lstm_gates, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'gatedlstm'"):
         keras_lstm_gates.gatedlstm  # noqa: B018
+
+
+def test_what_the_security_page_names_is_there():
+    page = (ROOT / "SECURITY.md").read_text()
+    tests = set(re.findall(r"`(tests/\w+\.py)`", page))
+    assert len(tests) >= 8
+    assert [name for name in tests if not (ROOT / name).is_file()] == []
+    assert callable(exporting.verified)
+    assert "audit:" in (ROOT / "Makefile").read_text()
+    assert f"{sizes.FREE_BYTES // 2**30} GiB, and {sizes.MOST_TIMES} times" in page
