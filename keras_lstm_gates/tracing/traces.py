@@ -88,10 +88,7 @@ def save(tree, path):
 
 
 def load(path):
-    """Read a trace that `save` or `trace(to=...)` wrote; the arrays are read when they are used.
-
-    A store of another program's making, or with links or huge shapes in it, is refused: a `ValueError`.
-    """
+    """Read a trace that `save` or `trace(to=...)` wrote, arrays on access; any other store is a `ValueError`."""
     check_own(path)
     return xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None)
 
