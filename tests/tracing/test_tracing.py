@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import architectures
 import keras
@@ -173,8 +174,9 @@ def stateful_stream():
     return model, long_data(small_model()[1]), 5
 
 
-STREAM = """
+STREAM = f"""
 import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 import keras
 import test_tracing
 from keras_lstm_gates import tracing
