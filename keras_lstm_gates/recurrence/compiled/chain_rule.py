@@ -16,13 +16,12 @@ def chain(arguments, outputs, last_only, chunked, training):
     """The `outputs` in order, (batch, time, units) each, or the last c and h; `recurrence` checks the arguments."""
     # TensorFlow's functions do not know a Keras variable, though it counts as a tensor: read it here.
     z, h0, c0, R = map(tf.convert_to_tensor, arguments[:4])
-    mask = None if arguments.mask is None else tf.transpose(arguments.mask)
     batch = Batch(h0.shape[0], tf.shape(h0)[0])
     padded = batch.padded if isinstance(batch.padded, int) else None
     # One chain for each batch and units: within one only the number of steps may vary, and be relaxed to unknown by
     # `reduce_retracing`. A batch relaxed to unknown would be split where it should not.
     return _chain(outputs, last_only, chunked, training, padded, h0.shape[1])(
-        batch, Arguments(z, h0, c0, R, mask, arguments.dropout)
+        batch, arguments._replace(z=z, h0=h0, c0=c0, R=R)
     )
 
 
@@ -43,7 +42,8 @@ class _Chain:
         )
 
     def __call__(self, batch, arguments):
-        mask, dropout = batch.pad(arguments.mask, 1), batch.pad(arguments.dropout, 1)
+        mask = None if arguments.mask is None else batch.pad(tf.transpose(arguments.mask), 1)
+        dropout = batch.pad(arguments.dropout, 1)
 
         def written_out(z, h0, c0, R):
             time = tf.shape(z)[0]
@@ -63,10 +63,9 @@ class _Chain:
             return [batch.cut(value, 0) for value in values], slopes
 
         def second_order(inputs, d_values, d_slopes):
-            mask = None if arguments.mask is None else tf.transpose(arguments.mask)
             # XLA, outside, does not compile it as a function of its own.
             function = self._second_order_eagerly if tf.executing_eagerly() else self._second_order
-            return function(Arguments(*inputs, mask, arguments.dropout), d_values, d_slopes)
+            return function(Arguments(*inputs, *arguments[4:]), d_values, d_slopes)
 
         return differentiable(written_out, second_order)(*arguments[:4])
 
@@ -120,7 +119,7 @@ class _Chain:
         """Of further orders, which are rare: those of the portable path."""
 
         def operations(*inputs):
-            again = Arguments(*inputs, arguments.mask, arguments.dropout)
+            again = Arguments(*inputs, *arguments[4:])
             gates = portable(again, last_only=self.last_only, outputs=self.outputs)
             return [getattr(gates, name) for name in self.outputs]
 

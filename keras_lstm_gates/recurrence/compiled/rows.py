@@ -31,7 +31,7 @@ class Batch:
             count = _number_of_parts(size)
             self.padded = count * _fitting(-(-size // count))
         elif tf.executing_eagerly():
-            count = 1 + (known >= 2 * ROWS_PER_PART)
+            count = _number_of_parts(known)
             self.padded = count * fitting(-(-known // count))
         else:
             self.padded = known
@@ -53,15 +53,9 @@ class Batch:
 
 def parts(h0):
     """Slices of a padded batch, one a core; of two that only the run tells, the second may be empty."""
-    rows = h0.shape[0]
-    if rows is None:
-        rows = tf.shape(h0)[0]
-        first = rows // _number_of_parts(rows)
-    elif rows < 2 * ROWS_PER_PART:
-        return [slice(0, rows)]
-    else:
-        first = -(-rows // 2)
-    return [slice(0, first), slice(first, rows)]
+    rows = tf.shape(h0)[0] if h0.shape[0] is None else h0.shape[0]
+    first = -(-rows // _number_of_parts(rows))
+    return [slice(0, rows)] if isinstance(rows, int) and first == rows else [slice(0, first), slice(first, rows)]
 
 
 def fitting(rows):
@@ -70,8 +64,9 @@ def fitting(rows):
 
 
 def _number_of_parts(size):
-    """1 or 2, of a tensor."""
-    return 1 + tf.cast(size >= 2 * ROWS_PER_PART, tf.int32)
+    """1 or 2, of an int or a tensor."""
+    is_split = size >= 2 * ROWS_PER_PART
+    return 1 + (tf.cast(is_split, tf.int32) if tf.is_tensor(is_split) else int(is_split))
 
 
 def _fitting(rows):
