@@ -18,9 +18,10 @@ ROOT = PACKAGE.parent
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
     "": """_support datasets edge gates initializers losses recipes baselines recurrence layers opening models
-        tracing exporting plots gradients training demo reporting tuning zoo cli""",
+        tracing attribution exporting plots gradients training demo reporting tuning zoo cli""",
     "_support": """array_files epoch_monitor files sizes sums hdf5 python standard_error terminal versions zarr_stores
         child_process""",
+    "attribution": """memory watched answers contextual inputs""",
     "baselines": """ngrams volatility measures""",
     "cli": """app arguments live demo deployment inspection training tuning zoo entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
