@@ -18,12 +18,12 @@ ROOT = PACKAGE.parent
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
     "": """_support datasets edge gates initializers losses recipes baselines recurrence layers opening models
-        tracing attribution exporting plots gradients training demo reporting tuning zoo cli""",
+        tracing exporting plots gradients attribution training demo reporting tuning zoo cli""",
     "_support": """array_files epoch_monitor files sizes sums hdf5 python standard_error terminal versions zarr_stores
         child_process""",
-    "attribution": """memory watched answers contextual inputs""",
+    "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """ngrams volatility measures""",
-    "cli": """app arguments live demo deployment inspection training tuning zoo entry""",
+    "cli": """app arguments live demo deployment explaining inspection training tuning zoo entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing verifying""",
@@ -34,7 +34,7 @@ ROOMS = {
         summaries""",
     "layers": """cell weights_files lstm bidirectional""",
     "opening": """directions graphs paths twins visitors opened_layers readers walker exposing""",
-    "plots": """_styles exports gradients traces""",
+    "plots": """_styles exports gradients traces explanations""",
     "recurrence": """arguments portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
     "reporting": """checking page""",

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.opening.graphs import graph_of, is_known, outputs_by_name
 from keras_lstm_gates.opening.visitors import Visitor
 from keras_lstm_gates.opening.walker import walk
@@ -94,8 +95,7 @@ class WatchedModel:
     """
 
     def __init__(self, model, output=None):
-        graph = graph_of(model)
-        names = list(outputs_by_name(model)) if graph is not None else [output]
+        names = own_outputs(model)
         if output is None and len(names) == 1:
             output = names[0]
         if output not in names:
@@ -277,6 +277,26 @@ class _Points(Visitor):
             return layer
         self.before = activation.__name__
         return linear_twin(layer)
+
+
+def own_outputs(model):
+    """The names of a model's outputs but for the gates that it names itself."""
+    walked = walk(model, _Paths())
+    gates = {f"{path}/{name}" for path in walked.notes for name in Gates._fields}
+    return [name for name in walked.outputs if name not in gates | walked.labels]
+
+
+class _Paths(Visitor):
+    """Finds the LSTMs, and calls each as it is."""
+
+    def follows(self, layer):
+        return isinstance(layer, (keras.layers.LSTM, keras.layers.LSTMCell))
+
+    def visit(self, call):
+        outputs = call.replacement(lambda name: Renamed(call.layer, name=name))(
+            call.sequences, initial_state=call.states, **call.given
+        )
+        return outputs, {"h": keras.tree.flatten(outputs)[0]}
 
 
 def compares(layer, outputs):

@@ -1,7 +1,18 @@
-"""Pictures: of traces, of exported files beside their models, and of the gradient chain."""
+"""Pictures: of traces, of explained answers, of exported files beside their models, and of the gradient chain."""
 
+from keras_lstm_gates.plots.explanations import explanation
 from keras_lstm_gates.plots.exports import drift
 from keras_lstm_gates.plots.gradients import gradient_chain
 from keras_lstm_gates.plots.traces import GATE_COLOURS, STATE_COLOURS, gates, memory, saturation, tokens
 
-__all__ = ["GATE_COLOURS", "STATE_COLOURS", "drift", "gates", "gradient_chain", "memory", "saturation", "tokens"]
+__all__ = [
+    "GATE_COLOURS",
+    "STATE_COLOURS",
+    "drift",
+    "explanation",
+    "gates",
+    "gradient_chain",
+    "memory",
+    "saturation",
+    "tokens",
+]

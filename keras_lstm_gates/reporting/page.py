@@ -25,7 +25,7 @@ MOST = 2_600_000
 """The most numbers a page holds, half as many in float32, which keeps it below 8 MB; beyond, samples are left out."""
 
 
-def report(tree, path, *, title=None, samples=20, gradients=None):
+def report(tree, path, *, title=None, samples=20, gradients=None, explanation=None):
     """Write a page that shows a trace: numbers, heat maps, curves, and every step of every unit as a drawing.
 
     The page is one file without a server or a network. It holds: the key numbers; a heat map of time
@@ -39,6 +39,7 @@ def report(tree, path, *, title=None, samples=20, gradients=None):
         title: str, or None for the model's name.
         samples: int > 0, the most sequences to show. Statistics cover the whole trace.
         gradients: `xarray.DataTree` of `gradient_chain` or `compare` for a section on the gradient, or None.
+        explanation: `Explanation` of `keras_lstm_gates.attribution.explain` for a section on one answer, or None.
 
     Returns:
         `path`.
@@ -84,6 +85,7 @@ def report(tree, path, *, title=None, samples=20, gradients=None):
         "SCRIPT": script,
         "TITLE": html.escape(content["title"]),
         "GRADIENTS": "" if gradients is None else _gradient_section(gradients),
+        "EXPLANATION": "" if explanation is None else _explanation_section(explanation),
         "LIBRARY": _packed(library.encode()),
         "NUMBERS": _packed(numbers),
         "CONTENT": json.dumps(content, allow_nan=False).replace("<", "\\u003c"),
@@ -109,6 +111,25 @@ def _policy(scripts, styles):
         f"default-src 'none'; script-src {hashes(scripts)}; style-src {hashes(styles)}; "
         "style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _explanation_section(explanation):
+    """The picture of one answer, and its sentence."""
+    picture = io.BytesIO()
+    explanation.figure.savefig(picture, format="svg")
+    source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    sentence = html.escape(explanation.sentence)
+    return f"""<section aria-labelledby="explanation-title">
+    <h2 id="explanation-title">Why this answer</h2>
+    <p>{sentence}</p>
+    <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
+      alt="The input by what it contributes, and for each step what is stored, how sensitive it is, and what the answer
+      loses without it"></div>
+    <p class="how">Three lenses on one answer, which ask different questions. <b>Stored</b>: what a step wrote into the
+    memory and is kept of it, as far as the answer reads it. <b>Sensitive</b>: the gradient of the answer at the memory
+    of that step. <b>Causal</b>: what the answer loses where the input of that step is taken away. A step may be stored
+    and not matter, or matter and not be stored, as one that made the gates forget.</p>
+  </section>"""
 
 
 def _gradient_section(tree):

@@ -1,0 +1,216 @@
+"""One answer through several lenses: what is stored, what is sensitive, what is causal, and which inputs count."""
+
+import io
+
+import keras
+import numpy as np
+import xarray as xr
+from keras import ops
+
+from keras_lstm_gates import plots
+from keras_lstm_gates.attribution.answers import answer_ledger
+from keras_lstm_gates.attribution.inputs import attribute
+from keras_lstm_gates.attribution.watched import own_outputs
+from keras_lstm_gates.gradients.contributions import contributions
+from keras_lstm_gates.gradients.linearized_lstm import LinearizedLSTM
+from keras_lstm_gates.gradients.recording import record, watch
+from keras_lstm_gates.opening.graphs import Names, graph_of, layers_within, outputs_by_name
+
+CAUSES = 3
+
+
+class Explanation:
+    """One answer of a model for one sequence, explained; in a notebook it shows its figure and its sentence.
+
+    Attributes:
+        data: `xarray.Dataset` over time, of the steps as the input has them:
+            stored      what the answer owes to what was written at the step and kept (`answer_ledger`)
+            sensitive   |d answer / d c|, how much a change of the cell state at the step would matter; behind a
+                        softmax of the answer's log probability
+            causal      what the answer loses where the step's input is set to the baseline (`attribute`, "occlusion")
+            inputs      integrated gradients, (time, feature), or (time) of tokens
+            input       what the model read, alike, and `token` where there is a vocabulary
+        sentence: str, the three largest causes with their numbers.
+    """
+
+    def __init__(self, data):
+        self.data = data
+        self.sentence = _sentence(data)
+
+    @property
+    def figure(self):
+        """`matplotlib.figure.Figure` of `plots.explanation`."""
+        return plots.explanation(self.data)
+
+    def __repr__(self):
+        return f"Explanation: {self.sentence}"
+
+    def _repr_png_(self):
+        picture = io.BytesIO()
+        self.figure.savefig(picture, format="png", dpi=110)
+        return picture.getvalue()
+
+    def _repr_markdown_(self):
+        return self.sentence
+
+
+def explain(model, x, target=None, *, sample=0, output=None, baseline="mean", vocabulary=None):
+    """Three lenses on one answer: the memory it is read from, the gradient, and what happens without each step.
+
+    They ask different questions, and may disagree: a step may be stored and not matter, matter and not be stored (a
+    step that made the gates forget), or be sensitive and hold nothing.
+
+    Args:
+        model: built Functional or Sequential `keras.Model` with one input and one or more LSTMs.
+        x: array (sample, time, feature), or of token ids (sample, time).
+        target: as in `attribute`; None of an output of several numbers is the largest.
+        sample: int, which sequence.
+        output: the name of one of several outputs.
+        baseline: as in `attribute`; "mean" is that over the real steps of all of x.
+        vocabulary: list of str, the token of each id.
+
+    Returns:
+        `Explanation`.
+
+    Raises:
+        ValueError: "expected a sample from 0 to 4; received 9"; what `attribute` and `answer_ledger` raise.
+
+    Example:
+        >>> from keras_lstm_gates.models import SequenceClassifier
+        >>> explanation = explain(SequenceClassifier(features=3, classes=2, units=4), np.ones((5, 7, 3)), target=1)
+        >>> explanation.data["stored"].dims
+        ('time',)
+    """
+    x = np.asarray(x)
+    if not 0 <= sample < len(x):
+        raise ValueError(f"expected a sample from 0 to {len(x) - 1}; received {sample}")
+    if graph_of(model) is not None and len(model.inputs) > 1:
+        raise ValueError(f"expected a model with one input; received {len(model.inputs)}. Take `attribute`")
+    one = x[sample : sample + 1]
+    target = _target(model, one, target, output)
+    given = _baseline(model, x, baseline)
+    inputs = attribute(model, one, target, baseline=given, output=output)
+    causal = attribute(model, one, target, "occlusion", baseline=given, output=output)
+    account = answer_ledger(model, one, target, output=output)
+    rule = "proportional" if account.attrs["affine"] else "integrated_gradients"
+    paths = account.attrs["layers"]
+    stored = sum(account[path]["contribution"].sel(rule=rule).sum("unit") for path in paths)
+    by_input = inputs["contribution"].isel(sample=0)
+    over_steps = [dim for dim in by_input.dims if dim != "time"]
+    if by_input.sizes["time"] != stored.sizes["time"]:
+        raise ValueError(
+            f"expected LSTMs {paths} that read the input's own {by_input.sizes['time']} steps; received "
+            f"{stored.sizes['time']}: the layers before change their number. Take `answer_ledger` and `attribute`"
+        )
+    data = xr.Dataset(
+        {
+            "stored": ("time", stored.values[0]),
+            "sensitive": ("time", _sensitive(model, one, target, account)),
+            "causal": ("time", causal["contribution"].isel(sample=0).sum(over_steps).values),
+            "inputs": (by_input.dims, by_input.values),
+            "input": (by_input.dims, one[0]),
+            "mask": ("time", account[paths[0]]["mask"].values[0]),
+        },
+        coords={"time": np.arange(stored.sizes["time"])},
+        attrs={
+            "answer": float(account["answer"][0]),
+            "bias": float(account["bias"][0]),
+            "at_baseline": float(inputs["at_baseline"][0]),
+            "rule": rule,
+            "layers": paths,
+            "sample": sample,
+            **{name: account.attrs[name] for name in ("target", "output", "before")},
+        },
+    )
+    if vocabulary is not None and one.ndim == 2:
+        known = [str(token) for token in vocabulary]
+        data["token"] = ("time", [known[int(one)] if 0 <= int(one) < len(known) else f"#{one}" for one in one[0]])
+    return Explanation(data)
+
+
+def _target(model, one, target, output):
+    """The target, where None stands for the largest number of a vector."""
+    if target is not None:
+        return target
+    names, tensors = own_outputs(model), outputs_by_name(model)
+    output = names[0] if output is None and len(names) == 1 else output
+    tensor = tensors.get(output)
+    if tensor is None or len(tensor.shape) != 2 or tensor.shape[-1] == 1:
+        return None
+    predicted = model.predict_on_batch(one)
+    predicted = predicted[output] if isinstance(predicted, dict) and output in predicted else predicted
+    return int(np.asarray(predicted)[0].argmax())
+
+
+def _sensitive(model, one, target, account):
+    """The norm of d answer / d c at each step of the input, of all LSTMs that the answer is read from."""
+    tensor = outputs_by_name(model)[account.attrs["output"]]
+    index = () if target is None else target if isinstance(target, tuple) else (target,)
+    picked = _Picked(index, account.attrs["before"], name=Names(model).new("answer"))
+    answer = keras.Model(graph_of(model).input, picked(tensor))
+    calls, _ = record(answer, one, np.zeros((1, 1), "float32"), lambda y_true, y_pred: y_pred)
+    # Without the gates among its outputs an opened model has its layers' own names for paths.
+    by_path = {}
+    for path, layer in watch(model)[1].items():
+        same = [call for call in calls if call.layer.cell is layer.cell]
+        if same:
+            by_path[path] = same[0]
+            calls.remove(same[0])
+    norms = 0.0
+    for path in account.attrs["layers"]:
+        call = by_path[path]
+        of_steps = contributions(LinearizedLSTM(call), call.output_gradients)["norm_dE_dc"].values[0]
+        norms = norms + (of_steps[::-1] if account[path].attrs["reads"] == "backwards" else of_steps)
+    return norms
+
+
+class _Picked(keras.layers.Layer):
+    """One number of an output, before its sigmoid, behind its softmax the logarithm: (batch, 1), without a mask."""
+
+    def __init__(self, index, before, **kwargs):
+        super().__init__(**kwargs)
+        self.index, self.before = index, before
+        self.supports_masking = True
+
+    def call(self, outputs):
+        number = ops.reshape(outputs[(slice(None), *self.index)], (-1, 1))
+        if self.before == "sigmoid":
+            return ops.log(number) - ops.log1p(-number)
+        return ops.log(number) if self.before == "softmax" else number
+
+    def compute_output_spec(self, outputs):
+        return keras.KerasTensor((outputs.shape[0], 1), outputs.dtype)
+
+    def compute_mask(self, outputs, mask=None):
+        return None
+
+
+def _baseline(model, x, baseline):
+    """The mean of numbers over the real steps of all sequences, where "mean" is what is asked for."""
+    if not isinstance(baseline, str) or baseline != "mean" or x.dtype.kind != "f" or x.ndim < 3:
+        return baseline
+    real = np.ones(x.shape[:-1], bool)
+    for layer in layers_within(model):
+        if isinstance(layer, keras.layers.Masking):
+            real &= np.any(x != layer.mask_value, axis=-1)
+    return x[real].mean(axis=0) if real.any() else "zero"
+
+
+def _sentence(data):
+    """The three steps without which the answer changes most, in words."""
+    attrs = data.attrs
+    what = f"The answer {attrs['answer']:.3g}" + (f" (before {attrs['before']})" if attrs["before"] else "")
+    causal = data["causal"].values
+    largest = [step for step in np.argsort(-abs(causal))[:CAUSES] if causal[step] != 0]
+    if not largest:
+        return f"{what} does not change without any single step."
+    parts = [f"step {step}{_named(data, step)} ({causal[step]:+.3g})" for step in largest]
+    stored = data["stored"].values
+    most = int(np.argmax(abs(stored)))
+    reach = f"Most of what the memory holds for it was written at step {most}{_named(data, most)} ({stored[most]:+.3g})"
+    sensitive = int(np.argmax(data["sensitive"].values))
+    return f"{what} owes most to {', '.join(parts)}. {reach}; it is most sensitive at step {sensitive}."
+
+
+def _named(data, step):
+    return f" {str(data['token'].values[step])!r}" if "token" in data else ""

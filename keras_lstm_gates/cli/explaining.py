@@ -1,0 +1,64 @@
+"""The command that explains one answer: explain."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_sequences
+
+
+@app.command()
+def explain(
+    model: Model,
+    data: Data,
+    sample: Annotated[int, typer.Option(min=0, help="Which sequence.")] = 0,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Which number of the output: a class, or comma-separated indices as STEP,CLASS or HORIZON,QUANTILE.",
+            show_default="the largest",
+        ),
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Which of several outputs.", show_default="the only one")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for explanation.png, explanation.csv and report.html.", show_default="new, in runs/"),
+    ] = None,
+):
+    """Why this answer: what the memory holds for it, where it is sensitive, and what it loses without each step."""
+    from rich.console import Console
+
+    from keras_lstm_gates import reporting, tracing
+    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.terminal import files_table
+    from keras_lstm_gates.attribution import explain
+    from keras_lstm_gates.opening.readers import load_model
+
+    console = Console()
+    index = _index(target)
+    loaded = load_model(model)
+    sequences = read_sequences(data, loaded)
+    with console.status("asking what the answer comes from"):
+        explanation = explain(loaded, sequences, index, sample=sample, output=output)
+        tree = tracing.trace(loaded, sequences[sample : sample + 1], progress=False)
+    folder = new_folder(Path("runs"), "explain") if out is None else empty_folder(out)
+    with replaced_when_whole(folder / "explanation.png") as temporary:
+        explanation.figure.savefig(temporary, dpi=130)
+    names = [name for name in ("token", "stored", "sensitive", "causal", "mask") if name in explanation.data]
+    with replaced_when_whole(folder / "explanation.csv") as temporary:
+        explanation.data[names].to_dataframe().to_csv(temporary)
+    reporting.report(tree, folder / "report.html", explanation=explanation)
+    console.print(explanation.sentence, soft_wrap=True, highlight=False)
+    console.print(files_table(folder))
+
+
+def _index(target):
+    if target is None:
+        return None
+    try:
+        index = tuple(int(part) for part in target.split(","))
+    except ValueError:
+        raise ValueError(f"expected --target as 1 or 3,1, indices into the output; received {target!r}") from None
+    return index[0] if len(index) == 1 else index

@@ -1,0 +1,91 @@
+"""The picture of an explained answer."""
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from keras_lstm_gates.plots.traces import STATE_COLOURS
+
+_LENSES = {
+    "stored": "what was written here and kept for the answer",
+    "sensitive": "how much a change of the cell state here would matter",
+    "causal": "what the answer loses without this step's input",
+}
+
+
+def explanation(data):
+    """Three lenses on one answer, below the input coloured by what it contributes.
+
+    Args:
+        data: `xarray.Dataset` of `keras_lstm_gates.attribution.explain(...).data`.
+
+    Returns:
+        `matplotlib.figure.Figure`. Above: of tokens the text, of sensors a heat map of channels over time, lighter for
+        what raises the answer and darker for what lowers it; below a bar a step for each lens. Masked steps are left
+        out.
+    """
+    real = np.flatnonzero(data["mask"].values)
+    values = data["inputs"].values[real]
+    of_text = values.ndim == 1
+    lines = _lines(data, real) if of_text else []
+    above = 0.5 + 0.3 * (lines[-1][1] + 1) if lines else 1.2 + 0.12 * (values.shape[-1] if values.ndim == 2 else 1)
+    figure = Figure(figsize=(9, min(above, 8) + 4.2), layout="constrained")
+    panels = figure.subplots(4, 1, height_ratios=[min(above, 8), 1.2, 1.2, 1.2])
+    limit = float(np.abs(values).max()) or 1.0
+    scale = Normalize(-limit, limit)
+    if of_text:
+        _text(panels[0], lines, data["inputs"].values, scale)
+    else:
+        flat = values.reshape(len(values), -1)
+        panels[0].imshow(
+            flat.T, aspect="auto", origin="lower", interpolation="nearest", cmap=STATE_COLOURS, norm=scale,
+            extent=(real[0] - 0.5, real[-1] + 0.5, -0.5, flat.shape[1] - 0.5),
+        )  # fmt: skip
+        panels[0].set(ylabel="channel", yticks=range(0, flat.shape[1], max(1, flat.shape[1] // 8)))
+    figure.colorbar(
+        matplotlib.cm.ScalarMappable(scale, STATE_COLOURS), ax=panels[0], pad=0.01, label="contribution", aspect=10
+    )
+    panels[0].set_title("the input, by integrated gradients", fontsize=10, loc="left")
+    for axes, (lens, meaning) in zip(panels[1:], _LENSES.items(), strict=True):
+        heights = data[lens].values[real]
+        axes.bar(real, heights, width=0.9, color=["#0b3c8c" if height >= 0 else "#d1495b" for height in heights])
+        axes.axhline(0, color="0.6", linewidth=0.8)
+        axes.set_title(f"$\\bf{{{lens}}}$  {meaning}", fontsize=10, loc="left")
+        axes.set_xlim(real[0] - 0.5, real[-1] + 0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xlabel("time step")
+    attrs = data.attrs
+    before = f", before {attrs['before']}" if attrs["before"] else ""
+    target = f", target {attrs['target']}" if attrs["target"] != "None" else ""
+    figure.suptitle(f"Sample {attrs['sample']}{target}: the answer is {attrs['answer']:.3g}{before}", fontsize=12)
+    return figure
+
+
+def _lines(data, real, width=88):
+    """(step, line, column, text) of each token."""
+    texts = data["token"].values if "token" in data else data["input"].values.astype(str)
+    gap = 0 if all(len(str(texts[step])) == 1 for step in real) else 1
+    placed, line, column = [], 0, 0
+    for step in real:
+        text = str(texts[step]).replace("\n", "↵").replace("\t", "⇥")
+        if column and column + len(text) > width:
+            line, column = line + 1, 0
+        placed.append((step, line, column, text))
+        column += len(text) + gap
+    return placed
+
+
+def _text(axes, lines, values, scale):
+    for step, line, column, text in lines:
+        shade = STATE_COLOURS(scale(values[step]))
+        dark = np.dot(shade[:3], [0.2126, 0.7152, 0.0722]) < 0.45
+        axes.add_patch(Rectangle((column, line), len(text), 1, facecolor=shade, edgecolor="none"))
+        # parse_math=False: a dollar sign in the data is not a formula.
+        axes.text(
+            column + len(text) / 2, line + 0.52, text, family="monospace", fontsize=9, ha="center", va="center",
+            color="white" if dark else "black", parse_math=False,
+        )  # fmt: skip
+    axes.set(xlim=(0, 90), ylim=(lines[-1][1] + 1, 0))
+    axes.set_axis_off()

@@ -1,0 +1,141 @@
+"""One answer through three lenses: each is the tool's own number, and the sentence names the largest."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_lstm_gates import plots, reporting, tracing
+from keras_lstm_gates.attribution import answer_ledger, attribute, explain
+from keras_lstm_gates.models import SequenceClassifier
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def sensors():
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((STEPS, 3))
+    hidden = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(layers.Masking()(inputs))
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Bidirectional(layers.LSTM(4))(hidden)))
+    x = np.random.default_rng(0).normal(size=(4, STEPS, 3)).astype("float32")
+    x[1, 4:] = 0.0
+    return model, x
+
+
+@pytest.fixture(scope="module")
+def words():
+    keras.utils.set_random_seed(4)
+    model = SequenceClassifier(vocabulary=11, classes=2, units=4)
+    ids = np.random.default_rng(0).integers(2, 11, size=(3, STEPS))
+    return model, ids, [f"${word}_" for word in "abcdefghijk"]
+
+
+def test_each_lens_is_the_number_of_its_tool(sensors):
+    model, x = sensors
+    data = explain(model, x, 1, sample=1, baseline="zero").data
+    one = x[1:2]
+    causal = attribute(model, one, 1, "occlusion", baseline="zero")["contribution"].sum("feature")[0]
+    np.testing.assert_allclose(data["causal"], causal, atol=1e-7)
+    inputs = attribute(model, one, 1, baseline="zero")["contribution"][0]
+    np.testing.assert_allclose(data["inputs"], inputs, atol=1e-7)
+    account = answer_ledger(model, one, 1)
+    total = data["stored"].sum() + sum(
+        account[path]["initial"].sel(rule="proportional").sum() for path in account.attrs["layers"]
+    )
+    np.testing.assert_allclose(total, data.attrs["answer"] - data.attrs["bias"], atol=1e-6)
+    assert not data["stored"].values[4:].any()
+    assert data["mask"].values.tolist() == [True] * 4 + [False] * 2
+
+
+def test_sensitive_is_the_slope_of_the_log_probability_at_c(rng):
+    """The last step's slope of c, from the equations: d log p / d h through the softmax, times o tanh'(c)."""
+    lstm, dense = layers.LSTM(4, name="lstm"), layers.Dense(3, activation="softmax")
+    model = keras.Sequential([keras.Input((STEPS, 3)), lstm, dense])
+    x = rng.normal(size=(2, STEPS, 3)).astype("float32")
+    data = explain(model, x, 2, sample=1).data
+    node = tracing.trace(model, x, progress=False)["lstm"].isel(sample=1, time=-1)
+    o, c = (node[name].values.astype("float64") for name in "oc")
+    kernel, p = dense.get_weights()[0], model.predict(x, verbose=0)[1]
+    slope = kernel[:, 2] - kernel @ p
+    np.testing.assert_allclose(data["sensitive"][-1], np.linalg.norm(slope * o * (1 - np.tanh(c) ** 2)), rtol=1e-5)
+
+
+def test_the_largest_class_and_the_sentence(sensors):
+    model, x = sensors
+    explanation = explain(model, x, sample=2)
+    assert int(explanation.data.attrs["target"]) == model.predict(x, verbose=0)[2].argmax()
+    causal = explanation.data["causal"].values
+    for step in np.argsort(-abs(causal))[:3]:
+        assert f"step {step} ({causal[step]:+.3g})" in explanation.sentence
+
+
+def test_tokens_by_name_in_the_sentence_and_the_picture(words):
+    model, ids, vocabulary = words
+    explanation = explain(model, ids, 1, sample=1, vocabulary=vocabulary)
+    assert explanation.data["token"].values.tolist() == [vocabulary[token] for token in ids[1]]
+    most = int(np.argmax(abs(explanation.data["causal"].values)))
+    assert repr(vocabulary[ids[1, most]]) in explanation.sentence
+    shown = [text.get_text() for text in explanation.figure.axes[0].texts]
+    assert shown == [vocabulary[token] for token in ids[1]]
+
+
+def test_the_picture_shows_the_numbers_of_the_real_steps(sensors):
+    model, x = sensors
+    explanation = explain(model, x, 0, sample=1)
+    above, *lenses = plots.explanation(explanation.data).axes[:4]
+    np.testing.assert_array_equal(above.images[0].get_array(), explanation.data["inputs"].values[:4].T)
+    for axes, lens in zip(lenses, ("stored", "sensitive", "causal"), strict=True):
+        heights = [bar.get_height() for bar in axes.patches]
+        np.testing.assert_allclose(heights, explanation.data[lens].values[:4])
+    assert explanation._repr_png_().startswith(b"\x89PNG")
+    assert explanation._repr_markdown_() == explanation.sentence
+
+
+def test_the_page_has_a_section_for_it(sensors, tmp_path):
+    model, x = sensors
+    tree = tracing.trace(model, x[:1], progress=False)
+    explanation = explain(model, x, 0)
+    page = reporting.report(tree, tmp_path / "page.html", explanation=explanation).read_text(encoding="utf-8")
+    assert 'id="explanation-title"' in page
+    assert explanation.sentence in page
+    assert 'id="explanation-title"' not in reporting.report(tree, tmp_path / "without.html").read_text(encoding="utf-8")
+
+
+def test_on_the_command_line(sensors, command, tmp_path):
+    model, x = sensors
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "data.npy", x)
+    code, printed, _ = command("explain", "model.keras", "data.npy", "--sample", 2, "--target", 1, "--out", "out")
+    assert code == 0
+    assert explain(model, x, 1, sample=2).sentence in printed
+    table = np.loadtxt(tmp_path / "out" / "explanation.csv", delimiter=",", skiprows=1, usecols=[1, 2, 3])
+    np.testing.assert_allclose(table[:, 2], explain(model, x, 1, sample=2).data["causal"], atol=1e-6)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"explanation.csv", "explanation.png", "report.html"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--sample", 9], "expected a sample from 0 to 3; received 9"),
+        (["--target", 2], "expected target, 1 indices into the output"),
+        (["--target", "a"], "expected --target as 1 or 3,1, indices into the output; received 'a'"),
+        (["--output", "z"], "expected output among ["),
+    ],
+)
+def test_what_does_not_fit_is_told_on_the_command_line(sensors, command, tmp_path, arguments, told):
+    model, x = sensors
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "data.npy", x)
+    code, _, errors = command("explain", "model.keras", "data.npy", *arguments, "--out", "out")
+    assert code == 1
+    assert told in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_steps_of_another_number_are_refused(rng):
+    inputs = keras.Input((STEPS, 3))
+    hidden = layers.LSTM(4)(layers.Conv1D(5, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(hidden))
+    with pytest.raises(ValueError, match="that read the input's own 6 steps; received 4"):
+        explain(model, rng.normal(size=(2, STEPS, 3)))
