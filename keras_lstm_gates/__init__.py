@@ -11,7 +11,7 @@ _HOMES = {
     "GatedLSTMCell": "keras_lstm_gates.layers.cell",
     "Gates": "keras_lstm_gates.gates",
     "load_model": "keras_lstm_gates.opening.readers",
-    "load_weights": "keras_lstm_gates.layers.weights_files",
+    "load_weights": "keras_lstm_gates.opening.readers.weights",
     "expose": "keras_lstm_gates.opening.exposing",
     "attribute": "keras_lstm_gates.attribution",
     "explain": "keras_lstm_gates.attribution",

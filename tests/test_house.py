@@ -17,8 +17,8 @@ ROOT = PACKAGE.parent
 
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
-    "": """_support datasets edge gates initializers losses recipes baselines recurrence layers opening models
-        tracing exporting plots gradients attribution training demo reporting tuning zoo cli""",
+    "": """_support datasets edge gates activations initializers losses recipes baselines recurrence layers opening
+        models tracing exporting plots gradients attribution training demo reporting tuning zoo cli""",
     "_support": """array_files epoch_monitor files sizes sums hdf5 python standard_error terminal versions zarr_stores
         child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
@@ -34,6 +34,8 @@ ROOMS = {
         summaries""",
     "layers": """cell weights_files lstm bidirectional""",
     "opening": """directions graphs paths twins visitors opened_layers readers walker exposing""",
+    "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
+        translating building formats models weights""",
     "plots": """_styles exports gradients traces explanations""",
     "recurrence": """arguments portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",

@@ -24,6 +24,7 @@ FUNCTIONS = {
     "tanh": np.tanh,
     "sigmoid": sigmoid,
     "hard_sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
+    "keras2_hard_sigmoid": lambda z: np.clip(0.2 * z + 0.5, 0, 1),
     "relu": lambda z: np.maximum(z, 0),
 }
 
@@ -136,8 +137,8 @@ def _gates_of(call):
             mask=mask,
             h0=h0,
             c0=c0,
-            tanh=FUNCTIONS[keras.activations.serialize(cell.activation)],
-            sigmoid=FUNCTIONS[keras.activations.serialize(cell.recurrent_activation)],
+            tanh=FUNCTIONS[cell.activation.__name__],
+            sigmoid=FUNCTIONS[cell.recurrent_activation.__name__],
         )
         x = numbers["h"]
         if layer.go_backwards:

@@ -2,12 +2,15 @@
 
 import keras
 
+from keras_lstm_gates.activations import keras2_hard_sigmoid
+
 OPERATORS = {
     keras.activations.linear: ("Affine", {"alpha": 1.0, "beta": 0.0}),
     keras.activations.tanh: ("Tanh", {}),
     keras.activations.sigmoid: ("Sigmoid", {}),
     keras.activations.relu: ("Relu", {}),
     keras.activations.hard_sigmoid: ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    keras2_hard_sigmoid: ("HardSigmoid", {"alpha": 0.2, "beta": 0.5}),
     keras.activations.softsign: ("Softsign", {}),
     keras.activations.softplus: ("Softplus", {}),
     keras.activations.elu: ("Elu", {"alpha": 1.0}),
