@@ -18,25 +18,26 @@ ROOT = PACKAGE.parent
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
     "": """_support datasets edge gates activations initializers losses recipes baselines recurrence layers opening
-        models tracing exporting plots gradients attribution training demo reporting tuning zoo cli""",
+        models tracing exporting plots gradients attribution training forecasting demo reporting tuning zoo cli""",
     "_support": """array_files epoch_monitor files sizes sums hdf5 python standard_error terminal versions zarr_stores
         child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """ngrams volatility measures""",
-    "cli": """app arguments live demo deployment explaining inspection training tuning zoo entry""",
+    "cli": """app arguments live demo deployment explaining forecasting inspection training tuning zoo entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing verifying""",
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
+    "forecasting": """calendars forecasters scores""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """cell weights_files lstm bidirectional""",
     "opening": """directions graphs paths twins visitors opened_layers readers walker exposing""",
     "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
         translating building formats models weights""",
-    "plots": """_styles exports gradients traces explanations""",
+    "plots": """_styles exports gradients traces explanations forecasts""",
     "recurrence": """arguments portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
     "reporting": """checking page""",

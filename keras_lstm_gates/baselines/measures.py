@@ -54,6 +54,27 @@ def measure(recipe, data):
     return kinds[recipe.task](recipe, data)
 
 
+def beaten_by(task, figure, figures):
+    """One line that says which baseline does better than a model, and None where none does.
+
+    Args:
+        task: str.
+        figure: float, the model's own.
+        figures: {name: figure} of `measure`.
+
+    Example:
+        >>> beaten_by("forecasting", 2.94, {"persistence": 4.6, "ridge regression": 2.62})
+        'the model (mae 2.94) loses to ridge regression (2.62): prefer that, or train on'
+        >>> beaten_by("classification", 0.9, {"most frequent class": 0.2}) is None
+        True
+    """
+    higher_is_better = METRICS[task] == "accuracy"
+    name = (max if higher_is_better else min)(figures, key=figures.get)
+    if figure >= figures[name] if higher_is_better else figure <= figures[name]:
+        return None
+    return f"the model ({METRICS[task]} {figure:.3g}) loses to {name} ({figures[name]:.3g}): prefer that, or train on"
+
+
 def _rows(part):
     return [[np.asarray(value) for value in batch] for batch in part]
 

@@ -5,7 +5,16 @@ import os
 import sys
 
 from keras_lstm_gates._support.standard_error import standard_error_to
-from keras_lstm_gates.cli import demo, deployment, explaining, inspection, training, tuning, zoo  # noqa: F401  they join
+from keras_lstm_gates.cli import (  # noqa: F401  they join the app
+    demo,
+    deployment,
+    explaining,
+    forecasting,
+    inspection,
+    training,
+    tuning,
+    zoo,
+)
 from keras_lstm_gates.cli.app import app
 
 WITHOUT_TENSORFLOW = ("run",)

@@ -57,5 +57,9 @@ def train(
     console.print(files_table(folder))
     metric = baselines.METRICS[chosen_recipe.task]
     console.print(f"baselines, test_{metric}:")
-    for name, value in baselines.measure(chosen_recipe, datasets.load(chosen_recipe)).items():
+    figures = baselines.measure(chosen_recipe, datasets.load(chosen_recipe))
+    for name, value in figures.items():
         console.print(f"  {name}: {value:.5g}", highlight=False)
+    lost = baselines.beaten_by(chosen_recipe.task, run.metrics[f"test_{metric}"], figures)
+    if lost is not None:
+        console.print(lost, soft_wrap=True, highlight=False)

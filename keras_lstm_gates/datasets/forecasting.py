@@ -101,6 +101,13 @@ def parts(recipe, test):
     return windows, arguments, names
 
 
+def windows_within(frame, columns, length):
+    """The first rows, int, of the windows of some length that no gap, empty cell or change of group interrupts."""
+    if len(frame) < length:
+        return np.array([], int)
+    return _starts(frame, columns, length)[0]
+
+
 def _rows(name):
     """The rows of a TFDS data set as a table, in the order in which they were written."""
     batches = list(tfds.as_numpy(tfds.load(tfds_names.checked(name), split="train", shuffle_files=False).batch(4096)))

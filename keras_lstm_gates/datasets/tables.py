@@ -23,23 +23,32 @@ def read(path, target, features=(), group=None):
         ImportError: .parquet without pyarrow.
         ValueError: the file is empty, or no table; and what `checked` raises.
     """
+    return checked(_whole(path), path, target, features, group)
+
+
+def names(path):
+    """The names of the columns of a .csv or .parquet file, list of str."""
+    return [str(name) for name in _whole(path)]
+
+
+def _whole(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a .csv or .parquet file; found none at {path}")
     try:
-        frame = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+        return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
     except pd.errors.EmptyDataError:
         raise ValueError(f"expected {path} to hold a header and rows; it is empty") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeError) as error:
         raise ValueError(f"expected {path} to be a table with one cell a column in each row: {error}") from None
-    return checked(frame, path, target, features, group)
 
 
 def checked(frame, source, target, features=(), group=None):
     """A table with the columns that a forecaster needs: `TIME` and `GROUP` where it has them, then its numbers.
 
     The time is the first column that holds dates; without one, rows are one step apart. The rows are
-    sorted by group and time. Cells without a number stay empty (NaN).
+    sorted by group and time. Cells without a number stay empty (NaN). `attrs["time"]` is the column with the time, or
+    None.
 
     Args:
         frame: `pandas.DataFrame`.
@@ -68,6 +77,7 @@ def checked(frame, source, target, features=(), group=None):
     for name in dict.fromkeys([*inputs, target]):
         table[name] = _numbers(frame[name], source)
     table = pd.DataFrame(table)
+    table.attrs["time"] = time
     keys = [name for name in (GROUP, TIME) if name in table]
     if time is not None:
         double = table.duplicated(keys, keep=False)

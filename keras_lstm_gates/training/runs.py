@@ -90,8 +90,9 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
 
     Returns:
         `Run(model, metrics, folder)`; metrics hold those of `evaluate` on the test part as `test_<name>`, `parameters`
-        and `seconds` (of the training). The folder holds recipe.json, environment.json, history.json, metrics.json,
-        model.keras, gate_statistics.json (of up to 64 validation sequences, or test sequences where there are none),
+        and `seconds` (of the training). The folder holds recipe.json, environment.json, names.json (what the
+        numbers mean: `Data.names`), history.json, metrics.json, model.keras, gate_statistics.json (of up to 64
+        validation sequences, or test sequences where there are none),
         gate_saturation.png, learning_curves.png and, until these are written, checkpoint.npz.
 
     Raises:
@@ -134,6 +135,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     }
     if writes:
         write_json(folder / "history.json", checkpoints.history)
+        write_json(folder / "names.json", data.names)
         with replaced_when_whole(folder / "model.keras") as temporary:
             model.save(temporary)
         summary.write(folder, model, checkpoints.history, data.test if data.validation is None else data.validation)

@@ -30,8 +30,10 @@ def test_run_folder(run):
         "learning_curves.png",
         "metrics.json",
         "model.keras",
+        "names.json",
         "recipe.json",
     ]
+    assert json.loads((run.folder / "names.json").read_text()) == datasets.load(QUICK).names
     assert Recipe.from_dict(json.loads((run.folder / "recipe.json").read_text())) == QUICK
     assert json.loads((run.folder / "environment.json").read_text())["keras"] == keras.__version__
     assert len(json.loads((run.folder / "history.json").read_text())["loss"]) == 2

@@ -1,0 +1,90 @@
+"""The commands that use a trained forecaster on a table: forecast, score."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.arguments import empty_folder, new_folder
+
+Run = Annotated[
+    str,
+    typer.Argument(
+        help="The run folder of `train`, or a forecasting preset of the zoo.", metavar="RUN", show_default=False
+    ),
+]
+Table = Annotated[
+    Path,
+    typer.Argument(
+        help="A table (.csv, .parquet) with the columns of the training, in any order.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def forecast(
+    run: Run,
+    table: Table,
+    at: Annotated[
+        str | None, typer.Option(help="Forecast what follows this time.", show_default="the table's last row")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="From many points of the table, so that each row is forecast once.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for forecast.csv and forecast.png.", show_default="new, in runs/")
+    ] = None,
+):
+    """Forecast the steps that follow a table, with times, in its own units."""
+    from rich.console import Console
+
+    from keras_lstm_gates import plots
+    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.terminal import files_table
+
+    if every and at is not None:
+        raise ValueError(f"expected --at or --all; received both, --at {at}")
+    console = Console()
+    forecaster = _forecaster(run)
+    result = forecaster.rolling(table) if every else forecaster.forecast(table, at)
+    folder = new_folder(Path("runs"), "forecast") if out is None else empty_folder(out)
+    with replaced_when_whole(folder / "forecast.csv") as temporary:
+        result.to_csv(temporary, index=False)
+    if not every:
+        figure = plots.forecast(result, forecaster.history(table, at), forecaster.recipe.target)
+        with replaced_when_whole(folder / "forecast.png") as temporary:
+            figure.savefig(temporary, dpi=120)
+    if result.attrs["ignored"]:
+        console.print(f"not read: {', '.join(result.attrs['ignored'])}", soft_wrap=True, highlight=False)
+    console.print(result.head(12).to_string(index=False), soft_wrap=True, highlight=False)
+    if len(result) > 12:
+        console.print(f"... {len(result):,} rows in all", highlight=False)
+    console.print(files_table(folder))
+
+
+@app.command()
+def score(run: Run, table: Table):
+    """How good a forecaster is on a table, beside the baselines that need no training."""
+    from rich.console import Console
+
+    from keras_lstm_gates import forecasting
+
+    result = forecasting.scores(_forecaster(run), table)
+    console = Console()
+    console.print(f"{result.attrs['windows']:,} windows", highlight=False)
+    console.print(result.to_string(float_format="{:.5g}".format, na_rep=""), soft_wrap=True, highlight=False)
+    best = result["mae"].idxmin()
+    if best != "model":
+        console.print(
+            f"the model (mae {result['mae']['model']:.3g}) loses to {best} ({result['mae'][best]:.3g})", highlight=False
+        )
+
+
+def _forecaster(run):
+    from keras_lstm_gates import forecasting
+    from keras_lstm_gates.zoo.registry import home, presets
+
+    return forecasting.load(home(run) if run in presets() and not Path(run).exists() else run)

@@ -1,0 +1,50 @@
+"""The picture of a forecast."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from keras_lstm_gates.plots._styles import MODEL_COLOURS
+
+MOST_GROUPS = 6
+
+
+def forecast(result, history, target):
+    """What was before, the forecast with its interval, and what came, where it is known.
+
+    Args:
+        result: `pandas.DataFrame` of `forecasting.Forecaster.forecast`.
+        history: `pandas.DataFrame` with `time` or `row`, the target, and `group` where `result` has it: the rows before
+            the forecast.
+        target: str, the column that is forecast.
+
+    Returns:
+        `matplotlib.figure.Figure`, a panel for each of the first six groups.
+    """
+    key = "time" if "time" in result else "row"
+    names = [name for name in result if name == target or str(name).startswith(f"{target} q")]
+    groups = list(dict.fromkeys(result["group"])) if "group" in result else [None]
+    shown = groups[:MOST_GROUPS]
+    figure = Figure(figsize=(9, 0.7 + 2.4 * len(shown)), layout="constrained")
+    for axes, group in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
+        of_group = result if group is None else result[result["group"] == group]
+        before = history if group is None else history[history["group"] == group]
+        numbers, x = of_group[names].to_numpy(), of_group[key].to_numpy()
+        axes.plot(before[key].to_numpy(), before[target].to_numpy(), color="0.35", linewidth=1.2, label="history")
+        middle = numbers[:, numbers.shape[1] // 2]
+        axes.plot(x, middle, color=MODEL_COLOURS[0], linewidth=1.6, marker="o", markersize=3, label="forecast")
+        if numbers.shape[1] > 1:
+            label = f"{names[0].rpartition(' ')[2]} to {names[-1].rpartition(' ')[2]}"
+            axes.fill_between(x, numbers[:, 0], numbers[:, -1], color=MODEL_COLOURS[0], alpha=0.18, label=label)
+        actual = of_group["actual"].to_numpy(float)
+        if np.isfinite(actual).any():
+            axes.plot(x, actual, color=MODEL_COLOURS[1], linewidth=1.2, linestyle="--", label="what came")
+        # parse_math=False: a dollar sign in a name is not a formula.
+        axes.set_ylabel(target, parse_math=False)
+        axes.set_title("" if group is None else str(group), fontsize=10, loc="left", parse_math=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False, fontsize=9)
+    figure.axes[-1].set_xlabel("row" if key == "row" else "")
+    if key == "time" and isinstance(result[key].iloc[0], pd.Timestamp):
+        figure.autofmt_xdate()
+    return figure
