@@ -30,7 +30,7 @@ ROOMS = {
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
-    "forecasting": """calendars forecasters scores""",
+    "forecasting": """calendars forecasters scoring""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """cell weights_files lstm bidirectional""",
