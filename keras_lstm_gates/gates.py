@@ -9,6 +9,9 @@ Notation, the same everywhere in this package (U = units, D = features):
 
 A gate called i, f, g or o is always the value after its activation; the value before it is called z.
 
+An intervention on a gate or a state is two numbers, value = scale * value + shift. It acts where the value arises: on
+i, f, g and o after their activation, on c_t before h_t is made of it, on h_t last.
+
 Source: Hochreiter & Schmidhuber 1997, Long short-term memory; forget gate: Gers, Schmidhuber & Cummins 2000,
 Learning to forget, equations 3.1 to 3.9 without peepholes.
 """
@@ -41,7 +44,19 @@ class Gates(NamedTuple):
     h: Any
 
 
-def step(z, c_previous, activation=ops.tanh, recurrent_activation=ops.sigmoid):
+class Intervention(NamedTuple):
+    """What becomes of a gate or a state: value = scale * value + shift."""
+
+    scale: Any
+    shift: Any
+
+
+def steered(value, intervention):
+    """A gate or a state after an `Intervention`, or as it is after None."""
+    return value if intervention is None else intervention.scale * value + intervention.shift
+
+
+def step(z, c_previous, activation=ops.tanh, recurrent_activation=ops.sigmoid, interventions=None):
     """One step of the LSTM from its pre-activations.
 
     Args:
@@ -49,6 +64,7 @@ def step(z, c_previous, activation=ops.tanh, recurrent_activation=ops.sigmoid):
         c_previous: float, (..., units), c_{t-1}.
         activation: of g and of the cell state on its way to h.
         recurrent_activation: of i, f and o.
+        interventions: {name: `Intervention`}, each broadcastable to (..., units), or None.
 
     Returns:
         `Gates`, each (..., units).
@@ -59,11 +75,12 @@ def step(z, c_previous, activation=ops.tanh, recurrent_activation=ops.sigmoid):
         >>> np.asarray(gates.c).tolist()  # f = 0.5 keeps half of c_{t-1}; g = 0 adds nothing
         [[0.5, 0.5]]
     """
+    act = interventions or {}
     z_i, z_f, z_g, z_o = ops.split(z, 4, axis=-1)
-    i = recurrent_activation(z_i)
-    f = recurrent_activation(z_f)
-    g = activation(z_g)
-    o = recurrent_activation(z_o)
-    c = i * g + f * c_previous
-    h = o * activation(c)
+    i = steered(recurrent_activation(z_i), act.get("i"))
+    f = steered(recurrent_activation(z_f), act.get("f"))
+    g = steered(activation(z_g), act.get("g"))
+    o = steered(recurrent_activation(z_o), act.get("o"))
+    c = steered(i * g + f * c_previous, act.get("c"))
+    h = steered(o * activation(c), act.get("h"))
     return Gates(i, f, g, o, c, h)

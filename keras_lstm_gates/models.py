@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_lstm_gates.initializers import ChronoBias, ForgetBias
+from keras_lstm_gates.interventions import tells_steps_apart
 from keras_lstm_gates.layers.bidirectional import Bidirectional
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening import Visitor, walk
@@ -246,6 +247,8 @@ class _LSTMs(Visitor):
         self.units.append(layer.cell.units)
         if self.states is None:
             return call.as_it_is(), {}
+        if tells_steps_apart(getattr(layer, "interventions", {})):
+            raise ValueError(f"{call.path!r} is steered at some of its steps alone; expected none or all of them")
         twin = call.replacement(
             lambda name: gated_twin(layer, name, call.path, return_gates=True, return_state=True, stateful=False)
         )

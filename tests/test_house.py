@@ -17,8 +17,9 @@ ROOT = PACKAGE.parent
 
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
-    "": """_support datasets edge gates activations initializers losses recipes baselines recurrence layers opening
-        models tracing exporting plots gradients attribution training forecasting demo reporting tuning zoo cli""",
+    "": """_support datasets edge gates interventions activations initializers losses recipes baselines recurrence
+        layers opening steering models tracing exporting plots gradients attribution training forecasting demo
+        reporting tuning zoo cli""",
     "_support": """array_files epoch_monitor files sizes sums hdf5 python standard_error terminal versions zarr_stores
         child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
@@ -33,14 +34,15 @@ ROOMS = {
     "forecasting": """calendars forecasters scoring""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
-    "layers": """cell weights_files lstm bidirectional""",
+    "layers": """steered sequences cell weights_files lstm bidirectional""",
     "opening": """directions graphs paths twins visitors opened_layers readers walker exposing""",
     "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
         translating building formats models weights""",
     "plots": """_styles exports gradients traces explanations forecasts""",
-    "recurrence": """arguments portable from_hidden compiled paths""",
+    "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
     "reporting": """checking page""",
+    "steering": """holders models sensitivities""",
     "tracing": """store traces gate_statistics monitor""",
     "training": """distributed finiteness metrics summary checkpoints runs""",
     "tuning": """addresses oracles spaces hypermodel trials hparams jobs processes results figures tables searches""",

@@ -225,6 +225,11 @@ class _Points(Visitor):
                 f"expected LSTMs that begin each batch anew; received {call.path!r} with stateful=True: what it "
                 "answers depends on what it was asked before"
             )
+        if call.is_steered:
+            raise ValueError(
+                f"expected LSTMs whose gates nothing acts on; received {call.path!r} with "
+                "interventions, of which these accounts know nothing"
+            )
         outputs = call.replacement(lambda name: Renamed(layer, name=name))(
             call.sequences, initial_state=call.states, **call.given
         )

@@ -7,7 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.interventions import tells_steps_apart
 from keras_lstm_gates.layers.lstm import GatedLSTM
+from keras_lstm_gates.layers.steered import numbers_of
 from keras_lstm_gates.opening.graphs import Names
 from keras_lstm_gates.opening.walker import Visitor, walk
 
@@ -167,9 +169,12 @@ class _StepByStep(Whole):
         steps = call.sequences.shape[1]
         if steps != 1:
             raise self.refusal(call.layer, f"reads {steps} steps where the model reads one")
+        if tells_steps_apart(call.layer.interventions):
+            raise self.refusal(call.layer, "is steered at some steps alone, and a stream counts none")
         step = LSTMStep(call.layer, name=self._names.new(f"{call.layer.name}_step"))
         h, c = self._states[len(self.results)]
-        self.results.append(step(call.sequences, h, c, mask=call.given.get("mask")))
+        given = {name: one for name, one in call.given.items() if name in ("mask", "interventions")}
+        self.results.append(step(call.sequences, h, c, **given))
         return self.results[-1]
 
     def of_other(self, layer, *args, **kwargs):
@@ -329,9 +334,11 @@ class LSTMStep(keras.layers.Layer):
         self.lstm = layer
         self.built = True
 
-    def call(self, x, h, c, mask=None):
+    def call(self, x, h, c, mask=None, interventions=None):
         h, c = (ops.cast(state, self.compute_dtype) for state in (h, c))
-        gates = self.lstm.cell.step(ops.cast(ops.squeeze(x, 1), self.compute_dtype), [h, c])
+        act = numbers_of(self.lstm.interventions, interventions, self.lstm.units, x)
+        act = {name: [number[:, 0] for number in one] for name, one in act.items()}
+        gates = self.lstm.cell.step(ops.cast(ops.squeeze(x, 1), self.compute_dtype), [h, c], interventions=act)
         if mask is not None:
             none = ops.zeros_like(h)
             kept = Gates(i=none, f=ops.ones_like(h), g=none, o=none, c=c, h=h)
@@ -340,5 +347,5 @@ class LSTMStep(keras.layers.Layer):
         output = named["h"] if self.lstm.return_sequences else gates.h
         return {**named, "output": output, "state_h": gates.h, "state_c": gates.c}
 
-    def compute_mask(self, x, h=None, c=None, mask=None):
+    def compute_mask(self, *_, **__):
         return None

@@ -138,6 +138,9 @@ class _InputsAndOutputs(Visitor):
 
     def visit(self, call):
         layer = call.layer
+        if call.is_steered:
+            self.refuse(call.path, "its gates are acted on, which the terms of its gradients do not know")
+            return call.as_it_is(), {}
         copied_call = call.replacement(lambda name: _CopiedCall(layer, name=name))
         outputs, initial = copied_call(call.sequences, initial_state=call.states, **call.given)
         if not _has_known_equations(layer):

@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_lstm_gates import gates
 from keras_lstm_gates.initializers import ChronoBias
+from keras_lstm_gates.interventions import kept, serialized
+from keras_lstm_gates.layers.steered import numbers_of_step
 
 
 class GateWeights(NamedTuple):
@@ -38,6 +40,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             drops nothing: as in Keras, whose saved models may have it.
         implementation: 1 or 2, as in Keras: with 1 each gate has a dropout mask of its own, with 2 they share one. The
             0 of old models stands for 2.
+        interventions: dict of what acts on any of "i", "f", "g", "o", "c", "h" at every step, for example
+            {"i": Set(1.0)}: of `keras_lstm_gates.steering`. A cell knows no step's number: it takes no steps.
         **kwargs: of `keras.layers.LSTMCell`.
 
     Call arguments:
@@ -84,6 +88,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         seed=None,
         *,
         implementation=2,
+        interventions=None,
         **kwargs,
     ):
         if not isinstance(implementation, numbers.Integral) or implementation not in (0, 1, 2):
@@ -113,15 +118,22 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             raise ValueError(
                 "ChronoBias sets the bias of the forget gate: expected unit_forget_bias=False with it; received True"
             )
+        self.interventions = kept(interventions)
 
-    def step(self, x_t, states, training=False):
-        """One step: x_t (batch, features) and [h, c] to `Gates(i, f, g, o, c, h)`, each (batch, units)."""
+    def step(self, x_t, states, training=False, interventions=None):
+        """One step: x_t (batch, features) and [h, c] to `Gates(i, f, g, o, c, h)`, each (batch, units).
+
+        Args:
+            interventions: {name: (scale, shift)} that act after the cell's own, each broadcastable to (batch, units);
+                or as those of the cell.
+        """
         if not self.built:
             self.build(ops.shape(x_t))
             self.built = True
         h, c = states
         z = self.input_product(x_t, training) + self.recurrent_product(h, training)
-        return gates.step(z, c, self.activation, self.recurrent_activation)
+        act = numbers_of_step(self.interventions, interventions, self.units, c)
+        return gates.step(z, c, self.activation, self.recurrent_activation, act)
 
     def call(self, inputs, states, training=False):
         now = self.step(inputs, states, training)
@@ -191,7 +203,8 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         return [ops.convert_to_numpy(weight) for weight in weights if weight is not None]
 
     def get_config(self):
-        return {**super().get_config(), "implementation": self.implementation}
+        interventions = serialized(self.interventions)
+        return {**super().get_config(), "implementation": self.implementation, "interventions": interventions}
 
 
 def _positive_int(name, value):

@@ -7,7 +7,10 @@ import keras
 from keras import ops
 
 from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.interventions import kept, serialized
 from keras_lstm_gates.layers.cell import GatedLSTMCell
+from keras_lstm_gates.layers.sequences import fits, last, of_sizes, only
+from keras_lstm_gates.layers.steered import numbers_of
 from keras_lstm_gates.recurrence import cudnn_obstacles, recurrence
 
 
@@ -35,6 +38,9 @@ class GatedLSTM(keras.layers.LSTM):
         gate_regularizer: dict of a regularizer (or its name) for any of "i", "f", "g", "o", "c", "h", for example
             {"f": keras.regularizers.L1(1e-4)}. Each is called with that gate of the whole batch, (batch, time,
             units), masked steps set to 0, and joins the layer's losses, as `activity_regularizer` does.
+        interventions: dict of what acts on any of "i", "f", "g", "o", "c", "h" at every call, for example
+            {"i": Set(1.0)} for an LSTM without an input gate: `Set`, `Scale`, `Shift`, `Replace`, `Mean` of
+            `keras_lstm_gates.steering`, or a list of them. All later steps feel them, and so does training.
         **kwargs: every other argument of `keras.layers.LSTM`, with its meaning, its default and its position;
             `return_sequences`, `return_state`, `go_backwards`, `stateful`, `unroll` and `use_cudnn` among them.
 
@@ -43,6 +49,9 @@ class GatedLSTM(keras.layers.LSTM):
         initial_state: [h, c], each (batch, units). Zeros where not given.
         mask: bool, (batch, time). True = a real step; any pattern.
         training: bool, whether dropout applies.
+        interventions: dict likewise, for this call and after those of the layer; or of (scale, shift), two tensors
+            each that broadcast to (batch, time, units), with gradients. With tensors, Keras hands the mask of the
+            inputs on as `sequences_mask`, which is not for the user.
 
     Returns:
         Without `return_gates`, exactly what `keras.layers.LSTM` returns. With it a dict:
@@ -51,11 +60,12 @@ class GatedLSTM(keras.layers.LSTM):
             "state_h", "state_c"            (batch, units), only with `return_state`
         A masked step repeats the last real step in every one of them, as Keras does for h; before the first real
         step all are 0, as Keras does for h even where an initial state is given. With `go_backwards` time runs as
-        the layer read it: the last input comes first.
+        the layer read it: the last input comes first; so do the steps of interventions.
 
     Raises:
         ValueError: "units must be a positive int; received units=0".
         ValueError: "gate_regularizer must have keys among ('i', 'f', 'g', 'o', 'c', 'h'); received 'forget'".
+        ValueError: the same of interventions; "interventions on 'f' expected units in [-4, 4); received 7".
         ValueError: "layer 'lstm': initial_state must be [h, c], each of shape (2, 4); received shapes [(2, 4)]".
         ValueError: "layer 'lstm': mask must have the shape (batch, time) = (2, 10) of the sequences; received (2, 9)".
             In a graph that learns these sizes only when it runs, an InvalidArgumentError with both shapes and the
@@ -118,6 +128,7 @@ class GatedLSTM(keras.layers.LSTM):
         implementation=2,
         return_gates=False,
         gate_regularizer=None,
+        interventions=None,
         **kwargs,
     ):
         if return_gates and activity_regularizer is not None:
@@ -165,6 +176,7 @@ class GatedLSTM(keras.layers.LSTM):
         )
         self.return_gates = return_gates
         self.gate_regularizer = _regularizers(gate_regularizer)
+        self.interventions = kept(interventions)
         self.use_cudnn = use_cudnn
         self.input_spec = keras.layers.InputSpec(ndim=3)
         # Keras 3.16 sets it to False in every RNN, which would end the mask here.
@@ -176,20 +188,23 @@ class GatedLSTM(keras.layers.LSTM):
         super().build(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(
+        self, sequences, initial_state=None, mask=None, training=False, *, interventions=None, sequences_mask=None
+    ):
         if self.use_cudnn is True and (obstacles := self._cudnn_obstacles()):
             raise ValueError(
                 f"layer {self.name!r}: use_cudnn=True expected {'; '.join(obstacles)}: cuDNN is not supported for this "
                 "layer on this machine; use_cudnn='auto' takes it where it is"
             )
         h0, c0 = self._initial_state(sequences, initial_state)
-        mask = self._mask(mask, sequences)
+        mask = self._mask(sequences_mask if mask is None and initial_state is None else mask, sequences)
+        act = numbers_of(self.interventions, interventions, self.units, sequences)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
         last_only = not (self.return_sequences or self.return_gates or self.gate_regularizer)
-        gates = self._gates(sequences, h0, c0, mask, training, last_only)
-        state_h, state_c = (gates.h, gates.c) if last_only else (_last(gates.h), _last(gates.c))
+        gates = self._gates(sequences, h0, c0, mask, training, act, last_only)
+        state_h, state_c = (gates.h, gates.c) if last_only else (last(gates.h), last(gates.c))
         if self.stateful:
             for variable, value in zip(self.states, (state_h, state_c)):
                 variable.assign(ops.cast(value, variable.dtype))
@@ -199,19 +214,19 @@ class GatedLSTM(keras.layers.LSTM):
         begun = ops.cumsum(ops.cast(mask, "int32"), axis=1) > 0 if mask is not None and carried else None
         shown = mask if self.zero_output_for_mask else begun
         if last_only:
-            output = _only(gates.h, shown if shown is None else shown[:, -1])
+            output = only(gates.h, shown if shown is None else shown[:, -1])
         else:
-            gates = Gates(*(_only(values, begun) for values in gates))
+            gates = Gates(*(only(values, begun) for values in gates))
             for name, regularizer in self.gate_regularizer.items():
-                self.add_loss(regularizer(_only(getattr(gates, name), mask)))
-            output = _only(gates.h, shown)
+                self.add_loss(regularizer(only(getattr(gates, name), mask)))
+            output = only(gates.h, shown)
             output = output if self.return_sequences else output[:, -1]
         if self.return_gates:
             named = {"output": output, **gates._asdict()}
             return {**named, "state_h": state_h, "state_c": state_c} if self.return_state else named
         return (output, state_h, state_c) if self.return_state else output
 
-    def _gates(self, sequences, h0, c0, mask, training, last_only):
+    def _gates(self, sequences, h0, c0, mask, training, act, last_only):
         cell = self.cell
         z = cell.input_product(ops.transpose(sequences, (1, 0, 2)), training)
         dropped = None
@@ -229,6 +244,7 @@ class GatedLSTM(keras.layers.LSTM):
             activation=cell.activation,
             recurrent_activation=cell.recurrent_activation,
             recurrent_dropout_mask=dropped,
+            interventions=act,
             unroll=self.unroll,
             last_only=last_only,
             outputs=Gates._fields if self.return_gates else outputs,
@@ -248,6 +264,8 @@ class GatedLSTM(keras.layers.LSTM):
             obstacles.append(f"no recurrent dropout, received recurrent_dropout={self.recurrent_dropout}")
         if self.dropout and self.implementation == 1:
             obstacles.append(f"implementation=2, received implementation=1 with dropout={self.dropout}")
+        if self.interventions:
+            obstacles.append(f"no interventions, received those on {[*self.interventions]}")
         return obstacles
 
     def _cudnn_obstacles(self):
@@ -265,7 +283,7 @@ class GatedLSTM(keras.layers.LSTM):
 
     def _initial_state(self, sequences, initial_state):
         batch = sequences.shape[0]
-        if self.stateful and not _fits((batch,), self.states[0].shape[:1]):
+        if self.stateful and not fits((batch,), self.states[0].shape[:1]):
             raise ValueError(
                 f"layer {self.name!r} with stateful=True: expected the batch size {self.states[0].shape[0]} of the "
                 f"first batch; received {batch}"
@@ -276,25 +294,25 @@ class GatedLSTM(keras.layers.LSTM):
         states = list(states) if isinstance(states, (list, tuple)) else [states]
         shapes = [tuple(getattr(state, "shape", ())) for state in states]
         expected = (batch, self.units)
-        if len(shapes) != 2 or not all(_fits(shape, expected) for shape in shapes):
+        if len(shapes) != 2 or not all(fits(shape, expected) for shape in shapes):
             raise ValueError(
                 f"layer {self.name!r}: initial_state must be [h, c], each of shape {expected}; received shapes {shapes}"
             )
         states = [ops.cast(ops.convert_to_tensor(state), self.compute_dtype) for state in states]
-        return [_of_sizes(state, ops.shape(sequences)[:1], "initial_state_has_another_batch") for state in states]
+        return [of_sizes(state, ops.shape(sequences)[:1], "initial_state_has_another_batch") for state in states]
 
     def _mask(self, mask, sequences):
         if mask is None:
             return None
         mask = keras.tree.flatten(mask)[0]
         expected = tuple(sequences.shape[:2])
-        if not _fits(tuple(mask.shape), expected):
+        if not fits(tuple(mask.shape), expected):
             raise ValueError(
                 f"layer {self.name!r}: mask must have the shape (batch, time) = {expected} of the sequences; "
                 f"received {tuple(mask.shape)}"
             )
         mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
-        return _of_sizes(mask, ops.shape(sequences)[:2], "mask_has_another_size")[..., 0]
+        return of_sizes(mask, ops.shape(sequences)[:2], "mask_has_another_size")[..., 0]
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         batch, time = sequences_shape[:2]
@@ -352,6 +370,7 @@ class GatedLSTM(keras.layers.LSTM):
             "gate_regularizer": {
                 name: keras.regularizers.serialize(regularizer) for name, regularizer in self.gate_regularizer.items()
             },
+            "interventions": serialized(self.interventions),
         }
 
 
@@ -369,31 +388,3 @@ def _regularizers(by_gate):
         if name not in Gates._fields:
             raise ValueError(f"gate_regularizer must have keys among {Gates._fields}; received {name!r}")
     return {name: keras.regularizers.get(regularizer) for name, regularizer in by_gate.items()}
-
-
-def _fits(shape, expected):
-    """Whether two static shapes agree, None being any size."""
-    return len(shape) == len(expected) and all(
-        None in (one, other) or one == other for one, other in zip(shape, expected, strict=True)
-    )
-
-
-def _of_sizes(value, sizes, what):
-    """`value`, refused when the graph runs (under XLA: is compiled) unless `sizes` are those of its first axes.
-
-    The refusal is that of a concatenation, with nothing: it holds in every kind of graph, where an assertion would be
-    left out by XLA and a reshape by the optimizer; and it names both shapes, the layer and `what` is wrong.
-    """
-    if all(isinstance(size, int) for size in (*sizes, *value.shape[: len(sizes)])):
-        return value
-    with keras.name_scope(what):
-        return ops.concatenate([value, ops.zeros((*sizes, 0), value.dtype)], axis=-1)
-
-
-def _last(values):
-    return None if values is None else values[:, -1]
-
-
-def _only(values, steps):
-    """The values where steps (batch, [time]) is True, else 0; steps None stands for everywhere."""
-    return values if values is None or steps is None else values * ops.cast(steps, values.dtype)[..., None]

@@ -56,14 +56,8 @@ def expose(model, layers=None):
         >>> sorted(expose(model).output)
         ['lstm', 'lstm/c', 'lstm/f', 'lstm/g', 'lstm/h', 'lstm/i', 'lstm/o']
     """
-    opened = _opened(model, layers, _GateNotes(labelled=True))
-    gates = {f"{path}/{name}": value for path, gates in opened.gates.items() for name, value in gates._asdict().items()}
-    outputs = dict(gates)
-    for name, value in opened.outputs.items():
-        while name in outputs:
-            name = f"output_{name}"
-        outputs[name] = value
-    return keras.Model(opened.inputs, outputs, name=model.name)
+    opened = opened_by(GateNotes(labelled=True), model, layers)
+    return keras.Model(opened.inputs, named_outputs(opened), name=model.name)
 
 
 def open_graph(model, layers=None):
@@ -74,10 +68,22 @@ def open_graph(model, layers=None):
     Returns:
         `Opened`, of symbolic tensors. Every mask is bool (batch, time), True = a real step.
     """
-    return _opened(model, layers, _GateNotes())
+    return opened_by(GateNotes(), model, layers)
 
 
-def _opened(model, layers, visitor):
+def named_outputs(opened):
+    """{name: tensor}, the outputs that `expose` gives a model."""
+    gates = {f"{path}/{name}": value for path, gates in opened.gates.items() for name, value in gates._asdict().items()}
+    outputs = dict(gates)
+    for name, value in opened.outputs.items():
+        while name in outputs:
+            name = f"output_{name}"
+        outputs[name] = value
+    return outputs
+
+
+def opened_by(visitor, model, layers=None):
+    """`open_graph` by a `GateNotes` or a visitor that notes what it does."""
     layers = [layers] if isinstance(layers, str) else layers
     walked = walk(model, visitor, layers)
     for name in layers or ():
@@ -98,7 +104,7 @@ def _opened(model, layers, visitor):
     return Opened(walked.inputs, outputs, gates, masks, backwards, labelled)
 
 
-class _GateNotes(Visitor):
+class GateNotes(Visitor):
     """Calls an LSTM through a twin that names its gates, and notes them."""
 
     def __init__(self, labelled=False):
@@ -117,7 +123,7 @@ class _GateNotes(Visitor):
         notes = {**gates, "mask": call.mask()}
         if isinstance(layer, GatedLSTM) and layer.return_gates:
             return tensors, notes
-        output = _zeroed(call, tensors["output"])
+        output = zeroed(call, tensors["output"])
         return ((output, tensors["state_h"], tensors["state_c"]) if layer.return_state else output), notes
 
 
@@ -127,7 +133,8 @@ def _twin(layer, name, path):
     return gated_twin(layer, name, path, return_gates=True)
 
 
-def _zeroed(call, output):
+def zeroed(call, output):
+    """The output of a call as the layer returns it where masked steps are zeros."""
     # Keras sets this for the directions of a Bidirectional, whatever they were made with.
     layer = call.layer
     if not getattr(layer, "zero_output_for_mask", False):

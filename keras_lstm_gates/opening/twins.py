@@ -80,7 +80,9 @@ def _layer_config(layer):
         "dtype": layer.dtype_policy,
         "trainable": layer.trainable,
     }
-    return {**of_layer, "gate_regularizer": layer.gate_regularizer} if isinstance(layer, GatedLSTM) else of_layer
+    if isinstance(layer, GatedLSTM):
+        return {**of_layer, "gate_regularizer": layer.gate_regularizer, "interventions": layer.interventions}
+    return {**of_layer, "interventions": getattr(layer.cell, "interventions", None)}
 
 
 def _cell_config(cell):

@@ -10,11 +10,13 @@ class Visitor:
         labelled: bool. True: the notes pass through `LabelledGates`, so that the model can be walked again.
         one_batch: bool. True: notes from below `TimeDistributed` stay (batch * steps, ...), the very tensors that the
             layers returned, so that a gradient by them can be taken.
+        per_call: bool. True: a model that is called twice is walked for each call, under the path of that call.
         shares_states: bool. True: the layers of a stateful stack's cells have its very states; False: zeros.
     """
 
     labelled = False
     one_batch = False
+    per_call = False
     shares_states = False
 
     def follows(self, layer):
@@ -61,6 +63,12 @@ class Call(NamedTuple):
     given: dict
     backwards: bool
     graph: Any
+
+    @property
+    def is_steered(self):
+        """Whether something acts on the layer's gates, by this call or by every one."""
+        own = (getattr(one, "interventions", None) for one in (self.layer, self.layer.cell))
+        return bool(self.given.get("interventions")) or any(own)
 
     def as_it_is(self):
         """What the layer itself returns."""

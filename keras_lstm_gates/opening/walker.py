@@ -95,8 +95,8 @@ class _Inner(NamedTuple):
 class _Graph:
     """One graph under way: the names in it, its calls, and the layers that take the place of others."""
 
-    def __init__(self, model, visitor, layers=None, states=()):
-        self.own, self.states = outputs_by_name(model), list(states)
+    def __init__(self, model, visitor, layers=None, states=(), within=None, kept=None):
+        self.own, self.states, self.within = outputs_by_name(model), list(states), within
         # Keras wants every input to lead to an output.
         kept = {f"state:{place}": state for place, state in enumerate(self.states)}
         self.graph = keras.Model([graph_of(model).input, self.states], {**self.own, **kept})
@@ -105,7 +105,7 @@ class _Graph:
         self.names = Names(self.graph)
         self.paths = Paths(layer.name for layer in self.graph.layers)
         self.layers = {}
-        self._kept = {}
+        self._kept = {} if kept is None else kept
         labels = [layer for layer in self.graph.layers if isinstance(layer, LabelledGates)]
         self._known_as = {label.source: layer_name(label.call_path) for label in labels}
         self._labels = {label.name for label in labels}
@@ -176,10 +176,10 @@ class _Graph:
         if isinstance(layer, keras.layers.RNN):
             return self._recurrent(layer, path, *_recurrent_arguments(layer, args, kwargs))
         if graph_of(layer) is not None:
-            inner = self._once_inner(layer, lambda: layer)
+            inner = self._once_inner(layer, path, lambda: layer)
             return self._unpacked(inner, inner.model(*args, **kwargs), path, layer.name)
         self.visitor.refuse(
-            path,
+            self._full(path),
             f"it is a {type(layer).__name__} that calls an LSTM in its own code, where no graph shows it. "
             "Use the LSTM as a layer of the model",
         )
@@ -188,14 +188,18 @@ class _Graph:
     def _recurrent(self, layer, path, sequences, states, given):
         if isinstance(layer.cell, keras.layers.StackedRNNCells):
             return self._stack(layer, path, sequences, states, given)
-        return self._visit(Call(path, layer, sequences, states, given, layer.go_backwards, self))
+        return self._visit(path, layer, sequences, states, given, layer.go_backwards)
 
-    def _visit(self, call):
+    def _visit(self, path, *what):
+        call = Call(self._full(path), *what, self)
         outputs, notes = self.visitor.visit(call)
         if notes:
             _, layer = self._kept.get((id(call.layer), "replacement"), (None, call.layer))
-            self._met.append(_Met(call.path, layer.name, {"": notes}, {"": Place(call.layer, call.backwards)}))
+            self._met.append(_Met(path, layer.name, {"": notes}, {"": Place(call.layer, call.backwards)}))
         return outputs
+
+    def _full(self, path):
+        return path if self.within is None else below(self.within, path)
 
     def _stack(self, layer, path, sequences, states, given):
         mask = self.mask(layer, sequences, given)
@@ -219,9 +223,7 @@ class _Graph:
             )
             state = None if states is None else keras.tree.flatten(states[number])
             if any(self.visitor.follows(part) for part in [cell, *layers_within(cell)]):
-                outputs = self._visit(
-                    Call(below(path, number), one, sequences, state, kwargs, layer.go_backwards, self)
-                )
+                outputs = self._visit(below(path, number), one, sequences, state, kwargs, layer.go_backwards)
             else:
                 outputs = one(sequences, initial_state=state, **kwargs)
             sequences, *end = outputs if layer.return_state else (outputs,)
@@ -256,16 +258,26 @@ class _Graph:
             step = keras.Input(sequences.shape[2:], dtype=sequences.dtype, name=f"{layer.layer.name}_step")
             return keras.Model(step, layer.layer(step), name=f"{layer.name}_step")
 
-        inner = self._once_inner(layer, of_one_step)
+        inner = self._once_inner(layer, path, of_one_step)
         merged = tuple(inner.keys) if self.visitor.one_batch else ()
-        each = self.once(layer, "replacement", lambda name: EachStep(inner.model, merged, name=name), base=layer.name)
+        what = self._of_call("replacement", layer, path)
+        each = self.once(layer, what, lambda name: EachStep(inner.model, merged, name=name), base=layer.name)
         return self._unpacked(inner, each(*args, **kwargs), path, layer.name)
 
-    def _once_inner(self, layer, model):
-        return self.once(layer, "inner", lambda _: self._inner(model()), base=f"{layer.name}_inner")
+    def _of_call(self, what, layer, path):
+        """`what`, of a further call of a layer one of its own where the visitor tells calls apart."""
+        return f"{what} {path}" if self.visitor.per_call and path != layer.name else what
 
-    def _inner(self, model, visitor=None):
-        graph = _Graph(model, visitor or self.visitor)
+    def _once_inner(self, layer, path, model):
+        what = self._of_call("inner", layer, path)
+        # The model keeps its name; of a further one the outer graph could not hold the same.
+        name = None if what == "inner" else self.names.new(layer.name)
+        return self.once(layer, what, lambda _: self._inner(model(), path, name=name), base=f"{layer.name}_inner")
+
+    def _inner(self, model, path, visitor=None, name=None):
+        # One layer within two calls of a model stays one layer.
+        kept = self._kept if self.visitor.per_call else None
+        graph = _Graph(model, visitor or self.visitor, within=self._full(path), kept=kept)
         walked = graph.walked()
         outputs = {f"output:{place:04d}": tensor for place, tensor in enumerate(walked.outputs.values())}
         keys = {f"note:{path}:{name}": (path, name) for path, notes in walked.notes.items() for name in notes}
@@ -276,7 +288,7 @@ class _Graph:
             key: keras.layers.Identity(name=graph.names.new("as_it_comes"))(tensor) if id(tensor) in inputs else tensor
             for key, tensor in {**outputs, **notes}.items()
         }
-        inner = keras.Model(walked.inputs, tensors, name=model.name)
+        inner = keras.Model(walked.inputs, tensors, name=name or model.name)
         return _Inner(inner, keys, walked.places, graph_of(model).output)
 
     def _unpacked(self, inner, tensors, path, source):
@@ -292,7 +304,9 @@ class _Graph:
             # Keras's own goes along the batch where a graph does not know the number of steps.
             layer = self.once(layer, "replacement", lambda name: EachStep(layer.layer, name=name), base=layer.name)
         elif graph_of(layer) is not None and holds(layer, keras.layers.TimeDistributed):
-            inner = self.once(layer, "as it is", lambda _: self._inner(layer, Visitor()), base=f"{layer.name}_inner")
+            inner = self.once(
+                layer, "as it is", lambda _: self._inner(layer, layer.name, Visitor()), base=f"{layer.name}_inner"
+            )
             outputs = self.visitor.pass_by(inner.model, *args, **kwargs)
             return keras.tree.pack_sequence_as(inner.structure, [outputs[name] for name in sorted(outputs)])
         return self.visitor.pass_by(layer, *args, **kwargs)

@@ -7,7 +7,8 @@ class Arguments(NamedTuple):
     """z = x W + b, the state before the first step and the weights: the arguments of `recurrence`, by short names.
 
     z (time, batch, 4 * units); h0, c0 (batch, units); R, the recurrent kernel, (units, 4 * units); mask (batch, time)
-    or None; dropout, the recurrent dropout mask, (4, batch, units) or None.
+    or None; dropout, the recurrent dropout mask, (4, batch, units) or None; interventions, {name: `Intervention`}, each
+    number (time or 1, batch or 1, units or 1).
     """
 
     z: Any
@@ -16,6 +17,7 @@ class Arguments(NamedTuple):
     R: Any
     mask: Any = None
     dropout: Any = None
+    interventions: Any = {}
 
 
 # Each argument's name in an error, and its axes by the names of their sizes.
@@ -49,13 +51,11 @@ def agreeing(arguments):
         ):
             raise ValueError(f"Expected {name} of shape {expected}. Received: {name}.shape={received}")
         sizes |= {axis: size for axis, size in zip(axes, received) if size is not None}
-    before = [value for value in arguments if value is not None]
-    return Arguments(
-        *[
-            of_shape(value, tuple(sizes[axis] for axis in axes), before)
-            for axes, value in zip(_AXES.values(), arguments)
-        ]
-    )
+    before = [value for value in arguments[: len(_AXES)] if value is not None]
+    agreed = [
+        of_shape(value, tuple(sizes[axis] for axis in axes), before) for axes, value in zip(_AXES.values(), arguments)
+    ]
+    return arguments._replace(**dict(zip(Arguments._fields, agreed)))
 
 
 def of_shape(value, shape, before=()):

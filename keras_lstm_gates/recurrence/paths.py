@@ -9,6 +9,9 @@ For step t, with z_t = x_t W + b already known for the whole sequence:
 A gate called i, f, g or o is the value AFTER its activation. A masked step repeats the last real step in all six
 outputs; before the first real step i, f, g, o are 0 and c, h are c0, h0.
 
+An intervention on any of the six is value = scale * value + shift where the value arises, and everything later is made
+of the new one. A masked step stays as it was.
+
 The gradient is the chain rule through c_t written out. Let dh_t and dc_t be all that reaches h_t and c_t from later:
 
     dc_t += dh_t * o_t (1 - tanh(c_t)^2)
@@ -16,6 +19,10 @@ The gradient is the chain rule through c_t written out. Let dh_t and dc_t be all
     dh_{t-1} = dz_t R^T      dc_{t-1} = dc_t f_t      dR = sum_t h_{t-1}^T dz_t
 
 Only the first two of the last line need a loop. Everything else is a product or an elementwise pass over all steps.
+
+With interventions s * value + b: let dv be all that reaches the new value of i, f, g, o, c or h at step t. Then
+ds_t = dv * (the value before) and db_t = dv, and s * dv goes on by the lines above: each slope, and each factor that
+leads on from c_t and h_t, is multiplied by its s. The gates in these factors are the new ones.
 """
 
 import contextlib
@@ -27,6 +34,7 @@ from keras import ops
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.recurrence.arguments import Arguments, agreeing, of_shape
 from keras_lstm_gates.recurrence.from_hidden import gates_from_hidden
+from keras_lstm_gates.recurrence.interventions import time_first
 from keras_lstm_gates.recurrence.portable import portable
 
 PATHS = ("portable", "compiled", "chunked", "cudnn")
@@ -65,6 +73,7 @@ def recurrence(
     activation=keras.activations.tanh,
     recurrent_activation=keras.activations.sigmoid,
     recurrent_dropout_mask=None,
+    interventions=None,
     unroll=False,
     last_only=False,
     outputs=Gates._fields,
@@ -81,6 +90,9 @@ def recurrence(
         mask: bool (batch, time) or None, any pattern. True = a real step.
         recurrent_dropout_mask: None or (4, batch, units): one factor per gate, multiplied onto h_{t-1} before the
             product with that gate's block of R, the same at all steps. No gradient flows to it.
+        interventions: None or {name: (scale, shift)} for any of i, f, g, o, c, h, numbers or tensors that broadcast to
+            (batch, time, units): value = scale * value + shift. Gradients flow to both. What is the same for all
+            sequences, steps or units is not written out for each, and another value compiles nothing anew.
         unroll: unroll the steps in Python (needs a known number of steps).
         last_only: return only the last c and h, (batch, units); the other fields are None.
         outputs: names of the fields wanted; the others are None. Fewer cost less.
@@ -106,8 +118,8 @@ def recurrence(
             share one compilation. Taken when the number of steps is unknown (time=None in a graph), and in eager
             mode, where the next call may bring another length.
         cudnn: h by `hidden`, which is Keras's cuDNN kernel on a GPU, then every gate by `gates_from_hidden`. Taken
-            where TensorFlow sees a GPU and `hidden` is given. Its arithmetic is tested on a CPU; it has not been
-            timed.
+            where TensorFlow sees a GPU and `hidden` is given, and nothing intervenes, which no kernel lets one do.
+            Its arithmetic is tested on a CPU; it has not been timed.
         portable: ordinary operations and automatic differentiation: every backend and activation; the path to
             export. Taken on other backends, for other activations, with `unroll=True` and under
             `tf.debugging.enable_check_numerics`, which watches operations that XLA would melt into one.
@@ -123,15 +135,17 @@ def recurrence(
         recurrent_dropout_mask = ops.cast(recurrent_dropout_mask, z.dtype)
     mask = None if mask is None else ops.cast(mask, "bool")
     arguments = agreeing(Arguments(z, h0, c0, recurrent_kernel, mask, recurrent_dropout_mask))
+    arguments = arguments._replace(interventions=time_first(interventions, arguments))
     unknown = set(outputs) - set(Gates._fields)
     if unknown:
         raise ValueError(f"Expected outputs among {Gates._fields}. Received: {sorted(unknown)}")
     outputs = ("c", "h") if last_only else tuple(name for name in Gates._fields if name in outputs)
 
     (time, batch), units = arguments.z.shape[:2], arguments.h0.shape[1]
-    path = _choose(path or _path_in_use.get(), _obstacles(activation, recurrent_activation, unroll), time, hidden)
+    obstacles = _obstacles(activation, recurrent_activation, unroll)
+    path = _choose(path or _path_in_use.get(), obstacles, time, hidden, [*arguments.interventions])
     if path == "cudnn":
-        z, h0, c0, R, mask, _ = arguments
+        z, h0, c0, R, mask, *_ = arguments
         gates = gates_from_hidden(ops.transpose(z, (1, 0, 2)), hidden(), h0, c0, R, mask=mask)
         gates = Gates(*[values[:, -1] for values in gates]) if last_only else gates
     elif path == "portable":
@@ -165,17 +179,19 @@ def cudnn_obstacles(activation, recurrent_activation, unroll):
     return obstacles if keras.backend.backend() != "tensorflow" or _sees_gpu() else [*obstacles, "a GPU, received none"]
 
 
-def _choose(path, obstacles, time, hidden):
+def _choose(path, obstacles, time, hidden, steered):
     if path != "auto" and path not in PATHS:
         raise ValueError(f"Expected path to be 'auto' or one of {PATHS}. Received: path={path!r}")
     if path == "auto":
         if obstacles or _checks_every_number():
             return "portable"
-        if hidden is not None and _sees_gpu():
+        if hidden is not None and not steered and _sees_gpu():
             return "cudnn"
         return "chunked" if time is None or _eager() else "compiled"
     if path == "cudnn" and hidden is None:
         obstacles = [*obstacles, "a bias, no mask and no recurrent dropout, received another combination"]
+    if path == "cudnn" and steered:
+        obstacles = [*obstacles, f"no interventions, received those on {steered}"]
     if path != "portable" and obstacles:
         raise ValueError(f"path={path!r} expected " + "; ".join(obstacles))
     return path

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_lstm_gates.gates import Gates, step
+from keras_lstm_gates.gates import Gates, Intervention, step
+from keras_lstm_gates.recurrence.interventions import at_step
 
 
 def portable(
@@ -20,20 +21,21 @@ def portable(
         arguments: `Arguments` whose sizes agree.
         activation, recurrent_activation, unroll, last_only, outputs: as in `recurrence`.
     """
-    z, h0, c0, R, mask, dropout = arguments
+    z, h0, c0, R, mask, dropout, interventions = arguments
 
-    def advance(last, z_t, real):
-        now = step(z_t + times_recurrent_kernel(last.h, R, dropout), last.c, activation, recurrent_activation)
+    def advance(last, z_t, real, act):
+        now = step(z_t + times_recurrent_kernel(last.h, R, dropout), last.c, activation, recurrent_activation, act)
         return now if real is None else Gates(*[ops.where(real, new, old) for new, old in zip(now, last)])
 
     nothing = ops.zeros_like(h0)
     state = Gates(nothing, nothing, nothing, nothing, c0, h0)
     if unroll:
-        return _unrolled(advance, state, z, mask, last_only)
+        return _unrolled(advance, state, z, mask, interventions, last_only)
 
     # Without a mask i, f, g and o need no history of their own: one product over all steps gives them again.
     again = mask is None and dropout is None and not last_only and not {"c", "h"}.issuperset(outputs)
-    last, history = _scan(advance, state, z, mask, () if last_only else ("c", "h") if again else outputs)
+    stored = () if last_only else ("c", "h") if again else outputs
+    last, history = _scan(advance, state, z, mask, interventions, stored)
     if last_only:
         return last
     gates = Gates(*[None] * len(Gates._fields))
@@ -41,7 +43,7 @@ def portable(
         h_before, c_before = (
             ops.concatenate([ops.expand_dims(first, 0), history[name][:-1]]) for name, first in (("h", h0), ("c", c0))
         )
-        gates = step(z + ops.matmul(h_before, R), c_before, activation, recurrent_activation)
+        gates = step(z + ops.matmul(h_before, R), c_before, activation, recurrent_activation, interventions)
     gates = gates._replace(**history)
     return Gates(*[None if values is None else ops.transpose(values, (1, 0, 2)) for values in gates])
 
@@ -54,31 +56,35 @@ def times_recurrent_kernel(h, R, dropout):
     return ops.concatenate([ops.matmul(h * dropout[k], blocks[k]) for k in range(4)], axis=1)
 
 
-def _unrolled(advance, state, z, mask, last_only):
+def _unrolled(advance, state, z, mask, interventions, last_only):
     if z.shape[0] is None:
         raise ValueError(f"unroll=True expected a known number of steps. Received: z.shape={tuple(z.shape)}")
     history = []
     for t in range(z.shape[0]):
-        state = advance(state, z[t], None if mask is None else mask[:, t, None])
+        state = advance(state, z[t], None if mask is None else mask[:, t, None], at_step(interventions, t))
         history.append(state)
     return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
 
 
-def _scan(advance, state, z, mask, stored):
+def _scan(advance, state, z, mask, interventions, stored):
     """The last state of `advance` over the steps, and by name its histories (time, batch, units) that are `stored`."""
     mask = None if mask is None else ops.transpose(mask)[:, :, None]
     if keras.backend.backend() == "tensorflow":
-        return _scan_in_tensorflow(advance, state, z, mask, stored)
+        return _scan_in_tensorflow(advance, state, z, mask, interventions, stored)
+    numbers = {name: tuple(intervention) for name, intervention in interventions.items()}
+    numbers = keras.tree.map_structure(lambda value: ops.broadcast_to(value, (len(z), *value.shape[1:])), numbers)
 
     def scanned(last, now):
-        last = advance(Gates(*last), now[0], None if mask is None else now[1])
+        act = {name: Intervention(*pair) for name, pair in now["act"].items()}
+        last = advance(Gates(*last), now["z"], now.get("mask"), act)
         return tuple(last), {name: getattr(last, name) for name in Gates._fields if name in stored}
 
-    last, history = ops.scan(scanned, tuple(state), (z,) if mask is None else (z, mask))
+    along = {"z": z, "act": numbers, **({} if mask is None else {"mask": mask})}
+    last, history = ops.scan(scanned, tuple(state), along)
     return Gates(*last), history
 
 
-def _scan_in_tensorflow(advance, state, z, mask, stored):
+def _scan_in_tensorflow(advance, state, z, mask, interventions, stored):
     """The same; what is not stored costs nothing: a TFLite file copies each history at each step.
 
     (keras.ops.scan fails for an unknown number of steps with a mask, and for the gradient under XLA, which needs to
@@ -94,7 +100,7 @@ def _scan_in_tensorflow(advance, state, z, mask, stored):
     }
 
     def body(t, state, arrays):
-        state = advance(state, z[t], None if mask is None else mask[t])
+        state = advance(state, z[t], None if mask is None else mask[t], at_step(interventions, t))
         return t + 1, state, {name: array.write(t, getattr(state, name)) for name, array in arrays.items()}
 
     # TensorFlow's own counter ends the loop.

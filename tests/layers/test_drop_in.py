@@ -41,7 +41,7 @@ def test_signatures_are_those_of_the_installed_keras(ours, stock, method):
     )
     own = {name for name, *_ in received} - {name for name, *_ in expected}
     assert [one for one in received if one[0] not in own] == expected
-    assert own <= {"return_gates", "gate_regularizer", "implementation"}
+    assert own <= {"return_gates", "gate_regularizer", "implementation", "interventions", "sequences_mask"}
     assert all(kind is inspect.Parameter.KEYWORD_ONLY for name, _, kind in received if name in own)
 
 
@@ -49,7 +49,7 @@ def test_config_and_attributes_are_those_of_the_installed_keras():
     stock, ours = (kind(UNITS, use_cudnn=False, name="lstm") for kind in (keras.layers.LSTM, GatedLSTM))
     assert isinstance(ours, keras.layers.LSTM)
     config = ours.get_config()
-    for own in ("implementation", "return_gates", "gate_regularizer"):
+    for own in ("implementation", "return_gates", "gate_regularizer", "interventions"):
         del config[own]
     assert config == stock.get_config()
     # What keras.layers.Bidirectional reads or sets, and what a trainer asks a layer.

@@ -11,7 +11,7 @@ ONNX_ORDER = ("i", "o", "f", "g")
 TIME_FIRST = (1, 0, 2)
 
 
-def lstm(graph, layer, x, initial_state=None, mask=None, **_):
+def lstm(graph, layer, x, initial_state=None, mask=None, interventions=None, **_):
     """The nodes of a whole LSTM: ONNX's operator, and where gates are wanted, these by one product of x and h.
 
     ONNX's operator has no mask: the real steps go first, and its answers back to where they were.
@@ -31,6 +31,8 @@ def lstm(graph, layer, x, initial_state=None, mask=None, **_):
     """
     if layer.stateful:
         raise ValueError("it is stateful")
+    if layer.interventions or interventions:
+        raise ValueError("its gates are acted on")
     if layer.go_backwards:
         x, mask = flipped(graph, x), None if mask is None else flipped(graph, mask)
     real = None if mask is None else _RealSteps(graph, mask)
@@ -58,9 +60,11 @@ def lstm(graph, layer, x, initial_state=None, mask=None, **_):
     return (output, *states) if layer.return_state else output
 
 
-def lstm_step(graph, step, x, h, c, mask=None, **_):
+def lstm_step(graph, step, x, h, c, mask=None, interventions=None, **_):
     """The nodes of a `keras_lstm_gates.exporting.stepping.LSTMStep`, from and to what it takes and returns."""
     layer = step.lstm
+    if layer.interventions or interventions:
+        raise ValueError("its gates are acted on")
     x = graph.add("Squeeze", x, np.array([1]))
     gates = _activated(graph, layer, _z(graph, layer, x, h))
     gates["c"] = graph.add("Add", graph.add("Mul", gates["i"], gates["g"]), graph.add("Mul", gates["f"], c))

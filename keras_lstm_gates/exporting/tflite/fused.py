@@ -64,6 +64,8 @@ class _Fused(Whole):
 def _why_not(layer, given):
     if given.get("mask") is not None:
         return "it has a mask"
+    if layer.interventions or given.get("interventions"):
+        return "its gates are acted on"
     if layer.go_backwards:
         return "it reads backwards"
     if not layer.use_bias:

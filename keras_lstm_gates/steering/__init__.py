@@ -1,0 +1,7 @@
+"""Act on the gates of a model while it runs, and see what changes."""
+
+from keras_lstm_gates.interventions import Mean, Replace, Scale, Set, Shift
+from keras_lstm_gates.steering.models import Steered, steer
+from keras_lstm_gates.steering.sensitivities import importance
+
+__all__ = ["Mean", "Replace", "Scale", "Set", "Shift", "Steered", "importance", "steer"]
