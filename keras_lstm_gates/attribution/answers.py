@@ -61,6 +61,11 @@ def answer_ledger(model, x, target=None, *, output=None, batch_size=32):
     watched = WatchedModel(model, output)
     if not watched.memories:
         raise ValueError(f"expected a model with one or more LSTM layers; received {model.name!r} with none")
+    if watched.acted_on:
+        raise ValueError(
+            f"expected LSTMs whose c and h come from their gates; received interventions on them at "
+            f"{sorted(watched.acted_on)}. Take `attribute`"
+        )
     numbers = watched.numbers(x)
     tree = traces.trace(model, watched.packed(numbers), batch_size, progress=False)
     nodes, samples = traces.nodes(tree), tree.sizes["sample"]

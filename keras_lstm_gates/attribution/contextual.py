@@ -15,7 +15,7 @@ import tensorflow as tf
 import xarray as xr
 from keras import ops
 
-from keras_lstm_gates.attribution.watched import WatchedModel, compares, last_layer, linear_twin
+from keras_lstm_gates.attribution.watched import WatchedModel, any_batch, compares, last_layer, linear_twin
 from keras_lstm_gates.layers.bidirectional import Bidirectional
 from keras_lstm_gates.opening.graphs import is_known, layers_within
 from keras_lstm_gates.opening.opened_layers import EachStep, MaskedToZero
@@ -148,7 +148,7 @@ class _Decomposing(Visitor):
 
     def __init__(self, model, output):
         self.pairs = []
-        self.inputs = [keras.Input((None, *one.shape[1:])[1:], dtype=one.dtype, name=one.name) for one in model.inputs]
+        self.inputs = any_batch(model)
         self._last = last_layer(model, output)
         # What is no pair yet, and the pair of it.
         self._single = {id(one): [one, None] for one in self.inputs}

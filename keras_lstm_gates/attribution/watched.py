@@ -60,8 +60,9 @@ class Renamed(keras.layers.Wrapper):
     def build(self, *shapes, **named_shapes):
         self.built = True
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
-        return self.layer(sequences, initial_state=initial_state, mask=mask, training=training)
+    def call(self, sequences, initial_state=None, mask=None, training=False, interventions=None):
+        given = {} if interventions is None else {"interventions": interventions}
+        return self.layer(sequences, initial_state=initial_state, mask=mask, training=training, **given)
 
     def compute_output_spec(self, sequences, **kwargs):
         shapes = self.layer.compute_output_shape(sequences.shape)
@@ -87,6 +88,7 @@ class WatchedModel:
         embeddings: {name of an input of integers: [`Point`, ...] behind the Embedding layers that read it}.
         memories: {path: [("h" or "c", `Point`), ...] behind an LSTM}; "h" of its output or state_h, "c" of state_c.
         activations: {path: the function a of h = o a(c)}.
+        acted_on: paths of the LSTMs whose c or h interventions act on, so that c is not the sum of what was written.
         before: "softmax", "sigmoid" or None: the activation that the answer is taken before.
         shape: of the output.
 
@@ -101,7 +103,7 @@ class WatchedModel:
         if output not in names:
             raise ValueError(f"expected output among {names}; received {output!r}")
         visitor = _Points(model, output)
-        walked = walk(model, visitor)
+        walked = walk(model, visitor, inputs=any_batch(model))
         self.output, self.before = output, visitor.before
         behind = {key: list(calls) for key, calls in visitor.behind.items()}
         self.memories, self.activations = {}, {}
@@ -110,6 +112,7 @@ class WatchedModel:
             calls = behind[id(place.layer)]
             self.memories[path] = calls.pop(0) if len(calls) > 1 else calls[0]
             self.activations[path] = place.layer.cell.activation
+        self.acted_on = {path for path, place in walked.places.items() if id(place.layer) in visitor.acted_on}
         tensor = walked.outputs[output]
         self.shape = tuple(tensor.shape)
         self.inputs = {one.name: one for one in keras.tree.flatten(walked.inputs)}
@@ -211,7 +214,7 @@ class _Points(Visitor):
     """Puts a `Point` behind every LSTM and every Embedding, and takes the last activation off."""
 
     def __init__(self, model, output):
-        self.behind, self.masks, self.before = {}, [], None
+        self.behind, self.acted_on, self.masks, self.before = {}, set(), [], None
         self._embedded = []
         self._last = last_layer(model, output)
 
@@ -225,14 +228,12 @@ class _Points(Visitor):
                 f"expected LSTMs that begin each batch anew; received {call.path!r} with stateful=True: what it "
                 "answers depends on what it was asked before"
             )
-        if call.is_steered:
-            raise ValueError(
-                f"expected LSTMs whose gates nothing acts on; received {call.path!r} with "
-                "interventions, of which these accounts know nothing"
-            )
         outputs = call.replacement(lambda name: Renamed(layer, name=name))(
             call.sequences, initial_state=call.states, **call.given
         )
+        own = [getattr(one, "interventions", None) or {} for one in (layer, layer.cell)]
+        if {"c", "h"} & {*(call.given.get("interventions") or {}), *own[0], *own[1]}:
+            self.acted_on.add(id(layer))
         points = []
         self.behind.setdefault(id(call.layer), []).append(points)
 
@@ -282,6 +283,11 @@ class _Points(Visitor):
             return layer
         self.before = activation.__name__
         return linear_twin(layer)
+
+
+def any_batch(model):
+    """Inputs as a model's, of any number of samples."""
+    return [keras.Input(tuple(one.shape[1:]), dtype=one.dtype, name=one.name) for one in model.inputs]
 
 
 def own_outputs(model):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_lstm_gates.attribution import METHODS, attribute
+from keras_lstm_gates.attribution import METHODS, answer_ledger, attribute
+from keras_lstm_gates.steering import Scale, Set, steer
 
 STEPS = 5
 OVER_INPUTS = [name for name in METHODS if name != "contextual_decomposition"]
@@ -229,3 +230,36 @@ def test_layers_that_a_method_does_not_know_are_named(rng):
     )
     with pytest.raises(ValueError, match="with stateful=True"):
         attribute(stateful, series(rng))
+
+
+def test_steered_models(rng):
+    """A gate that is steered is accounted for as it is; a state that is set is not a sum of what was written."""
+    plain = keras.Sequential([keras.Input((STEPS, 3)), layers.LSTM(4, name="lstm"), layers.Dense(1, name="dense")])
+    x = series(rng)
+    steered = steer(plain, {"lstm/f": Set(0.3), "lstm/o": Scale(0.5)})
+    for result in (attribute(steered, x), answer_ledger(steered, x)):
+        assert abs(result["remainder"]).max() < 1e-6
+        np.testing.assert_allclose(result["answer"], steered.predict(x, verbose=0)["dense"][:, 0], atol=1e-6)
+    with pytest.raises(ValueError, match="contextual decomposition does not know the layer 'lstm_interventions'"):
+        attribute(steered, x, method="contextual_decomposition", steps=[1])
+    of_states = steer(plain, {"lstm/c": Set(0.3, steps=[2])})
+    assert abs(attribute(of_states, x)["remainder"]).max() < 1e-6
+    with pytest.raises(ValueError, match=r"received interventions on them at \['lstm'\]"):
+        answer_ledger(of_states, x)
+
+
+def test_a_model_of_one_batch_size_takes_any(rng):
+    model = keras.Sequential([keras.Input(batch_shape=(2, STEPS, 3)), layers.LSTM(4), layers.Dense(1)])
+    assert abs(attribute(model, series(rng))["remainder"]).max() < 1e-5
+
+
+def test_in_mixed_precision(rng):
+    policy = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = keras.Sequential([keras.Input((STEPS, 3)), layers.LSTM(4), layers.Dense(1, dtype="float32")])
+    finally:
+        keras.mixed_precision.set_global_policy(policy)
+    x = series(rng)
+    assert abs(attribute(model, x)["remainder"]).max() < 5e-3
+    assert abs(answer_ledger(model, x)["remainder"]).max() < 5e-3
