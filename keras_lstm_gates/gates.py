@@ -12,8 +12,11 @@ A gate called i, f, g or o is always the value after its activation; the value b
 An intervention on a gate or a state is two numbers, value = scale * value + shift. It acts where the value arises: on
 i, f, g and o after their activation, on c_t before h_t is made of it, on h_t last.
 
+Of a GRU, for reading (`GRUGates`): columns in the order z, r, candidate, and z is its update gate.
+
 Source: Hochreiter & Schmidhuber 1997, Long short-term memory; forget gate: Gers, Schmidhuber & Cummins 2000,
-Learning to forget, equations 3.1 to 3.9 without peepholes.
+Learning to forget, equations 3.1 to 3.9 without peepholes. GRU: Cho et al. 2014, Learning phrase representations using
+RNN encoder-decoder, equations 5 to 8, where z is 1 - z in Chung et al. 2014.
 """
 
 from typing import Any, NamedTuple
@@ -30,6 +33,9 @@ DESCRIPTIONS = {
     "o": "output gate",
     "c": "cell state",
     "h": "hidden state",
+    "z": "update gate",
+    "r": "reset gate",
+    "candidate": "candidate state",
 }
 
 
@@ -84,3 +90,79 @@ def step(z, c_previous, activation=ops.tanh, recurrent_activation=ops.sigmoid, i
     c = steered(i * g + f * c_previous, act.get("c"))
     h = steered(o * activation(c), act.get("h"))
     return Gates(i, f, g, o, c, h)
+
+
+class GRUGates(NamedTuple):
+    """The gates and the states of one step of a GRU, (batch, units), or of a sequence, (batch, time, units).
+
+    z_t = sigmoid(x_t W_z + h_{t-1} R_z + b_z)      update gate: 1 = keep h as it is
+    r_t = sigmoid(x_t W_r + h_{t-1} R_r + b_r)      reset gate
+    candidate_t = tanh(x_t W_c + b_c + r_t * (h_{t-1} R_c + b'_c))     reset_after=True, Keras's default
+    candidate_t = tanh(x_t W_c + b_c + (r_t * h_{t-1}) R_c)            reset_after=False
+    h_t = z_t * h_{t-1} + (1 - z_t) * candidate_t                      hidden state, the GRU's only one
+    """
+
+    z: Any
+    r: Any
+    candidate: Any
+    h: Any
+
+
+class Kind(NamedTuple):
+    """What the gates of a recurrent layer are, for whoever reads them.
+
+    Attributes:
+        fields: names of the gates and states.
+        memory: the gate that keeps the memory.
+        modulation: what would be written into it, in (-1, 1).
+        saturating: the gates, and the modulation by its magnitude, from 0 to 1.
+        states: what is remembered, the memory first.
+    """
+
+    fields: tuple
+    memory: str
+    modulation: str
+    saturating: tuple
+    states: tuple
+
+
+KINDS = {
+    "LSTM": Kind(Gates._fields, "f", "g", ("i", "f", "g", "o"), ("c", "h")),
+    "GRU": Kind(GRUGates._fields, "z", "candidate", ("z", "r", "candidate"), ("h",)),
+}
+"""The kinds of layers whose gates can be read."""
+
+
+def kind_of(names):
+    """The kind of a layer after the names of its gates, "LSTM" or "GRU".
+
+    Example:
+        >>> kind_of(["z", "r", "candidate", "h", "mask"]), kind_of(Gates._fields)
+        ('GRU', 'LSTM')
+    """
+    return "GRU" if "candidate" in names else "LSTM"
+
+
+def gru_step(cell, x, h_before):
+    """One step of a GRU, or all of them where every h is known.
+
+    Args:
+        cell: `keras.layers.GRUCell`, built.
+        x: float, (..., features).
+        h_before: float, (..., units), h_{t-1}.
+
+    Returns:
+        `GRUGates`, each (..., units).
+    """
+    weights = (cell.kernel, cell.recurrent_kernel) + (() if cell.bias is None else (cell.bias,))
+    kernel, recurrent_kernel, *bias = (ops.cast(one, h_before.dtype) for one in weights)
+    R_z, R_r, R_c = ops.split(recurrent_kernel, 3, axis=1)
+    # With reset_after the second row is that of h's own product.
+    of_x, of_h = (bias[0][0], bias[0][1]) if bias and cell.reset_after else (bias[0] if bias else 0.0, 0.0)
+    x_z, x_r, x_c = ops.split(ops.matmul(x, kernel) + of_x, 3, axis=-1)
+    h_z, h_r, h_c = (0.0, 0.0, 0.0) if isinstance(of_h, float) else ops.split(of_h, 3)
+    z = cell.recurrent_activation(x_z + ops.matmul(h_before, R_z) + h_z)
+    r = cell.recurrent_activation(x_r + ops.matmul(h_before, R_r) + h_r)
+    reset = r * (ops.matmul(h_before, R_c) + h_c) if cell.reset_after else ops.matmul(r * h_before, R_c)
+    candidate = cell.activation(x_c + reset)
+    return GRUGates(z, r, candidate, z * h_before + (1 - z) * candidate)

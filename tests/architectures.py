@@ -203,7 +203,7 @@ def nested_models():
 
 
 def rnn_over_cells():
-    """RNN(LSTMCell), RNN(GatedLSTMCell), and a GRU that stays as it is."""
+    """RNN(LSTMCell), RNN(GatedLSTMCell), and a GRU."""
     inputs = keras.Input((6, 3))
     one = layers.RNN(layers.LSTMCell(4), return_sequences=True)
     two = layers.RNN(GatedLSTMCell(3), return_sequences=True)

@@ -66,3 +66,49 @@ def lstm(
             for name in "ifgoch":
                 named[name][n, t] = shown[name]
     return named
+
+
+def gru(
+    x,
+    kernel,
+    recurrent_kernel,
+    bias=None,
+    reset_after=True,
+    mask=None,
+    h0=None,
+    tanh=np.tanh,
+    sigmoid=sigmoid,
+):
+    """The gates of a GRU by name, likewise: z (update), r (reset), candidate and h.
+
+    kernel (features, 3U), recurrent_kernel (U, 3U), columns z, r, candidate; bias (3U,), with reset_after (2, 3U),
+    whose second row is added to h_{t-1} R. Before the first real step the gates are 0 and h is h0.
+
+    z_t = sigmoid(x_t W_z + h_{t-1} R_z + b_z)      r_t = sigmoid(x_t W_r + h_{t-1} R_r + b_r)
+    candidate_t = tanh(x_t W_c + b_c + r_t * (h_{t-1} R_c + b'_c))     or with (r_t * h_{t-1}) R_c
+    h_t = z_t * h_{t-1} + (1 - z_t) * candidate_t
+    """
+    x, kernel, recurrent_kernel = (np.asarray(a, np.float64) for a in (x, kernel, recurrent_kernel))
+    samples, steps, _ = x.shape
+    units = recurrent_kernel.shape[0]
+    b = np.zeros((2, 3 * units))
+    if bias is not None:
+        b[: 2 if reset_after else 1] = bias
+    parts = [slice(k * units, (k + 1) * units) for k in range(3)]
+    (w_z, w_r, w_c), (r_z, r_r, r_c) = ([one[:, part] for part in parts] for one in (kernel, recurrent_kernel))
+    (b_z, b_r, b_c), (s_z, s_r, s_c) = ([row[part] for part in parts] for row in b)
+    named = {name: np.zeros((samples, steps, units)) for name in ("z", "r", "candidate", "h")}
+    for n in range(samples):
+        h = np.zeros(units) if h0 is None else np.asarray(h0[n], np.float64)
+        shown = {"z": np.zeros(units), "r": np.zeros(units), "candidate": np.zeros(units), "h": h}
+        for t in range(steps):
+            if mask is None or mask[n, t]:
+                z = sigmoid(x[n, t] @ w_z + b_z + h @ r_z + s_z)
+                r = sigmoid(x[n, t] @ w_r + b_r + h @ r_r + s_r)
+                reset = r * (h @ r_c + s_c) if reset_after else (r * h) @ r_c
+                candidate = tanh(x[n, t] @ w_c + b_c + reset)
+                h = z * h + (1 - z) * candidate
+                shown = {"z": z, "r": r, "candidate": candidate, "h": h}
+            for name in named:
+                named[name][n, t] = shown[name]
+    return named

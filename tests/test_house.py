@@ -20,7 +20,7 @@ ROOMS = {
     "": """_support datasets edge gates interventions activations initializers losses recipes baselines recurrence
         layers opening steering models tracing exporting plots gradients attribution training forecasting demo
         reporting tuning zoo cli""",
-    "_support": """array_files epoch_monitor files sizes sums hdf5 python standard_error terminal versions zarr_stores
+    "_support": """sizes array_files epoch_monitor files sums hdf5 python standard_error terminal versions zarr_stores
         child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """ngrams volatility measures""",
@@ -35,7 +35,7 @@ ROOMS = {
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """steered sequences cell weights_files lstm bidirectional""",
-    "opening": """directions graphs paths twins visitors opened_layers readers walker exposing""",
+    "opening": """directions graphs inputs paths gru twins visitors opened_layers readers walker exposing""",
     "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
         translating building formats models weights""",
     "plots": """_styles exports gradients traces explanations forecasts""",
@@ -43,7 +43,7 @@ ROOMS = {
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
     "reporting": """checking page""",
     "steering": """holders models sensitivities""",
-    "tracing": """store traces gate_statistics monitor""",
+    "tracing": """batches parts store traces gate_statistics monitor""",
     "training": """distributed finiteness metrics summary checkpoints runs""",
     "tuning": """addresses oracles spaces hypermodel trials hparams jobs processes results figures tables searches""",
     "zoo": """cards registry files builds evaluation""",

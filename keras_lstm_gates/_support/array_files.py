@@ -4,8 +4,11 @@ import math
 import os
 import tokenize
 import zipfile
+import zlib
 
 import numpy as np
+
+from keras_lstm_gates._support import sizes
 
 _DAMAGES = (ValueError, EOFError, SyntaxError, tokenize.TokenError, TypeError, LookupError, ArithmeticError)
 """What NumPy raises where the start of a file declares no array."""
@@ -37,11 +40,12 @@ def read_npy(path):
         raise ValueError(f"expected {path} to be a whole .npy file of numbers: {error}") from None
 
 
-def read_npz(path):
+def read_npz(path, compressed=False):
     """{name: array} of an .npz file as `numpy.savez` writes it, uncompressed.
 
     Args:
         path: str or `Path`.
+        compressed: bool. True: also as `numpy.savez_compressed` writes it, as far as `sizes.check` lets it grow.
 
     Raises:
         ValueError: "expected x.npz to be a whole .npz file of numbers: ...", as `read_npy`.
@@ -55,14 +59,16 @@ def read_npz(path):
     """
     try:
         with zipfile.ZipFile(path) as members:
+            sizes.check(sum(member.file_size for member in members.infolist()), os.path.getsize(path))
             for member in members.infolist():
-                if member.compress_type != zipfile.ZIP_STORED:
+                stored = member.compress_type == zipfile.ZIP_STORED
+                if not stored and not compressed:
                     raise ValueError(f"expected {member.filename!r} uncompressed")
                 with members.open(member) as file:
-                    _check_header(file, min(member.file_size, member.compress_size))
+                    _check_header(file, min(member.file_size, member.compress_size) if stored else member.file_size)
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (*_DAMAGES, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGES, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"expected {path} to be a whole .npz file of numbers: {error}") from None
 
 

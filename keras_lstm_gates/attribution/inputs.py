@@ -9,7 +9,7 @@ import xarray as xr
 
 from keras_lstm_gates.attribution.contextual import decomposed
 from keras_lstm_gates.attribution.watched import WatchedModel
-from keras_lstm_gates.tracing.traces import check_sequences
+from keras_lstm_gates.opening.inputs import ModelInput, check
 
 MOST_STEPS = 1024
 
@@ -114,7 +114,10 @@ class _Question:
         self.watched, self.batch_size = watched, batch_size
         self.numbers = watched.numbers(x)
         for name, one in watched.inputs.items():
-            check_sequences(self.numbers[name], one.shape)
+            check({name: ModelInput(name, tuple(one.shape), one.dtype, None)}, self.numbers)
+            samples = len(self.numbers[name])
+            if one.shape[0] not in (None, samples):
+                raise ValueError(f"expected {one.shape[0]} samples, as the model fixes its batch; received {samples}")
         sizes = {len(array) for array in self.numbers.values()}
         if len(sizes) != 1 or 0 in sizes:
             raise ValueError(f"expected inputs with the same number of samples, one or more; received {sorted(sizes)}")

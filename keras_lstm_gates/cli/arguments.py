@@ -1,5 +1,6 @@
 """The arguments of the commands: models, sequences, and output folders."""
 
+import contextlib
 import datetime
 import warnings
 from pathlib import Path
@@ -8,15 +9,23 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from keras_lstm_gates._support.array_files import read_npy
+from keras_lstm_gates._support.array_files import read_npy, read_npz
 
 Model = Annotated[Path, typer.Argument(help="A Keras model file (.keras) with LSTM layers.", show_default=False)]
-Data = Annotated[
-    Path,
-    typer.Argument(
-        help="Sequences: .npy of shape (time, features) or (samples, time, features), or a .csv with one time step a "
-        "row and one feature a column; of tokens .npy of ints, (time,) or (samples, time).",
-        show_default=False,
+DATA = (
+    "Sequences: .npy of shape (time, features) or (samples, time, features), or a .csv with one time step a row and "
+    "one feature a column; of tokens ints, (time,) or (samples, time); of several inputs an .npz with an array for "
+    "each, by its name."
+)
+Data = Annotated[Path, typer.Argument(help=DATA, show_default=False)]
+DataOrRandom = Annotated[Path | None, typer.Argument(help=DATA, show_default=False)]
+Windows = Annotated[
+    int | None, typer.Option("--window", min=1, help="Cut a table (time, ...) into windows of so many steps.")
+]
+RandomData = Annotated[
+    int | None,
+    typer.Option(
+        "--random", min=1, help="In place of data: so many made-up sequences of the model's shapes and types."
     ),
 ]
 Recipe = Annotated[
@@ -44,7 +53,12 @@ def read_array(path):
         return read_npy(path)
     if path.suffix == ".csv":
         return _csv(path)
-    raise ValueError(f"expected a file that ends with .npy or .csv; received {path}")
+    raise ValueError(f"expected a file that ends with .npy or .csv, of several inputs with .npz; received {path}")
+
+
+def read_arrays(path):
+    """The array of a file, or {name: array} of an .npz."""
+    return read_npz(path, compressed=True) if path.suffix == ".npz" and path.is_file() else read_array(path)
 
 
 def _csv(path):
@@ -69,10 +83,59 @@ def _is_number(text):
     return True
 
 
-def read_sequences(path, model):
-    """The sequences of a file, with a sample axis added where it holds a single sequence of the model's input."""
-    array = read_array(path)
-    return array[None] if array.ndim == len(model.inputs[0].shape) - 1 else array
+def sequences_for(model, path, random=None, window=None):
+    """What a model is to read: one input's array, or {input: array} of several.
+
+    Args:
+        model: `keras.Model`.
+        path: `Path` of the data, or None with `random`.
+        random: int, of made-up sequences; `window` then says how many steps they have where the model leaves it free.
+        window: int, of steps of the windows into which a table is cut; the rest is left out, and told.
+
+    Raises:
+        ValueError: not one of `path` and `random`, an input that is missing or unknown, or data that do not fit, with
+            the shape that they have in the file.
+    """
+    from keras_lstm_gates.opening.inputs import by_name, check, inputs_of, random_data
+
+    if (path is None) == (random is None):
+        raise ValueError(f"expected a file of data or --random N; received {'neither' if path is None else 'both'}")
+    inputs = inputs_of(model)
+    if path is None:
+        arrays = random_data(model, random, window)
+    else:
+        if len(inputs) > 1 and path.suffix != ".npz":
+            raise ValueError(f"expected an .npz file with an array for each of the inputs {[*inputs]}; received {path}")
+        given = by_name(inputs, read_arrays(path))
+        arrays = {name: _sequences(one, given[name], window, path) for name, one in inputs.items()}
+        check(inputs, arrays, {name: array.shape for name, array in given.items()})
+    return arrays if len(arrays) > 1 else next(iter(arrays.values()))
+
+
+def _sequences(one, array, window, path):
+    """The array of an input with a sample axis, its tokens as ints where they are whole."""
+    from keras_lstm_gates.opening.inputs import windows
+
+    rank = len(one.shape)
+    if one.whole and array.dtype.kind == "f":
+        # A table of numbers with one token a row.
+        array = array[:, 0] if path.suffix == ".csv" and rank == 2 and array.shape[1] == 1 else array
+        array = array.astype("int64") if np.all(array == np.floor(array)) else array
+    if window is None:
+        return array[None] if array.ndim == rank - 1 else array
+    if array.ndim != rank - 1:
+        raise ValueError(f"expected a table of {rank - 1} axes to cut into windows; received shape {array.shape}")
+    left_out = len(array) % window
+    if left_out and len(array) > window:
+        typer.echo(f"the last {left_out} of {len(array)} steps fill no window of {window}: left out")
+    return windows(array, window)
+
+
+def some_of(sequences, start, end):
+    """Some of the samples of what `sequences_for` gives."""
+    if isinstance(sequences, dict):
+        return {name: array[start:end] for name, array in sequences.items()}
+    return sequences[start:end]
 
 
 def new_folder(parent, name):
@@ -94,3 +157,19 @@ def empty_folder(path):
         raise FileExistsError(f"expected a new or empty folder; {path} is taken")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def run_folder(name, out):
+    """The folder of a run: `out`, or where that is None a new one in runs/; one that was made is not left empty."""
+    runs = Path("runs")
+    made = [path for path in ((runs,) if out is None else (out,)) if not path.exists()]
+    folder = new_folder(runs, name) if out is None else empty_folder(out)
+    try:
+        yield folder
+    except BaseException:
+        for path in dict.fromkeys([*([folder] if out is None else []), *made]):
+            # `rmdir` removes an empty folder only.
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise

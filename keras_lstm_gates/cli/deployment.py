@@ -1,5 +1,6 @@
 """The commands for servers and devices: export, drift, run."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -7,17 +8,24 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_array, read_sequences
+from keras_lstm_gates.cli.arguments import (
+    Data,
+    DataOrRandom,
+    Model,
+    RandomData,
+    Windows,
+    read_arrays,
+    run_folder,
+    sequences_for,
+)
 
 
 @app.command()
 def export(
     model: Model,
-    data: Annotated[
-        Path,
-        typer.Argument(help="Sequences (.npy or .csv) to compare the files with the model on.", show_default=False),
-    ],
+    data: DataOrRandom = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the files.", show_default="new, in runs/")] = None,
     time: Annotated[
         int | None, typer.Option(min=1, help="Time steps of the TFLite file.", show_default="any number")
@@ -32,8 +40,13 @@ def export(
             "--precision", help="float32, float16, dynamic_int8 or int8, of the TFLite file; may be repeated."
         ),
     ] = ["float32"],  # noqa: B006
+    window: Windows = None,
+    random: RandomData = None,
 ):
-    """Write SavedModel and TFLite files with the signatures `predict`, `gates` and, where the model can, `step`."""
+    """Write SavedModel and TFLite files with the signatures `predict`, `gates` and, where the model can, `step`.
+
+    Each file is compared with the model on the data.
+    """
     from rich.console import Console
 
     from keras_lstm_gates import exporting
@@ -42,11 +55,16 @@ def export(
 
     console = Console()
     loaded = load_model(model)
-    sequences = read_sequences(data, loaded)
-    folder = new_folder(Path("runs"), "export") if out is None else empty_folder(out)
-    with console.status("converting, then running each file against the Keras model"):
+    sequences = sequences_for(loaded, data, random, window)
+    with (
+        run_folder("export", out) as folder,
+        console.status("converting, then running each file against the Keras model"),
+        # The converters and interpreters talk there.
+        standard_error_to(os.devnull),
+    ):
         exported = exporting.export(loaded, folder, sequences, formats, precisions, time=time)
-    console.print(differences_table(exported, len(sequences)))
+    samples = len(next(iter(sequences.values())) if isinstance(sequences, dict) else sequences)
+    console.print(differences_table(exported, samples))
     for name, why in exported.missing.items():
         console.print(f"no signature {name}: {why}", soft_wrap=True, highlight=False)
     console.print(files_table(folder))
@@ -56,10 +74,12 @@ def export(
 def drift(
     model: Model,
     file: Annotated[Path, typer.Argument(help="A .tflite file from `export`.", show_default=False)],
-    data: Data,
+    data: DataOrRandom = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for drift.csv and drift.png.", show_default="new, in runs/")
     ] = None,
+    window: Windows = None,
+    random: RandomData = None,
 ):
     """Show how a quantized file drifts from its model: gate by gate, and along the sequence."""
     from rich.console import Console
@@ -71,15 +91,16 @@ def drift(
     from keras_lstm_gates.opening.readers import load_model
 
     console, loaded = Console(), load_model(model)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        dataset = exporting.drift(loaded, file, read_sequences(data, loaded))
-    figure = plots.drift(dataset)
-    folder = new_folder(Path("runs"), "drift") if out is None else empty_folder(out)
-    with replaced_when_whole(folder / "drift.csv") as temporary:
-        dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary)
-    with replaced_when_whole(folder / "drift.png") as temporary:
-        figure.savefig(temporary, dpi=130)
+    sequences = sequences_for(loaded, data, random, window)
+    with run_folder("drift", out) as folder:
+        with warnings.catch_warnings(record=True) as caught, standard_error_to(os.devnull):
+            warnings.simplefilter("always")
+            dataset = exporting.drift(loaded, file, sequences)
+        figure = plots.drift(dataset)
+        with replaced_when_whole(folder / "drift.csv") as temporary:
+            dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary)
+        with replaced_when_whole(folder / "drift.png") as temporary:
+            figure.savefig(temporary, dpi=130)
     table = Table(title=f"{file.name}, signature {dataset.signature}: |file - model|")
     for column in ("output", "mean", "largest", "last quarter / first", "units of another class"):
         table.add_column(column, justify="left" if column == "output" else "right")
@@ -119,7 +140,9 @@ def run(
     from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates.edge import Runner
 
-    console, runner, array = Console(), Runner(file), read_array(data)
+    console, array = Console(), read_arrays(data)
+    with standard_error_to(os.devnull):
+        runner = Runner(file)
     outputs = _streamed(runner, array, console, interval) if stream else runner.run(signature, array)
     if out is not None:
         if out.suffix != ".npz":
@@ -139,6 +162,8 @@ def _streamed(runner, array, console, interval):
     from keras_lstm_gates.cli import live
 
     stream = runner.stream()
+    if isinstance(array, dict):
+        raise ValueError(f"expected one array for a stream, .npy or .csv; received those called {[*array]}")
     alone = array.ndim == len(runner.signatures["step"]["inputs"]["x"])
     sequences = array[None] if alone else array
     parts = []

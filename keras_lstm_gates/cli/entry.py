@@ -3,6 +3,8 @@
 import logging
 import os
 import sys
+import warnings
+from pathlib import Path
 
 from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli import (  # noqa: F401  they join the app
@@ -24,7 +26,10 @@ WITHOUT_TENSORFLOW = ("run",)
 def main():
     """Run the command line; an error that a user can fix is printed as one line, and the exit code is 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for library in ("absl", "matplotlib", "tensorflow"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    # The filters stay as they are: `python -W error` still turns them into errors.
+    warnings.showwarning = _warn
     try:
         _import_tensorflow()
         app()
@@ -46,6 +51,15 @@ def _import_tensorflow():
         return
     with standard_error_to(os.devnull):
         import tensorflow  # noqa: F401
+
+
+def _warn(message, category, filename, lineno, file=None, line=None):
+    """Show a warning of this package as one line; those of the libraries are for who programs with them."""
+    if issubclass(category, UserWarning) and Path(filename).is_relative_to(_PACKAGE):
+        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 def _fail(error):

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_sequences
+from keras_lstm_gates.cli.arguments import DataOrRandom, Model, RandomData, Windows, run_folder, sequences_for, some_of
 
 
 @app.command()
 def explain(
     model: Model,
-    data: Data,
+    data: DataOrRandom = None,
     sample: Annotated[int, typer.Option(min=0, help="Which sequence.")] = 0,
     target: Annotated[
         str | None,
@@ -26,6 +26,8 @@ def explain(
         Path | None,
         typer.Option(help="Folder for explanation.png, explanation.csv and report.html.", show_default="new, in runs/"),
     ] = None,
+    window: Windows = None,
+    random: RandomData = None,
 ):
     """Why this answer: what the memory holds for it, where it is sensitive, and what it loses without each step."""
     from rich.console import Console
@@ -39,17 +41,17 @@ def explain(
     console = Console()
     index = _index(target)
     loaded = load_model(model)
-    sequences = read_sequences(data, loaded)
-    with console.status("asking what the answer comes from"):
-        explanation = explain(loaded, sequences, index, sample=sample, output=output)
-        tree = tracing.trace(loaded, sequences[sample : sample + 1], progress=False)
-    folder = new_folder(Path("runs"), "explain") if out is None else empty_folder(out)
-    with replaced_when_whole(folder / "explanation.png") as temporary:
-        explanation.figure.savefig(temporary, dpi=130)
-    names = [name for name in ("token", "stored", "sensitive", "causal", "mask") if name in explanation.data]
-    with replaced_when_whole(folder / "explanation.csv") as temporary:
-        explanation.data[names].to_dataframe().to_csv(temporary)
-    reporting.report(tree, folder / "report.html", explanation=explanation)
+    sequences = sequences_for(loaded, data, random, window)
+    with run_folder("explain", out) as folder:
+        with console.status("asking what the answer comes from"):
+            explanation = explain(loaded, sequences, index, sample=sample, output=output)
+            tree = tracing.trace(loaded, some_of(sequences, sample, sample + 1), progress=False)
+        with replaced_when_whole(folder / "explanation.png") as temporary:
+            explanation.figure.savefig(temporary, dpi=130)
+        names = [name for name in ("token", "stored", "sensitive", "causal", "mask") if name in explanation.data]
+        with replaced_when_whole(folder / "explanation.csv") as temporary:
+            explanation.data[names].to_dataframe().to_csv(temporary)
+        reporting.report(tree, folder / "report.html", explanation=explanation)
     console.print(explanation.sentence, soft_wrap=True, highlight=False)
     console.print(files_table(folder))
 

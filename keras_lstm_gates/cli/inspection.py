@@ -6,18 +6,32 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_sequences
+from keras_lstm_gates.cli.arguments import (
+    DATA,
+    DataOrRandom,
+    Model,
+    RandomData,
+    Windows,
+    run_folder,
+    sequences_for,
+    some_of,
+)
 
 
 @app.command()
 def trace(
     model: Model,
-    data: Data,
+    data: DataOrRandom = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for gates.zarr and gates.png.", show_default="new, in runs/")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer to draw.", show_default="the first")] = None,
     sample: Annotated[int, typer.Option(min=0, help="Sequence to draw.")] = 0,
+    window: Windows = None,
+    random: RandomData = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Sequences to run at once.", show_default="what the model fixes, or 32")
+    ] = None,
 ):
     """Run sequences through any trained model with LSTMs; save every gate of every step, and draw one sequence."""
     from rich.console import Console
@@ -29,26 +43,49 @@ def trace(
 
     console = Console()
     loaded = load_model(model)
-    sequences = read_sequences(data, loaded)
-    with counted(console, "sequences traced", len(sequences)) as progress:
-        tree = tracing.trace(loaded, sequences, progress=progress)
-    figure = plots.gates(tree, layer=layer, sample=sample)
-    folder = new_folder(Path("runs"), "trace") if out is None else empty_folder(out)
-    tracing.save(tree, folder / "gates.zarr")
-    with replaced_when_whole(folder / "gates.png") as temporary:
-        figure.savefig(temporary, dpi=130)
+    sequences = sequences_for(loaded, data, random, window)
+    samples = _samples(sequences)
+    _check_drawn(loaded, samples, layer, sample)
+    with run_folder("trace", out) as folder:
+        with counted(console, "sequences traced", samples) as progress:
+            tree = tracing.trace(loaded, sequences, batch_size, progress)
+        figure = plots.gates(tree, layer=layer, sample=sample)
+        tracing.save(tree, folder / "gates.zarr")
+        with replaced_when_whole(folder / "gates.png") as temporary:
+            figure.savefig(temporary, dpi=130)
     console.print(files_table(folder))
+
+
+def _samples(sequences):
+    return len(next(iter(sequences.values())) if isinstance(sequences, dict) else sequences)
+
+
+def _check_drawn(model, samples, layer, sample):
+    """Raise a `ValueError` where there is no such layer or sample, as `plots.gates` would after the work."""
+    from keras_lstm_gates.opening import open_graph
+
+    gates = open_graph(model, grus=True).gates
+    if layer is not None and layer not in gates:
+        raise ValueError(f"expected one of the layers {[*gates]}; received {layer!r}")
+    # Below `TimeDistributed` each step is a sample of its own.
+    for steps in gates[layer or next(iter(gates))].h.shape[1:-2]:
+        samples = None if samples is None or steps is None else samples * steps
+    if samples is not None and sample >= samples:
+        raise ValueError(f"expected a sample from 0 to {samples - 1}; received {sample}")
 
 
 @app.command()
 def report(
-    gates: Annotated[Path, typer.Argument(help="A trace: gates.zarr from `trace`.", show_default=False)],
+    gates: Annotated[
+        Path, typer.Argument(help="A trace: gates.zarr from `trace`, or the folder that holds it.", show_default=False)
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The .html file.", show_default="report.html beside the trace")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page.", show_default="the model's name")] = None,
     gradients: Annotated[
-        Path | None, typer.Option(help="gradients.zarr from `gradients`, for a section on it.", show_default="none")
+        Path | None,
+        typer.Option(help="gradients.zarr from `gradients`, or its folder, for a section on it.", show_default="none"),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="The most sequences to show.")] = 20,
 ):
@@ -57,22 +94,30 @@ def report(
 
     from keras_lstm_gates import reporting
 
-    trees = [None if store is None else _whole(store) for store in (gates, gradients)]
+    gates = _store(gates, "gates.zarr")
+    gradients = None if gradients is None else _store(gradients, "gradients.zarr")
     out = gates.parent / "report.html" if out is None else out
     if out.suffix != ".html":
         raise ValueError(f"expected --out with the ending .html; received {out}")
     if out.exists():
         raise FileExistsError(f"expected no file at {out}; it exists")
+    trees = [None if store is None else _whole(store) for store in (gates, gradients)]
     reporting.report(trees[0], out, title=title, samples=samples, gradients=trees[1])
     Console().print(f"{out}  ({out.stat().st_size / 1024**2:.1f} MiB): open it in a browser", soft_wrap=True)
+
+
+def _store(path, name):
+    """The store itself, of the folder that a command left the one in it."""
+    path = path / name if (path / name).is_dir() else path
+    if not path.is_dir():
+        raise FileNotFoundError(f"no such trace: {path}")
+    return path
 
 
 def _whole(store):
     """The tree of a store, in memory: what is damaged in it shows here."""
     from keras_lstm_gates import tracing
 
-    if not store.is_dir():
-        raise FileNotFoundError(f"no such trace: {store}")
     try:
         return tracing.load(store).load()
     except (LookupError, TypeError, AttributeError, RuntimeError, ValueError) as error:
@@ -82,38 +127,60 @@ def _whole(store):
 @app.command()
 def gradients(
     models: Annotated[
-        list[Path], typer.Argument(help="Model files (.keras), then the sequences: .npy or .csv.", show_default=False)
+        list[Path], typer.Argument(help=f"Model files (.keras), then the data. {DATA}", show_default=False)
     ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for gradients.zarr and gradients.png.", show_default="new, in runs/")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer to draw.", show_default="the first")] = None,
     samples: Annotated[int, typer.Option(min=1, help="The number of sequences, from the first.")] = 8,
+    norms: Annotated[
+        str,
+        typer.Option(help="exact; estimated, within some percent and much sooner; auto: exact where it takes seconds."),
+    ] = "auto",
+    window: Windows = None,
+    random: RandomData = None,
 ):
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
     from rich.console import Console
 
     from keras_lstm_gates._support.files import replaced_when_whole
-    from keras_lstm_gates._support.terminal import files_table
+    from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.gradients import save, summary
     from keras_lstm_gates.opening.readers import load_model
 
-    *files, data = models
+    *files, data = models if random is None else [*models, None]
     if not files:
         raise ValueError(f"expected one or more model files, then the sequences; received {data} alone")
+    if norms not in ("auto", "exact", "estimated"):
+        raise ValueError(f"expected --norms auto, exact or estimated; received {norms!r}")
     console = Console()
     loaded = {}
     for file in files:
         if file.stem in loaded:
             raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
         loaded[file.stem] = load_model(file)
-    sequences = read_sequences(data, loaded[files[0].stem])[:samples]
-    with console.status("walking back through time"):
-        result = summary(loaded, sequences, layer=layer)
-    folder = new_folder(Path("runs"), "gradients") if out is None else empty_folder(out)
-    save(result.tree, folder / "gradients.zarr")
-    with replaced_when_whole(folder / "gradients.png") as temporary:
-        result.figure.savefig(temporary, dpi=130)
+    sequences = sequences_for(loaded[files[0].stem], data, random, window)
+    sequences = some_of(sequences, 0, samples)
+    _check_layer(loaded, layer)
+    with run_folder("gradients", out) as folder:
+        with counted(console, "% walked back through time", 100) as done:
+            result = summary(
+                loaded, sequences, layer=layer, norms=norms, progress=lambda share: done(round(100 * share))
+            )
+        save(result.tree, folder / "gradients.zarr")
+        with replaced_when_whole(folder / "gradients.png") as temporary:
+            result.figure.savefig(temporary, dpi=130)
     for verdict in result.verdicts:
         console.print(str(verdict), soft_wrap=True, highlight=False)
     console.print(files_table(folder))
+
+
+def _check_layer(models, layer):
+    """Raise a `ValueError` where no model has a layer of this path, as the picture would after the work."""
+    from keras_lstm_gates.gradients.recording import watch
+
+    if layer is not None:
+        known = list(dict.fromkeys(path for model in models.values() for path in watch(model)[1]))
+        if layer not in known:
+            raise ValueError(f"expected one of the layers {known}; received {layer!r}")

@@ -22,15 +22,15 @@ def drift(model, file, data, signature=None):
     Args:
         model: `keras.Model`, the one that was exported.
         file: str or `Path`, a .tflite file that `export` wrote.
-        data: float (samples, time, features), or int (samples, time).
+        data: float (samples, time, features), or int (samples, time); of several inputs a list, or a dict by name.
         signature: "step", which runs on from the states that the file itself gave; "gates"; "predict", which shows no
             gates; or None for the first of these that the file has.
 
     Returns:
         `xarray.Dataset`:
             mean_difference, largest_difference (output, time)  absolute, over samples and units, of real steps; NaN
-                where every sample is masked, infinite where the file's answer is not finite and the model's is. An
-                output that is given once a sequence stands at the last step
+                where every sample is masked or an output has fewer steps, infinite where the file's answer is not
+                finite and the model's is. An output that is given once a sequence stands at the last step
             growth (output)         mean_difference of the last quarter of the steps / of the first quarter; NaN for an
                 output that is given once, or that is exact at first
             class_changes (output)  the number of units that are in another saturation class, of i, f, g, o
@@ -44,9 +44,6 @@ def drift(model, file, data, signature=None):
         `drift(model, "exported/model_int8.tflite", data)["growth"].sel(output="c")`
     """
     runner, request = Runner(file), request_for(model, data)
-    if len(request.inputs) > 1:
-        raise ValueError(f"expected a model with one input; received {len(request.inputs)}: {[*request.inputs]}")
-    (sequences,) = request.data.values()
     known = [name for name in ("step", "gates", "predict") if name in runner.signatures and name in request.signatures]
     if signature is None and known:
         signature = known[0]
@@ -55,12 +52,13 @@ def drift(model, file, data, signature=None):
     reference = comparing.reference(request, request.data)
     expected = {name: values for name, (values, _) in reference.outputs[signature].items()}
     received = _received(runner, signature, request, expected)
-    steps = sequences.shape[1]
+    lengths = _lengths(request, reference)
+    steps = max(lengths)
     means, largest, changes = [], [], []
     for name, values in expected.items():
         difference = comparing.difference_of(received[name], values)
         real = reference.masks.get(name, np.ones(values.shape[:2], bool))
-        over_time = name in reference.masks or (values.ndim > 2 and values.shape[1] == steps)
+        over_time = name in reference.masks or (values.ndim > 2 and values.shape[1] in lengths)
         for how, of_outputs in ((np.mean, means), (np.max, largest)):
             of_outputs.append(_each_step(how, difference, real, steps, over_time))
         changes.append(0)
@@ -80,6 +78,14 @@ def drift(model, file, data, signature=None):
         coords={"output": list(expected), "time": np.arange(steps)},
         attrs={"model": model.name, "file": runner.path.name, "signature": signature},
     )
+
+
+def _lengths(request, reference):
+    """How many time steps the sequences and the LSTMs have."""
+    series = {
+        one.shape[1] for one in request.data.values() if one.ndim > 2 or (one.ndim == 2 and one.dtype.kind == "i")
+    }
+    return series | {mask.shape[1] for mask in reference.masks.values()}
 
 
 def _received(runner, signature, request, expected):
@@ -111,7 +117,7 @@ def _each_step(how, difference, real, steps, over_time):
     if not over_time:
         values[-1] = how(difference)
         return values
-    for step in range(steps):
+    for step in range(real.shape[1]):
         if real[:, step].any():
             values[step] = how(difference[real[:, step], step])
     return values

@@ -9,8 +9,7 @@ import tensorflow as tf
 from keras_lstm_gates.exporting.rebuilding import in_float32, stateless
 from keras_lstm_gates.exporting.stepping import NoStepError, step_of
 from keras_lstm_gates.opening.exposing import open_graph
-from keras_lstm_gates.opening.graphs import graph_of
-from keras_lstm_gates.tracing.traces import check_sequences
+from keras_lstm_gates.opening.inputs import by_name, check, inputs_of
 
 PROBE_STEPS = 12
 NAMES = ("predict", "gates", "step")
@@ -74,7 +73,7 @@ def request_for(model, data, names=None):
             raise ValueError(f"expected signatures of {list(NAMES)}; received {name!r}")
     own = open_graph(stateless(model))
     inputs = _named_inputs(model)
-    data = _checked(inputs, data)
+    data = _checked(model, inputs, data)
     rebuilt = in_float32(model)
     opened = own if rebuilt is None else open_graph(rebuilt)
     places = _gate_places(opened, inputs)
@@ -149,52 +148,34 @@ def _probe(model, data):
 
 def _named_inputs(model):
     """{name: `keras.KerasTensor`} of the signatures, in the model's order, of the types that they take."""
-    structure = graph_of(model).input
-    tensors = keras.tree.flatten(structure)
-    types = [_dtype(model, tensor) for tensor in tensors]
-    names = sorted(structure) if isinstance(structure, dict) else [tensor.name for tensor in tensors]
-    if len(tensors) == 1:
-        names = ["tokens" if types == ["int32"] else "sequence"]
-    return {name: keras.KerasTensor(one.shape, dtype) for name, one, dtype in zip(names, tensors, types, strict=True)}
+    inputs = {name: keras.KerasTensor(one.shape, _dtype(one)) for name, one in inputs_of(model).items()}
+    if len(inputs) > 1:
+        return inputs
+    (tensor,) = inputs.values()
+    return {"tokens" if tensor.dtype == "int32" else "sequence": tensor}
 
 
-def _dtype(model, tensor):
-    """Of token numbers int32, of a mask bool, else float32."""
-    if tensor.dtype == "bool":
-        return "bool"
-    # A Keras model may declare float tokens, which its Embedding makes ints.
-    embedded = any(isinstance(layer, keras.layers.Embedding) and layer.input is tensor for layer in model.layers)
-    return "int32" if embedded or tensor.dtype.startswith(("int", "uint")) else "float32"
+def _dtype(one):
+    """Of token numbers int32, also where a model declares them as floats, of a mask bool, else float32."""
+    return "bool" if one.dtype == "bool" else "int32" if one.whole else "float32"
 
 
-def _checked(inputs, data):
+def _checked(model, inputs, data):
     """{input: array} of the types and shapes that the signatures take, of any number of samples.
 
     Raises:
         ValueError: not one array for each input, other shapes, a number that is not finite, or tokens that are not
-            whole numbers.
+            whole numbers or that the model does not know.
     """
-    if isinstance(data, dict):
-        if set(data) != set(inputs):
-            raise ValueError(f"expected data for the inputs {[*inputs]}; received {sorted(data)}")
-        arrays = {name: np.asarray(data[name]) for name in inputs}
-    else:
-        each = [data] if len(inputs) == 1 else data
-        if len(each) != len(inputs) or not isinstance(each, list | tuple):
-            received = f"{len(each)}" if isinstance(each, list | tuple) else f"a {type(each).__name__}"
-            raise ValueError(f"expected a list of data for the {len(inputs)} inputs {[*inputs]}; received {received}")
-        arrays = {name: np.asarray(one) for name, one in zip(inputs, each, strict=True)}
-    arrays = {name: _of_input(inputs[name], array) for name, array in arrays.items()}
-    samples = {name: len(array) for name, array in arrays.items()}
-    if len(set(samples.values())) > 1:
-        raise ValueError(f"expected as many samples of every input; received {samples}")
-    return arrays
-
-
-def _of_input(tensor, array):
-    check_sequences(array, (None, *tensor.shape[1:]))
-    if 0 in array.shape:
-        raise ValueError(f"expected one or more sequences; received shape {array.shape}")
-    if tensor.dtype == "int32" and array.dtype.kind not in "iu":
-        raise ValueError(f"expected token numbers, an array of ints; received dtype {array.dtype}")
-    return array.astype(tensor.dtype)
+    own = inputs_of(model)
+    alone = len(own) == 1 and isinstance(data, dict) and list(data) == list(inputs)
+    arrays = by_name(own, next(iter(data.values())) if alone else data)
+    for array in arrays.values():
+        if 0 in array.shape:
+            raise ValueError(f"expected one or more sequences; received shape {array.shape}")
+    check(own, arrays)
+    arrays = dict(zip(inputs, arrays.values(), strict=True))
+    for name, array in arrays.items():
+        if inputs[name].dtype == "int32" and array.dtype.kind not in "iu":
+            raise ValueError(f"expected token numbers, an array of ints; received dtype {array.dtype}")
+    return {name: array.astype(inputs[name].dtype) for name, array in arrays.items()}

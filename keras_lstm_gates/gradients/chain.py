@@ -14,11 +14,11 @@ from keras_lstm_gates.gradients.recording import record
 from keras_lstm_gates.gradients.terms import LANCZOS_ERROR, frobenius, largest_singular_value, spectral
 from keras_lstm_gates.gradients.verdicts import profile
 
-EXACT_UP_TO = 64
-"""Units up to which norms="auto" computes every norm exactly."""
+EXACT_UP_TO = 10**8
+"""Samples * time * units**3 up to which norms="auto" computes every norm of a layer exactly: about 8 s on one core."""
 
 
-def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="auto", probes=32, seed=0):
+def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="auto", probes=32, seed=0, progress=None):
     """The gradient's way back through every recurrent layer of a model, for each sequence and step.
 
     Of an LSTM, with R_k the recurrent kernel of gate k, columns by the unit it feeds:
@@ -29,7 +29,7 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
                         + diag(f_t)                                               direct,                      "direct"
 
     where k_t' is the slope of gate k's activation at z_t. Entries are [unit, unit_from]. Of a plain RNN, "recurrent"
-    is dh_t/dh_{t-1} = diag(1 - h_t²) Rᵀ; of a GRU, "z", "r", "k" (candidate) and "direct". All in float64, whatever
+    is dh_t/dh_{t-1} = diag(1 - h_t²) Rᵀ; of a GRU, "z", "r", "candidate" and "direct". All in float64, whatever
     the model computes in; dropout is off.
 
     Args:
@@ -41,9 +41,11 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
         layer: str, the path of one layer to return, or None for all.
         full: bool. True: also every matrix, (sample, time, unit, unit_from) for each term.
         norms: "exact"; "estimated": spectral norms of the terms by Lanczos and norms of the products by random
-            probes, so that no product of two U × U matrices is made; "auto": exact up to 64 units.
+            probes, so that no product of two U × U matrices is made; "auto": exact where samples × time × U³ of the
+            layer is at most 1e8, some seconds.
         probes: int > 0, random vectors of the estimate.
         seed: int, of the estimate.
+        progress: function of the share done, from 0 to 1; or None.
 
     Returns:
         `xarray.DataTree`, one node a call of a layer, by its path as in `keras_lstm_gates.expose` and `trace`; with
@@ -85,9 +87,10 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
         raise ValueError(f"probes must be a positive int; received probes={probes!r}")
     calls, energy = record(model, x, y, loss, layer=layer)
     nodes = {}
-    for call in calls:
-        exact = norms == "exact" or (norms == "auto" and call.layer.cell.units <= EXACT_UP_TO)
-        nodes[call.name] = _node(call, full, None if exact else probes, seed)
+    for number, call in enumerate(calls):
+        exact = norms == "exact" or (norms == "auto" and call.mask.size * call.layer.cell.units**3 <= EXACT_UP_TO)
+        of_call = _within(progress, number, len(calls))
+        nodes[call.name] = _node(call, full, None if exact else probes, seed, of_call)
         nodes[call.name].attrs["model"] = model.name
         if energy is not None:
             nodes[call.name].attrs["E"] = energy
@@ -98,12 +101,13 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
     return tree
 
 
-def compare(models, x, y=None, loss=None, **options):
+def compare(models, x, y=None, loss=None, progress=None, **options):
     """`gradient_chain` of several models on the same sequences.
 
     Args:
         models: list of `keras.Model` with names that differ, or a dict of them by the names to show.
         x, y, loss: see `gradient_chain`.
+        progress: function of the share done, from 0 to 1; or None.
         **options: of `gradient_chain`: norms, probes, seed, full.
 
     Returns:
@@ -126,7 +130,10 @@ def compare(models, x, y=None, loss=None, **options):
         if len(set(names)) < len(names) or not names:
             raise ValueError(f"expected models whose names differ; received {names}")
         models = dict(zip(names, models, strict=True))
-    trees = {name: gradient_chain(model, x, y, loss, **options) for name, model in models.items()}
+    trees = {
+        name: gradient_chain(model, x, y, loss, progress=_within(progress, number, len(models)), **options)
+        for number, (name, model) in enumerate(models.items())
+    }
     for name, tree in trees.items():
         for node in tree.subtree:
             node.attrs["model"] = name
@@ -169,9 +176,16 @@ def steps_of(call):
     return LinearizedGRU(call) if isinstance(cell, keras.layers.GRUCell) else LinearizedSimpleRNN(call)
 
 
-def _node(call, full, probes, seed):
+def _within(progress, number, parts):
+    """The progress of one of some parts, as progress of the whole."""
+    return None if progress is None else lambda share: progress((number + share) / parts)
+
+
+def _node(call, full, probes, seed, progress=None):
     steps = steps_of(call)
     terms = steps.terms()
+    # The norms of each term and of their sum take about as long as the products.
+    of_terms, of_products = _within(progress, 0, 2), _within(progress, 1, 2)
     sums = {**{name: [term] for name, term in terms.items()}, "sum": list(terms.values())}
     by_term = ("term", "sample", "time")
     node = xr.Dataset(
@@ -182,13 +196,14 @@ def _node(call, full, probes, seed):
                 by_term,
                 np.stack([sum(part.diagonal() for part in parts).mean(axis=-1) for parts in sums.values()]),
             ),
-            "spectral": (by_term, np.stack([_spectral(parts, probes, seed) for parts in sums.values()])),
+            "spectral": (by_term, _each_spectral(list(sums.values()), probes, seed, of_terms)),
         },
         coords={"term": list(sums)},
     )
     node["frobenius"].attrs["long_name"] = "Frobenius norm"
     node["spectral"].attrs["long_name"] = "spectral norm"
-    for name, by_path in zip(("product_frobenius", "product_spectral"), profiles(steps, probes, seed), strict=True):
+    products = profiles(steps, probes, seed, progress=of_products)
+    for name, by_path in zip(("product_frobenius", "product_spectral"), products, strict=True):
         if by_path:
             values = xr.DataArray(
                 np.stack(list(by_path.values())), {"path": list(by_path)}, dims=("path", "sample", "lag")
@@ -211,6 +226,15 @@ def _node(call, full, probes, seed):
         "product_error": 0.0 if probes is None else 3 / np.sqrt(2 * probes),
     }
     return node
+
+
+def _each_spectral(sums, probes, seed, progress):
+    norms = []
+    for number, parts in enumerate(sums):
+        norms.append(_spectral(parts, probes, seed))
+        if progress is not None:
+            progress((number + 1) / len(sums))
+    return np.stack(norms)
 
 
 def _spectral(terms, probes, seed):

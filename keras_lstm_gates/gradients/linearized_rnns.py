@@ -71,7 +71,7 @@ class LinearizedGRU:
         h_before: (sample, time, unit), h_{t-1}.
     """
 
-    gates = ("z", "r", "k")
+    gates = ("z", "r", "candidate")
     states = ("h",)
     paths = ("direct", "full")
 
@@ -124,7 +124,7 @@ class LinearizedGRU:
         return {
             "z": Term(self.h_by_z, self.R_z.T, ones),
             "r": through_r,
-            "k": through_k,
+            "candidate": through_k,
             "direct": Term(self.direct),
         }
 
@@ -141,4 +141,4 @@ class LinearizedGRU:
 
     def recurrent_input(self, gate):
         """What the recurrent kernel of a gate multiplies, (sample, time, unit)."""
-        return self.r * self.h_before if gate == "k" and not self.reset_after else self.h_before
+        return self.r * self.h_before if gate == "candidate" and not self.reset_after else self.h_before

@@ -7,7 +7,7 @@ import numpy as np
 from keras_lstm_gates.gradients.terms import largest_singular_value
 
 
-def profiles(steps, probes=None, seed=0, paths=None):
+def profiles(steps, probes=None, seed=0, paths=None, progress=None):
     """Norms of the products of the last 0, 1, 2, … real steps' Jacobians, for each path.
 
     "direct"  the product of the direct terms alone (an LSTM's f, a GRU's z)
@@ -21,6 +21,7 @@ def profiles(steps, probes=None, seed=0, paths=None):
             Frobenius norm is estimated by the root of the mean of |v P|²; spectral norms then only of "direct".
         seed: int, of the probes.
         paths: names of the paths to compute, or None for all that the layer has.
+        progress: function of the share done, from 0 to 1; or None.
 
     Returns:
         Two dicts, path to float64 (sample, lag), lag from 0 to time: Frobenius norms and spectral norms. Lag counts
@@ -45,6 +46,8 @@ def profiles(steps, probes=None, seed=0, paths=None):
     if "chain" in paths:
         views = {"chain": lambda t, rows: rows[0]}
         norms |= _walk(lambda t, rows: (jacobians.chain_back(t, rows[0]),), (vectors,), views, steps.mask, probes)
+        if progress is not None:
+            progress(0.3)
     if steps.states == ("h", "c"):
         zeros = np.zeros_like(vectors)
         # Only "state" needs the rows by h_T.
@@ -59,6 +62,8 @@ def profiles(steps, probes=None, seed=0, paths=None):
     else:
         start, views = (vectors,), {"full": lambda t, rows: rows[0]}
     norms |= _walk(lambda t, rows: jacobians.back(t, rows)[0], start, views, steps.mask, probes)
+    if progress is not None:
+        progress(1.0)
     frobenius, spectral = {}, {}
     for path, (of_frobenius, of_spectral) in norms.items():
         of_frobenius[:, 0], of_spectral[:, 0] = np.sqrt(2 * units if path == "state" else units), 1.0

@@ -10,6 +10,7 @@ from keras_lstm_gates.layers.cell import GatedLSTMCell
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening import Visitor, walk
 from keras_lstm_gates.opening.graphs import graph_of
+from keras_lstm_gates.opening.inputs import batch_of, by_name, check, in_batches, inputs_of, packed
 from keras_lstm_gates.opening.paths import layer_name
 
 CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
@@ -42,7 +43,8 @@ def record(model, x, y=None, loss=None, watched=None, layer=None):
 
     Args:
         model: built Functional or Sequential `keras.Model` with one or more recurrent layers.
-        x: the model's input, array (sample, time, ...) or a list or dict of them.
+        x: the model's input, array (sample, time, ...), or of several inputs a list, or a dict by name. Where the model
+            fixes a batch it runs in batches of that size.
         y: the targets, or None: then no gradient is computed.
         loss: what `keras.Model.compile` takes; None takes the loss that the model was compiled with.
         watched: what `watch(model)` returned, for a model that is recorded often: without y it then runs compiled.
@@ -52,23 +54,32 @@ def record(model, x, y=None, loss=None, watched=None, layer=None):
         list of `Recording`, in the order of the graph; and E, a float, None without y. E excludes regularizers.
 
     Raises:
-        ValueError: no graph, no recurrent layer, no loss for a given y, a loss without y, or a non-finite input.
+        ValueError: no graph, no recurrent layer, no loss for a given y, a loss without y, inputs that do not fit or are
+            not finite, or with targets another number of sequences than the batch that the model fixes.
     """
     if y is None and loss is not None:
         raise ValueError(f"expected targets y with a loss; received y=None and loss={loss!r}")
     if y is not None and loss is None and not model.compiled:
         raise ValueError("expected a loss or a compiled model for targets y; received loss=None, never compiled")
-    x = keras.tree.map_structure(np.asarray, x)
-    for array in keras.tree.flatten(x):
-        _check_finite(array)
+    if graph_of(model) is None:
+        raise ValueError(f"expected a built Functional or Sequential keras.Model; received {model!r}")
+    inputs = inputs_of(model)
+    arrays = by_name(inputs, x)
+    check(inputs, arrays)
     compiled = watched is not None and y is None
     watched, layers = watched or watch(model, layer)
     states = [state for one in layers.values() if _is_stateful(one) for state in one.states]
     before = [np.asarray(state).copy() for state in states]
     energy = output_gradients = None
     if y is None:
-        results = watched.predict_on_batch(x) if compiled else watched(x, training=False)
+        call = watched.predict_on_batch if compiled else lambda rows: watched(rows, training=False)
+        results = _of_batches(call, model, arrays)
     else:
+        x, samples, batch = packed(model, arrays), _samples(arrays), batch_of(model)
+        if batch not in (None, samples):
+            raise ValueError(
+                f"expected {batch} sequences with targets, the batch that the model fixes; received {samples}"
+            )
         with tf.GradientTape() as tape:
             # A frozen model has gradients too, at the outputs of its layers.
             tape.watch([weight.value for weight in model.weights if "float" in weight.dtype])
@@ -99,8 +110,6 @@ def watch(model, layer=None):
     Raises:
         ValueError: no graph, no recurrent layer, or "cannot follow the layer 'mine': ...".
     """
-    if graph_of(model) is None:
-        raise ValueError(f"expected a built Functional or Sequential keras.Model; received {model!r}")
     visitor = _InputsAndOutputs()
     walked = walk(model, visitor, None if layer is None else [layer_name(layer)])
     if layer is not None and layer not in walked.notes:
@@ -115,9 +124,8 @@ def watch(model, layer=None):
     for path, reason in visitor.refused.items():
         if layer is None:
             raise ValueError(f"cannot follow the layer {path!r}: {reason}. Name another one with layer=...")
-    inputs = keras.tree.flatten(walked.inputs)
     own = keras.tree.pack_sequence_as(graph_of(model).output, list(walked.outputs.values()))
-    watched = keras.Model(walked.inputs if len(inputs) > 1 else inputs[0], {"own": own, "layers": walked.notes})
+    watched = keras.Model(walked.inputs, {"own": own, "layers": walked.notes})
     return watched, {path: place.layer for path, place in walked.places.items()}
 
 
@@ -263,7 +271,21 @@ def _at_real_steps(layer, mask, output_gradients):
     return gradients
 
 
-def _check_finite(array):
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        place = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"expected finite numbers; received {array[place]} at index {place}")
+def _of_batches(call, model, arrays):
+    """What a model returns, where it fixes a batch in batches of that size, joined and cut to the samples there are."""
+    results = [call(packed(model, rows)) for rows in in_batches(model, arrays)]
+    samples, batch = _samples(arrays), batch_of(model)
+    if len(results) == 1 and batch in (None, samples):
+        return results[0]
+    filled = len(results) * batch
+
+    def joined(*parts):
+        whole = np.concatenate([np.asarray(part) for part in parts])
+        # Below `TimeDistributed` each step of a sequence is a row of its own.
+        return whole[: samples * len(whole) // filled]
+
+    return keras.tree.map_structure(joined, *results)
+
+
+def _samples(arrays):
+    return len(next(iter(arrays.values())))

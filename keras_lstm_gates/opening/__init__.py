@@ -1,8 +1,9 @@
 """Other people's models, opened: the same layers and weights, with every gate by name."""
 
 from keras_lstm_gates.opening.exposing import Opened, expose, open_graph
+from keras_lstm_gates.opening.inputs import random_data, windows
 from keras_lstm_gates.opening.readers import load_model
 from keras_lstm_gates.opening.visitors import Call, Visitor
 from keras_lstm_gates.opening.walker import walk
 
-__all__ = ["Call", "Opened", "Visitor", "expose", "load_model", "open_graph", "walk"]
+__all__ = ["Call", "Opened", "Visitor", "expose", "load_model", "open_graph", "random_data", "walk", "windows"]

@@ -4,8 +4,10 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.gates import Gates, GRUGates, kind_of
 from keras_lstm_gates.layers.lstm import GatedLSTM
+from keras_lstm_gates.opening.graphs import holds
+from keras_lstm_gates.opening.gru import GRUWithGates, gru_with_gates
 from keras_lstm_gates.opening.opened_layers import MaskedToZero, Reversed
 from keras_lstm_gates.opening.twins import gated_twin
 from keras_lstm_gates.opening.visitors import Visitor
@@ -17,15 +19,17 @@ class Opened(NamedTuple):
 
     `gates` and `masks` have the same keys, the paths of the LSTMs: "lstm", "bidirectional/forward", "encoder/lstm",
     "rnn/0". A layer's second call is "lstm@2". `backwards` holds the paths of those that read time from its end.
-    `labelled` are outputs that an earlier opening gave the model, beside its own in `outputs`.
+    `labelled` are outputs that an earlier opening gave the model, beside its own in `outputs`. `cells` are the cells,
+    by path.
     """
 
     inputs: Any
     outputs: dict[str, Any]
-    gates: dict[str, Gates]
+    gates: dict[str, Gates | GRUGates]
     masks: dict[str, Any]
     backwards: frozenset[str]
     labelled: dict[str, Any]
+    cells: dict[str, Any]
 
 
 def expose(model, layers=None):
@@ -34,16 +38,18 @@ def expose(model, layers=None):
     Args:
         model: built `keras.Model`, Functional or Sequential, with LSTMs in it: `keras.layers.LSTM`, `GatedLSTM`,
             `RNN(LSTMCell)`, `RNN(StackedRNNCells([LSTMCell, ...]))`, alone or within `Bidirectional`,
-            `TimeDistributed` and nested models. One that is opened already keeps its paths and gains nothing.
-        layers: names of the model's layers to open, or None for all that hold an LSTM. In a stack of cells those
-            that are no LSTM's run along without gates.
+            `TimeDistributed` and nested models; or with GRUs in it, likewise, to be read. One that is opened already
+            keeps its paths and gains nothing.
+        layers: names of the model's layers to open, or None for all that hold an LSTM or a GRU. In a stack of cells
+            those that are neither run along without gates.
 
     Returns:
         A `keras.Model` on the same inputs, with the same variables. Its output is a dict: the model's own outputs
-        under their names, and for every LSTM "<path>/i", "/f", "/g", "/o", "/c", "/h", (batch, time, units). The
-        path is the layer's name, of a shared layer's second call "<name>@2"; within a `Bidirectional`
-        "<name>/forward" and "<name>/backward", within a nested model "<model>/<name>", in a stack of cells "<name>/0",
-        "<name>/1"; below `TimeDistributed` the gates are (batch, steps, time, units). An output of the model's own
+        under their names, and for every LSTM "<path>/i", "/f", "/g", "/o", "/c", "/h", (batch, time, units), for
+        every GRU "<path>/z", "/r", "/candidate", "/h" (`keras_lstm_gates.gates.GRUGates`). The path is the layer's
+        name, of a shared layer's second call "<name>@2"; within a `Bidirectional` "<name>/forward" and
+        "<name>/backward", within a nested model "<model>/<name>", in a stack of cells "<name>/0", "<name>/1"; below
+        `TimeDistributed` the gates are (batch, steps, time, units). An output of the model's own
         that has the name of a gate becomes "output_<name>". Time runs as in the input, also where a layer reads it
         backwards. A stateful layer starts from states of its own, zeros.
 
@@ -56,19 +62,19 @@ def expose(model, layers=None):
         >>> sorted(expose(model).output)
         ['lstm', 'lstm/c', 'lstm/f', 'lstm/g', 'lstm/h', 'lstm/i', 'lstm/o']
     """
-    opened = opened_by(GateNotes(labelled=True), model, layers)
+    opened = opened_by(GateNotes(grus=True, labelled=True), model, layers)
     return keras.Model(opened.inputs, named_outputs(opened), name=model.name)
 
 
-def open_graph(model, layers=None):
-    """Walk a model's graph again and note the gates and the mask of every LSTM on the way.
+def open_graph(model, layers=None, grus=False):
+    """Walk a model's graph again and note the gates and the mask of every LSTM on the way, with `grus` of every GRU.
 
     Args and errors are those of `expose`.
 
     Returns:
         `Opened`, of symbolic tensors. Every mask is bool (batch, time), True = a real step.
     """
-    return opened_by(GateNotes(), model, layers)
+    return opened_by(GateNotes(grus), model, layers)
 
 
 def named_outputs(opened):
@@ -86,48 +92,68 @@ def opened_by(visitor, model, layers=None):
     """`open_graph` by a `GateNotes` or a visitor that notes what it does."""
     layers = [layers] if isinstance(layers, str) else layers
     walked = walk(model, visitor, layers)
+    kind_held = "LSTM or GRU" if visitor.grus else "LSTM"
     for name in layers or ():
         if name not in walked.holders:
             kind = f"a {type(walked.layers[name]).__name__}" if name in walked.layers else "no layer of this model"
-            raise ValueError(f"expected layers of {walked.holders}, which hold an LSTM; received {name!r}, {kind}")
+            raise ValueError(
+                f"expected layers of {walked.holders}, which hold an {kind_held}; received {name!r}, {kind}"
+            )
     if not walked.notes:
         kinds = ", ".join(dict.fromkeys(type(layer).__name__ for layer in walked.layers.values()))
+        grus = not visitor.grus and any(holds(layer, _GRUS) for layer in walked.layers.values())
+        reading = "; the gates of a GRU are for reading alone: expose, trace, statistics, plots, report"
         raise ValueError(
-            f"expected a model with one or more LSTM layers; received {model.name!r} with {kinds or 'none'}"
+            f"expected a model with one or more {kind_held} layers; received {model.name!r} with {kinds or 'none'}"
+            f"{reading if grus else ''}"
         )
     # The gates that an earlier opening noted are noted again; of a model of gates alone they are its outputs.
     outputs = {name: value for name, value in walked.outputs.items() if name not in walked.labels} or walked.outputs
     labelled = {name: value for name, value in walked.outputs.items() if name not in outputs}
-    gates = {path: Gates(*(notes[name] for name in Gates._fields)) for path, notes in walked.notes.items()}
+    kinds = {path: GRUGates if kind_of(notes) == "GRU" else Gates for path, notes in walked.notes.items()}
+    gates = {path: kind(*(walked.notes[path][name] for name in kind._fields)) for path, kind in kinds.items()}
     masks = {path: notes["mask"] for path, notes in walked.notes.items()}
     backwards = frozenset(path for path, place in walked.places.items() if place.backwards)
-    return Opened(walked.inputs, outputs, gates, masks, backwards, labelled)
+    cells = {path: walked.places[path].layer.cell for path in walked.notes}
+    return Opened(walked.inputs, outputs, gates, masks, backwards, labelled, cells)
 
 
 class GateNotes(Visitor):
-    """Calls an LSTM through a twin that names its gates, and notes them."""
+    """Calls an LSTM, and with `grus` a GRU, through a twin that names its gates, and notes them."""
 
-    def __init__(self, labelled=False):
-        self.labelled = labelled
+    def __init__(self, grus=False, labelled=False):
+        self.grus, self.labelled = grus, labelled
 
     def follows(self, layer):
-        return isinstance(layer, (keras.layers.LSTM, keras.layers.LSTMCell))
+        return isinstance(layer, (*_LSTMS, *_GRUS) if self.grus else _LSTMS)
 
     def visit(self, call):
         layer = call.layer
+        if not self.follows(layer) and not self.follows(layer.cell):
+            # The other direction of a `Bidirectional`.
+            return call.as_it_is(), {}
         twin = call.replacement(lambda name: _twin(layer, name, call.path))
         tensors = twin(call.sequences, initial_state=call.states, **call.given)
-        gates = {name: tensors[name] for name in Gates._fields}
+        fields = GRUGates._fields if isinstance(layer.cell, keras.layers.GRUCell) else Gates._fields
+        gates = {name: tensors[name] for name in fields}
         if call.backwards:
             gates = {name: call.companion("gates_in_time", Reversed)(value) for name, value in gates.items()}
         notes = {**gates, "mask": call.mask()}
-        if isinstance(layer, GatedLSTM) and layer.return_gates:
+        if isinstance(layer, GRUWithGates) or (isinstance(layer, GatedLSTM) and layer.return_gates):
             return tensors, notes
+        if isinstance(twin, GRUWithGates):
+            return (tensors["output"], tensors["state_h"]) if layer.return_state else tensors["output"], notes
         output = zeroed(call, tensors["output"])
         return ((output, tensors["state_h"], tensors["state_c"]) if layer.return_state else output), notes
 
 
+_LSTMS = (keras.layers.LSTM, keras.layers.LSTMCell)
+_GRUS = (keras.layers.GRU, keras.layers.GRUCell)
+
+
 def _twin(layer, name, path):
+    if isinstance(layer.cell, keras.layers.GRUCell):
+        return layer if type(layer) is GRUWithGates and layer.name == name else gru_with_gates(layer, name, path)
     if type(layer) is GatedLSTM and layer.return_gates and layer.name == name:
         return layer
     return gated_twin(layer, name, path, return_gates=True)

@@ -13,6 +13,9 @@ class StepMask(keras.layers.Layer):
 
     Without a mask every step is real.
 
+    Args:
+        masked: bool. False: every step is real, whatever the mask.
+
     Example:
         >>> import numpy as np
         >>> x = keras.layers.Masking()(np.array([[[1.0], [0.0]]]))
@@ -20,11 +23,21 @@ class StepMask(keras.layers.Layer):
         [[True, False]]
     """
 
+    def __init__(self, masked=True, **kwargs):
+        super().__init__(**kwargs)
+        self.masked = masked
+        self.supports_masking = True
+
     def call(self, inputs, mask=None):
-        return ops.ones(ops.shape(inputs)[:2], "bool") if mask is None else ops.cast(mask, "bool")
+        if mask is None or not self.masked:
+            return ops.ones(ops.shape(inputs)[:2], "bool")
+        return ops.cast(mask, "bool")
 
     def compute_mask(self, inputs, mask=None):
         return None
+
+    def get_config(self):
+        return {**super().get_config(), "masked": self.masked}
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")

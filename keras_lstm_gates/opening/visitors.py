@@ -84,7 +84,7 @@ class Call(NamedTuple):
 
     def mask(self):
         """bool (batch, time), True = a real step, also where the mask comes only when the model is called."""
-        return self.graph.mask(self.layer, self.sequences, self.given)
+        return self.graph.mask(self.layer, self.sequences, self.given, self.states)
 
 
 class Place(NamedTuple):

@@ -152,8 +152,11 @@ class _Graph:
             self._kept[key] = layer, make(base if own else self.names.new(base))
         return self._kept[key][1]
 
-    def mask(self, layer, sequences, given):
-        steps = self.once(layer, "steps", lambda name: StepMask(name=name), base=f"{layer.name}_steps")
+    def mask(self, layer, sequences, given, states):
+        # Beside an initial state, Keras hands on no mask but one that the call names.
+        masked = states is None or "mask" in given
+        what = "steps" if masked else "unmasked_steps"
+        steps = self.once(layer, what, lambda name: StepMask(masked, name=name), base=f"{layer.name}_{what}")
         return steps(sequences, **{name: mask for name, mask in given.items() if name == "mask"})
 
     def _holds(self, layer):
@@ -202,7 +205,7 @@ class _Graph:
         return path if self.within is None else below(self.within, path)
 
     def _stack(self, layer, path, sequences, states, given):
-        mask = self.mask(layer, sequences, given)
+        mask = self.mask(layer, sequences, given, states)
         cells, kwargs, ends = layer.cell.cells, given, []
         for number, cell in enumerate(cells):
             # The first cell turns time round; those above it read what it says in the order it says it.

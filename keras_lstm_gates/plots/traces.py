@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_lstm_gates.gates import DESCRIPTIONS, Gates
+from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
 from keras_lstm_gates.plots._styles import shades
 from keras_lstm_gates.tracing import flat, nodes, sole_input
 from keras_lstm_gates.tracing import node as node_of
@@ -30,10 +30,17 @@ _MEANINGS = {
     "c": "the memory, $i_t\\,g_t + f_t\\,c_{t-1}$",
     "h": "what the layer says, $o_t\\,\\tanh c_t$",
 }
+_MEANINGS_OF_GRU = {
+    "z": "how much of h is kept",
+    "r": "how much of h the candidate sees",
+    "candidate": "what would be written",
+    "h": "the memory, $z_t\\,h_{t-1} + (1-z_t)\\,k_t$, k the candidate",
+}
+_PANELS = {"LSTM": [["f", "o"], ["i", "c"], ["g", "h"]], "GRU": [["z", "r"], ["candidate", "h"]]}
 
 
 def gates(tree, layer=None, sample=0, title=None):
-    """The six curves of every unit over one sequence, below its input.
+    """The six curves of every unit of an LSTM over one sequence, or the four of a GRU, below its input.
 
     Args:
         tree: `xarray.DataTree` from `keras_lstm_gates.tracing`.
@@ -42,9 +49,9 @@ def gates(tree, layer=None, sample=0, title=None):
         title: str, or None for the sample's number.
 
     Returns:
-        `matplotlib.figure.Figure`: input channels above, then a panel time × unit for each of i, f, g, o, c, h. Units
-        are ordered by their mean forget gate, the longest memory on top. i, f and o are coloured from 0 to 1,
-        g, c and h around 0. Masked steps are left out.
+        `matplotlib.figure.Figure`: input channels above, then a panel time × unit for each of i, f, g, o, c, h, of a
+        GRU z, r, candidate, h. Units are ordered by their mean forget gate (of a GRU z), the longest memory on top.
+        Gates are coloured from 0 to 1, g, c and h, and the candidate, around 0. Masked steps are left out.
 
     Raises:
         ValueError: no such layer or sample in the tree.
@@ -52,17 +59,17 @@ def gates(tree, layer=None, sample=0, title=None):
     node, layer = _node_at(tree, layer, sample)
     real = node["mask"].values[sample]
     times = np.flatnonzero(real)
-    values = {name: node[name].values[sample][real] for name in Gates._fields}
-    by_memory = np.argsort(values["f"].mean(axis=0))
+    kind, name_of_kind = KINDS[kind_of(node)], kind_of(node)
+    values = {name: node[name].values[sample][real] for name in kind.fields}
+    by_memory = np.argsort(values[kind.memory].mean(axis=0))
+    rows, meanings = _PANELS[name_of_kind], _MEANINGS if name_of_kind == "LSTM" else _MEANINGS_OF_GRU
 
-    figure = Figure(figsize=(10, 9.5), layout="constrained")
-    panels = figure.subplot_mosaic(
-        [["input", "input"], ["f", "o"], ["i", "c"], ["g", "h"]], height_ratios=[0.8, 1, 1, 1]
-    )
+    figure = Figure(figsize=(10, 2 + 2.5 * len(rows)), layout="constrained")
+    panels = figure.subplot_mosaic([["input", "input"], *rows], height_ratios=[0.8, *[1] * len(rows)])
     _input_panel(panels["input"], tree, sample, times)
-    for name in Gates._fields:
+    for name in kind.fields:
         axes = panels[name]
-        signed = name in ("g", "c", "h")
+        signed = name in (kind.modulation, *kind.states)
         limit = max(1.0, float(np.abs(values[name]).max())) if signed else 1.0
         picture = axes.imshow(
             values[name][:, by_memory].T,
@@ -74,22 +81,22 @@ def gates(tree, layer=None, sample=0, title=None):
             vmin=-limit if signed else 0.0,
             vmax=limit,
         )
-        axes.set_title(f"$\\bf{{{name}}}$  {DESCRIPTIONS[name]}: {_MEANINGS[name]}", fontsize=10, loc="left")
+        axes.set_title(f"$\\bf{{{name}}}$  {DESCRIPTIONS[name]}: {meanings[name]}", fontsize=10, loc="left")
         bar = figure.colorbar(picture, ax=axes, pad=0.01, ticks=[-limit, 0, limit] if signed else [0, 0.5, 1])
         if signed:
             bar.ax.set_yticklabels([f"{tick:.2g}" for tick in (-limit, 0, limit)])
         else:
             bar.ax.set_yticklabels(["0 closed", "0.5", "1 open"])
-    for name in ("f", "i", "g"):
-        panels[name].set_ylabel("unit, by mean f")
-    for name in ("input", "g", "h"):
+    for name, _ in rows:
+        panels[name].set_ylabel(f"unit, by mean {kind.memory}")
+    for name in ("input", *rows[-1]):
         panels[name].set_xlabel("time step")
     figure.suptitle(title or f"Layer {layer!r}, sample {sample}: {len(times)} steps", fontsize=12)
     return figure
 
 
 def saturation(tree, layer=None):
-    """How often each unit's gates are shut and how often open: a panel for each of i, f, o and g.
+    """How often each unit's gates are shut and how often open: a panel for each of i, f, o and g, of GRUs a row more.
 
     Args:
         tree: `xarray.DataTree` from `trace`.
@@ -103,23 +110,40 @@ def saturation(tree, layer=None):
     Source: Karpathy, Johnson & Li 2015, Visualizing and understanding recurrent networks, figure 2.
     """
     numbers = _numbers(tree, layer)
-    figure = Figure(figsize=(9, 2.9), layout="constrained")
-    for axes, gate in zip(figure.subplots(1, 4, sharex=True, sharey=True), "ifog", strict=True):
+    styles = dict(zip(numbers, zip(shades(len(numbers)), _shapes(), strict=False), strict=True))
+    kinds = list(dict.fromkeys(kind_of(node["gate"].values) for node in numbers.values()))
+    places = [(row, kind, gate) for row, kind in enumerate(kinds) for gate in _SATURATING[kind]]
+    columns = max(len(_SATURATING[kind]) for kind in kinds)
+    figure = Figure(figsize=(2.25 * columns, 2.9 * len(kinds)), layout="constrained")
+    grid = figure.subplots(len(kinds), columns, sharex=True, sharey=True, squeeze=False)
+    for place, (row, kind, gate) in enumerate(places):
+        column = place - next(at for at, (first, *_) in enumerate(places) if first == row)
+        axes = grid[row, column]
         axes.plot([0, 1], [1, 0], color="0.8", linewidth=1, zorder=0)
-        for (path, node), shade, shape in zip(numbers.items(), shades(len(numbers)), _shapes(), strict=False):
-            of_gate = node.sel(saturating=gate)
+        for path, node in numbers.items():
+            if kind_of(node["gate"].values) != kind:
+                continue
+            of_gate, (shade, shape) = node.sel(saturating=gate), styles[path]
             axes.scatter(
                 of_gate["left_saturated"], of_gate["right_saturated"], s=22, color=shade, marker=shape,
                 edgecolors="white", linewidths=0.4, label=path, clip_on=False,
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="share of steps < 0.1")
         axes.set_title(
-            f"$\\bf{{{gate}}}$  " + ("modulation, by |g|" if gate == "g" else DESCRIPTIONS[gate]), fontsize=10
+            f"$\\bf{{{gate}}}$  "
+            + {"g": "modulation, by |g|", "candidate": "by magnitude"}.get(gate, DESCRIPTIONS[gate]),
+            fontsize=10,
         )
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].set_ylabel("share of steps > 0.9")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("share of steps > 0.9")
+    for row, kind in enumerate(kinds):
+        for axes in grid[row, len(_SATURATING[kind]) :]:
+            axes.remove()
     if len(numbers) > 1:
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+        known = [axes.get_legend_handles_labels() for axes in grid[:, 0]]
+        handles, labels = (list(itertools.chain(*one)) for one in zip(*known, strict=True))
+        figure.legend(handles, labels, loc="outside right upper", frameon=False)
     return figure
 
 
@@ -151,19 +175,20 @@ def memory(tree, layer=None):
         f"longest sequence: {longest} steps", (1, longest), xycoords=("axes fraction", "data"), ha="right", va="bottom",
         color="0.35", fontsize=9,
     )  # fmt: skip
-    axes.set(yscale="log", ylim=(low, high), xlabel="unit, by rank", ylabel="half-life of the cell state, steps")
+    axes.set(yscale="log", ylim=(low, high), xlabel="unit, by rank", ylabel="half-life of the memory, steps")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="lower left")
     return figure
 
 
-def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
+def tokens(tree, unit, gate=None, layer=None, sample=0, width=60):
     """A text with each token coloured by a gate or state of one unit.
 
     Args:
         tree: `xarray.DataTree` from `trace(..., vocabulary=...)`.
         unit: int.
-        gate: one of i, f, g, o, c, h; i, f and o are coloured from 0 to 1, g, c and h around 0.
+        gate: one of i, f, g, o, c, h, of a GRU of z, r, candidate, h; None: the memory, c or h. Gates are coloured from
+            0 to 1, g, c, h and the candidate around 0.
         layer: str, a path of the trace; None takes its first.
         sample: int, which sequence.
         width: int > 0, characters a line.
@@ -175,8 +200,10 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
         ValueError: no such layer, sample, unit or gate; "expected a trace with a vocabulary".
     """
     node, layer = _node_at(tree, layer, sample)
-    if gate not in Gates._fields:
-        raise ValueError(f"expected a gate of {list(Gates._fields)}; received {gate!r}")
+    kind = KINDS[kind_of(node)]
+    gate = kind.states[0] if gate is None else gate
+    if gate not in kind.fields:
+        raise ValueError(f"expected a gate of {list(kind.fields)}; received {gate!r}")
     if not 0 <= unit < node.sizes["unit"]:
         raise ValueError(f"expected a unit from 0 to {node.sizes['unit'] - 1}; received {unit}")
     texts = tokens_of(tree, sample)
@@ -186,7 +213,7 @@ def tokens(tree, unit, gate="c", layer=None, sample=0, width=60):
         )
     real = np.flatnonzero(node["mask"].values[sample])
     values = node[gate].values[sample, :, unit]
-    signed = gate in ("g", "c", "h")
+    signed = gate in (kind.modulation, *kind.states)
     limit = max(1.0, float(np.abs(values[real]).max())) if signed else 1.0
     scale = Normalize(-limit if signed else 0.0, limit)
     colours = STATE_COLOURS if signed else GATE_COLOURS
@@ -231,6 +258,9 @@ def _node_at(tree, layer, sample):
 def _numbers(tree, layer):
     known = nodes(tree) if layer is None else {layer: node_of(tree, layer)}
     return {path: of_layer(node) for path, node in known.items()}
+
+
+_SATURATING = {"LSTM": "ifog", "GRU": KINDS["GRU"].saturating}
 
 
 def _shapes():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.gates import KINDS, kind_of
 from keras_lstm_gates.tracing import nodes, sole_input
 
 
@@ -32,13 +32,14 @@ def check(tree):
 
 
 def _check_layer(path, layer):
-    missing = sorted({*Gates._fields, "mask"} - set(layer.data_vars))
+    fields = KINDS[kind_of(layer)].fields
+    missing = sorted({*fields, "mask"} - set(layer.data_vars))
     if missing:
         raise ValueError(f"expected a trace with all gates and masks; received the layer {path!r} without {missing}")
-    dims = layer["f"].dims
-    wrong = {name for name in Gates._fields if layer[name].dims != dims or layer[name].dtype.kind not in "iuf"}
-    if wrong or dims[:1] != ("sample",) or dims[-2:] != ("time", "unit") or 0 in layer["f"].shape:
-        name = min(wrong, default="f")
+    dims = layer["h"].dims
+    wrong = {name for name in fields if layer[name].dims != dims or layer[name].dtype.kind not in "iuf"}
+    if wrong or dims[:1] != ("sample",) or dims[-2:] != ("time", "unit") or 0 in layer["h"].shape:
+        name = min(wrong, default=KINDS[kind_of(layer)].memory)
         raise ValueError(
             f"expected gates (sample, ..., time, unit) of numbers in the layer {path!r}; received {name} of "
             f"{layer[name].dims}, {layer[name].shape}, {layer[name].dtype}"
@@ -51,7 +52,7 @@ def _check_layer(path, layer):
     mask = layer["mask"].values
     if not mask.any():
         raise ValueError(f"expected a trace with real steps; received the layer {path!r} with every step masked")
-    for name in Gates._fields:
+    for name in fields:
         _check_finite(f"{path}/{name}", np.where(mask[..., None], layer[name].values, 0))
 
 

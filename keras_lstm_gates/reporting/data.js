@@ -2,8 +2,7 @@
 
 const byId = (id) => document.getElementById(id);
 const content = JSON.parse(byId("content").textContent);
-const GATES = ["f", "i", "g", "o", "c", "h"];
-const SIGNED = new Set(["g", "c", "h"]);
+const SIGNED = new Set(["g", "c", "h", "candidate"]);
 
 async function unpacked(id) {
   const element = byId(id);
@@ -53,6 +52,7 @@ function fillLayers(buffer) {
   for (const layer of content.layers) {
     const values = (layer.values = {}), [samples, steps, units] = layer.shape, derived = [];
     for (const name of layer.kept) values[name] = read(samples, steps * units);
+    // Only of an LSTM with tanh.
     values.h ??= (sample) => (derived[sample] ??= values.o(sample).map((o, at) => o * Math.tanh(values.c(sample)[at])));
   }
   if (content.input) content.inputValues = read(content.input[0], content.input[1] * content.input[2]);
@@ -60,6 +60,7 @@ function fillLayers(buffer) {
 
 const view = { layer: 0, sample: 0, unit: 0, step: 0, gate: "f" };
 const layerNow = () => content.layers[view.layer];
+const gates = () => layerNow().gates;
 const realSteps = () => layerNow().real[view.sample];
 
 function valueAt(name, step, unit = view.unit) {
@@ -73,17 +74,25 @@ function stepBefore(step) {
   return before < 0 || before >= steps.length ? null : steps[before];
 }
 
-// All values of one step of one unit. Before the first step, c follows from the equation.
+// All values of one step of one unit. Before the first step, the memory follows from the equation.
 function meeting(step) {
-  const now = Object.fromEntries(GATES.map((name) => [name, valueAt(name, step)]));
+  const now = Object.fromEntries(gates().map((name) => [name, valueAt(name, step)]));
   const before = stepBefore(step);
+  if (layerNow().kind === "GRU") {
+    now.written = (1 - now.z) * now.candidate;
+    const implied = now.z > 0.01 ? (now.h - now.written) / now.z : 0;
+    now.hBefore = before !== null ? valueAt("h", before) : Math.abs(implied) < 0.005 ? 0 : implied;
+    now.kept = now.z * now.hBefore;
+    return now;
+  }
   const implied = now.f > 0.01 ? (now.c - now.i * now.g) / now.f : 0;
   const first = Math.abs(implied) < 0.005;
   now.cBefore = before === null ? (first ? 0 : implied) : valueAt("c", before);
   now.hBefore = before === null ? (first ? 0 : null) : valueAt("h", before);
   now.kept = now.f * now.cBefore;
   now.written = now.i * now.g;
-  now.squashed = Math.tanh(now.c);
+  // Of another activation than tanh the page knows what o shows of it.
+  now.squashed = layerNow().activation === "tanh" ? Math.tanh(now.c) : Math.abs(now.o) > 0.01 ? now.h / now.o : null;
   return now;
 }
 
@@ -113,10 +122,10 @@ const scaleOf = (name) => (SIGNED.has(name) ? AROUND_ZERO : VIRIDIS);
 const plotlyScale = (name) => scaleOf(name).map((colour, at, all) => [at / (all.length - 1), colour]);
 
 function limitOf(name) {
-  if (name !== "c") return 1;
+  if (!SIGNED.has(name)) return 1;
   let most = 1;
   for (const step of realSteps())
-    for (let unit = 0; unit < layerNow().shape[2]; unit++) most = Math.max(most, Math.abs(valueAt("c", step, unit)));
+    for (let unit = 0; unit < layerNow().shape[2]; unit++) most = Math.max(most, Math.abs(valueAt(name, step, unit)));
   return most;
 }
 

@@ -18,6 +18,7 @@ function show(change) {
   const before = { ...view };
   Object.assign(view, change);
   const layer = layerNow();
+  if (!layer.gates.includes(view.gate)) view.gate = layer.memory;
   view.sample = Math.max(0, Math.min(view.sample, layer.shape[0] - 1));
   view.unit = Math.max(0, Math.min(view.unit || 0, layer.shape[2] - 1));
   const real = realSteps();
@@ -26,7 +27,7 @@ function show(change) {
   const all = change.all || before.layer !== view.layer;
   const sample = all || before.sample !== view.sample, unit = sample || before.unit !== view.unit;
   const gate = sample || before.gate !== view.gate, step = unit || before.step !== view.step;
-  if (all) { fillSamples(); drawCards(); drawTable(); drawPlot("saturation"); }
+  if (all) { fillGates(); fillSamples(); drawCards(); drawTable(); drawPlot("saturation"); }
   byId("layer").value = view.layer; byId("sample").value = view.sample; byId("gate").value = view.gate;
   byId("unit-number").value = view.unit; byId("unit-number").max = layer.shape[2] - 1;
   byId("step-number").value = view.step; byId("step-number").max = layer.shape[1] - 1;
@@ -154,7 +155,7 @@ function drawMap() {
 }
 
 function drawCurves() {
-  const times = realSteps(), rows = [...GATES], traces = [], axes = {}, names = [];
+  const times = realSteps(), rows = [...gates()], traces = [], axes = {}, names = [];
   const input = inputAt(0), tokens = content.tokens?.[view.sample];
   const band = 1 / (rows.length + (input ? 1.4 : 0));
   rows.forEach((name, place) => {
@@ -183,9 +184,9 @@ function drawCurves() {
   }
   const ticks = tokens && times.length <= (narrow() ? 30 : 100) ? { tickvals: times, ticktext: times.map((step) => plain(tokens[step] ?? "")), tickangle: ofWords() ? -90 : 0 } : {};
   plot("curves", traces, {
-    ...axes, xaxis: { title: { text: ticks.ticktext ? "what is read" : "step" }, anchor: "y6", range: [times[0] - 0.5, times[times.length - 1] + 0.5], ...ticks }, shapes: stepLine(),
+    ...axes, xaxis: { title: { text: ticks.ticktext ? "what is read" : "step" }, anchor: `y${rows.length}`, range: [times[0] - 0.5, times[times.length - 1] + 0.5], ...ticks }, shapes: stepLine(),
     annotations: names.map(([name, [low, high]]) => ({
-      text: `<b>${name}</b>`, font: { size: 14 }, xref: "paper", x: 0, xanchor: "right", xshift: -34, yref: "paper", y: (low + high) / 2, yanchor: "middle", showarrow: false,
+      text: `<b>${name === "candidate" ? "cand." : name}</b>`, font: { size: 14 }, xref: "paper", x: 0, xanchor: "right", xshift: -34, yref: "paper", y: (low + high) / 2, yanchor: "middle", showarrow: false,
     })), margin: { l: 58, r: 10, t: 24, b: 40 },
   }, (point) => show({ step: point.x }));
 }
@@ -202,9 +203,9 @@ function limitOfUnit(name) {
 
 function drawSaturation() {
   const units = layerNow().statistics.units, traces = [], axes = {};
-  ["f", "i", "o", "g"].forEach((name, place) => {
-    const end = place ? place + 1 : "", gap = narrow() ? 0.06 : 0.04, width = (1 - 3 * gap) / 4;
-    axes[`xaxis${end}`] = { domain: [place * (width + gap), place * (width + gap) + width], range: [-0.05, 1.05], title: { text: `<b>${name === "g" ? "|g|" : name}</b> &lt; 0.1` }, tickvals: [0, 1] };
+  layerNow().saturating.forEach((name, place, all) => {
+    const end = place ? place + 1 : "", gap = narrow() ? 0.06 : 0.04, width = (1 - (all.length - 1) * gap) / all.length;
+    axes[`xaxis${end}`] = { domain: [place * (width + gap), place * (width + gap) + width], range: [-0.05, 1.05], title: { text: `<b>${SIGNED.has(name) ? `|${name}|` : name}</b> &lt; 0.1` }, tickvals: [0, 1] };
     axes[`yaxis${end}`] = { range: [-0.05, 1.05], anchor: `x${end}`, tickvals: [0, 0.5, 1], title: place ? undefined : { text: "share of steps > 0.9".replace(">", "&gt;") }, showticklabels: !place };
     traces.push({
       x: units[`${name} < 0.1`], y: units[`${name} > 0.9`], xaxis: `x${end}`, yaxis: `y${end}`, mode: "markers",
@@ -215,14 +216,15 @@ function drawSaturation() {
 }
 
 function drawCards() {
-  const { statistics, shape, total, path } = layerNow(), lives = statistics.units.half_life;
+  const { statistics, shape, total, path, memory, kind } = layerNow(), lives = statistics.units.half_life;
   const longest = lives.reduce((best, life, unit) => ((life ?? Infinity) > (lives[best] ?? Infinity) ? unit : best), 0);
   const mean = (name) => statistics.units[name].reduce((sum, one) => sum + one, 0) / shape[2];
   const cards = [
     [`${steps(statistics.effective_memory)} steps`, "the layer's memory: after so many, half is left on average"],
     [`unit ${longest}`, `remembers longest: half-life ${steps(lives[longest])} steps`],
-    [`${Math.round(100 * mean("f mean"))} %`, "of the memory is kept from step to step, on average"],
-    [`${Math.round(100 * mean("i mean"))} %`, "open stands the input gate, on average"],
+    [`${Math.round(100 * mean(`${memory} mean`))} %`, "of the memory is kept from step to step, on average"],
+    kind === "GRU" ? [`${Math.round(100 * mean("r mean"))} %`, "open stands the reset gate, on average"]
+      : [`${Math.round(100 * mean("i mean"))} %`, "open stands the input gate, on average"],
     [`${statistics.always_open} / ${statistics.always_closed}`, `units of ${shape[2]} that never forget / that never remember`],
     [`${statistics.steps.toLocaleString("en")}`, `steps of ${total.toLocaleString("en")} sequences are counted here`],
   ];
@@ -244,7 +246,7 @@ function drawTable() {
   const head = document.createElement("tr");
   for (const column of ["unit", ...columns]) {
     const cell = document.createElement("th"), button = document.createElement("button");
-    button.textContent = (names[column] ?? column.replace(/^g (?=[<>])/, "|g| ")) + (order.column === column ? (order.down ? " ▾" : " ▴") : "");
+    button.textContent = (names[column] ?? column.replace(/^(g|candidate) (?=[<>])/, "|$1| ")) + (order.column === column ? (order.down ? " ▾" : " ▴") : "");
     cell.setAttribute("aria-sort", order.column === column ? (order.down ? "descending" : "ascending") : "none");
     button.onclick = () => {
       order = { column, down: order.column === column ? !order.down : column !== "unit" };
@@ -305,17 +307,21 @@ function onKey(event) {
     Home: () => show({ step: realSteps()[0] }), End: () => show({ step: realSteps().at(-1) }),
     "[": () => show({ sample: view.sample - 1 }), "]": () => show({ sample: view.sample + 1 }),
     ...(event.target.matches("button, a, .scroll, input") ? {} : { " ": () => play() }),
-    ...Object.fromEntries(GATES.map((name) => [name, () => show({ gate: name })])),
+    // Of a GRU c is the candidate.
+    ...Object.fromEntries(gates().map((name) => [name[0], () => show({ gate: name })])),
   };
   // In the table the arrows scroll.
   if (event.target.matches(".scroll") && event.key.startsWith("Arrow")) return;
   if (actions[event.key]) { event.preventDefault(); actions[event.key](); }
 }
 
+function fillGates() {
+  fill(byId("gate"), gates().map((name) => [name, `${name}  ${content.descriptions[name]}`]));
+}
+
 function connect() {
   byId("title").textContent = content.title;
   fill(byId("layer"), content.layers.map((layer, place) => [place, layer.path + (layer.backwards ? " (from the end)" : "")]));
-  fill(byId("gate"), GATES.map((name) => [name, `${name}  ${content.descriptions[name]}`]));
   for (const [id, key] of [["layer", "layer"], ["sample", "sample"], ["unit-number", "unit"], ["step-number", "step"]])
     byId(id).addEventListener("change", (event) => show({ [key]: Math.round(Number(event.target.value)) || 0 }));
   byId("gate").addEventListener("change", (event) => show({ gate: event.target.value }));
@@ -340,8 +346,9 @@ async function start() {
   const lives = layerNow().statistics.units.half_life;
   fillLayers(await unpacked("numbers"));
   const longest = lives.reduce((best, life, unit) => ((life ?? Infinity) > (lives[best] ?? Infinity) ? unit : best), 0);
-  // For text c is the most telling; for numbers, f.
-  show({ all: true, gate: content.tokens ? "c" : "f", unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0 });
+  // For text the memory is the most telling; for numbers, the gate that keeps it.
+  const { remembered, memory } = layerNow();
+  show({ all: true, gate: content.tokens ? remembered : memory, unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0 });
   watchPlots();
   document.documentElement.dataset.ready = "yes";
 }

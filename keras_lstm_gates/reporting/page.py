@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_lstm_gates import plots
 from keras_lstm_gates._support.files import replaced_when_whole
-from keras_lstm_gates.gates import DESCRIPTIONS
+from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
 from keras_lstm_gates.gradients import verdict
 from keras_lstm_gates.reporting.checking import check
 from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
@@ -163,10 +163,12 @@ def _content(tree, samples):
     parts, layers = [], []
     for path, node in flats.items():
         count = min(limit, node.sizes["sample"])
-        values = {name: node[name].values[:count].astype("float64") for name in "ifgoch"}
+        kind = KINDS[kind_of(node)]
+        values = {name: node[name].values[:count].astype("float64") for name in kind.fields}
+        activations = _activations(node, values)
         # h is nearly always o tanh(c) and need not be stored; with another activation it must.
-        derived = bool(np.abs(values["h"] - values["o"] * np.tanh(values["c"])).max() < 1e-4)
-        stored = "ifgoc" if derived else "ifgoch"
+        derived = "o" in values and activations["activation"] == "tanh"
+        stored = [name for name in kind.fields if name != "h" or not derived]
         parts += [_planes(values[name], exact) for name in stored]
         layers.append(
             {
@@ -174,6 +176,12 @@ def _content(tree, samples):
                 "shape": [count, node.sizes["time"], node.sizes["unit"]],
                 "total": node.sizes["sample"],
                 "kept": stored,
+                "kind": kind_of(node),
+                "gates": _GATES[kind_of(node)],
+                "memory": kind.memory,
+                "remembered": kind.states[0],
+                "saturating": _SATURATING[kind_of(node)],
+                **activations,
                 "backwards": node.attrs.get("reads") == "backwards",
                 "real": [np.flatnonzero(mask).tolist() for mask in node["mask"].values[:count]],
                 "statistics": _statistics(node),
@@ -185,15 +193,34 @@ def _content(tree, samples):
         "exact": exact,
         "input": input_shape,
         "tokens": input_tokens,
+        "channels": None if input_shape is None else int(np.prod(sole_input(tree).shape[2:])),
         "descriptions": DESCRIPTIONS,
         "made": {name: str(value) for name, value in tree.attrs.items() if name not in ("vocabulary", "layers")},
     }
     return content, b"".join(parts)
 
 
+_GATES = {"LSTM": list("figoch"), "GRU": ["z", "r", "candidate", "h"]}
+_SATURATING = {"LSTM": list("fiog"), "GRU": ["z", "r", "candidate"]}
+"""As the page shows them."""
+
+
+def _activations(node, values):
+    """The names of a layer's activations, as the trace says; where h is not o tanh(c), it is no tanh that it says."""
+    names = {name: node.attrs.get(name) for name in ("activation", "recurrent_activation")}
+    names = {
+        name: text if isinstance(text, str) else default
+        for (name, text), default in zip(names.items(), ("tanh", "sigmoid"), strict=True)
+    }
+    if "o" in values and names["activation"] == "tanh":
+        far = np.abs(values["h"] - values["o"] * np.tanh(values["c"])).max() >= 1e-4
+        names["activation"] = "activation" if far else "tanh"
+    return names
+
+
 def _beyond_float16(flats, model_input):
     """Whether any number would be infinite in float16."""
-    arrays = [node[name].values for node in flats.values() for name in "ch"]
+    arrays = [node[name].values for node in flats.values() for name in ("c", "h", "candidate") if name in node]
     arrays += [] if model_input is None else [model_input.values]
     return any(np.abs(array.astype("float64")).max(initial=0) > np.finfo("float16").max for array in arrays)
 
@@ -219,21 +246,21 @@ def _inputs(tree, limit, parts, exact):
 
 
 def _statistics(node):
-    numbers = of_layer(node)
+    numbers, kind = of_layer(node), KINDS[kind_of(node)]
     columns = {
         "half_life": numbers["half_life"],
         "time_constant": numbers["time_constant"],
-        **{f"{gate} mean": numbers["mean"].sel(gate=gate) for gate in "ifgoch"},
-        **{f"{gate} < 0.1": numbers["left_saturated"].sel(saturating=gate) for gate in "ifgo"},
-        **{f"{gate} > 0.9": numbers["right_saturated"].sel(saturating=gate) for gate in "ifgo"},
-        "g bias": numbers["g_bias"],
+        **{f"{gate} mean": numbers["mean"].sel(gate=gate) for gate in kind.fields},
+        **{f"{gate} < 0.1": numbers["left_saturated"].sel(saturating=gate) for gate in kind.saturating},
+        **{f"{gate} > 0.9": numbers["right_saturated"].sel(saturating=gate) for gate in kind.saturating},
+        f"{kind.modulation} bias": numbers[f"{kind.modulation}_bias"],
     }
-    always = {name: int(numbers[name].sel(saturating="f").sum()) for name in ("always_open", "always_closed")}
+    always = {name: int(numbers[name].sel(saturating=kind.memory).sum()) for name in ("always_open", "always_closed")}
     return {
         "units": {name: [_finite(value) for value in values.values] for name, values in columns.items()},
         "effective_memory": _finite(numbers["effective_memory"]),
         "steps": int(numbers["steps"]),
-        "quantiles": {gate: _quantiles(numbers, gate) for gate in "ifgo"},
+        "quantiles": {gate: _quantiles(numbers, gate) for gate in kind.saturating},
         **always,
     }
 

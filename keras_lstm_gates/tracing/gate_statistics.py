@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.gates import KINDS, kind_of
 from keras_lstm_gates.tracing.traces import nodes
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -13,7 +13,7 @@ ALWAYS = 0.99
 
 
 def statistics(tree, labels=None):
-    """Statistics of every unit of every LSTM of a trace, over its real steps.
+    """Statistics of every unit of every LSTM and GRU of a trace, over its real steps.
 
     Masked steps do not count. With f~ = exp(mean ln f), the geometric mean of a unit's forget gate over all real
     steps: c_t holds f_t f_{t-1} ... of c_0, so it is ln f, not f, that averages over time.
@@ -40,6 +40,10 @@ def statistics(tree, labels=None):
         and, of the layer: effective_memory in steps; steps, the number of real steps; g_zero_mean, bool, whether the
         mean of all g is less than 0.05 from 0.
 
+        Of a GRU the gates are z, r, candidate and h, and those that saturate z, r and candidate, the last by its
+        magnitude; z keeps the memory h as f keeps c, so half_life, time_constant and effective_memory are those of z;
+        candidate_bias and candidate_zero_mean stand for those of g; the state is h alone.
+
     Raises:
         ValueError: "expected labels 'quotes' of shape (5, 7), (sample, time); received (5, 6)", or no real step.
 
@@ -65,7 +69,8 @@ def of_layer(node, labels=None, quantiles=QUANTILES):
     if steps == 0:
         layer = f"the layer {node.path!r}" if isinstance(node, xr.DataTree) else "a layer"
         raise ValueError(f"expected a trace with real steps; received {layer} with every step masked")
-    names, saturating = list(Gates._fields), ["i", "f", "g", "o"]
+    kind = KINDS[kind_of(node)]
+    names, saturating = list(kind.fields), list(kind.saturating)
     means, spreads, at_quantiles, left, right = [], [], [], [], []
     for name in names:
         values = node[name].values[mask].astype("float64")
@@ -76,9 +81,9 @@ def of_layer(node, labels=None, quantiles=QUANTILES):
             size = np.abs(values)
             left.append((size < CLOSED).mean(axis=0))
             right.append((size > OPEN).mean(axis=0))
-        if name == "f":
+        if name == kind.memory:
             mean_f = _geometric_mean(values)
-        if name == "g":
+        if name == kind.modulation:
             power = np.sqrt((values**2).mean(axis=0))
             bias = np.divide(values.mean(axis=0), power, out=np.zeros_like(power), where=power > 0)
             centre = abs(values.mean())
@@ -94,14 +99,14 @@ def of_layer(node, labels=None, quantiles=QUANTILES):
             "always_closed": (("saturating", "unit"), left > ALWAYS),
             "half_life": ("unit", half_life(mean_f), {"units": "steps"}),
             "time_constant": ("unit", time_constant(mean_f), {"units": "steps"}),
-            "g_bias": ("unit", bias),
+            f"{kind.modulation}_bias": ("unit", bias),
             "effective_memory": ((), effective_memory(mean_f), {"units": "steps"}),
-            "g_zero_mean": ((), bool(centre < 0.05)),
+            f"{kind.modulation}_zero_mean": ((), bool(centre < 0.05)),
             "steps": ((), steps),
         },
         coords={"gate": names, "saturating": saturating, "quantile": list(quantiles), "unit": np.arange(len(mean_f))},
     )
-    return dataset.assign(_correlations(node, mask, labels)) if labels else dataset
+    return dataset.assign(_correlations(node, kind.states, mask, labels)) if labels else dataset
 
 
 def half_life(f):
@@ -151,16 +156,16 @@ def _geometric_mean(f):
         return np.exp(np.log(np.clip(f, 0, None)).mean(axis=0))
 
 
-def _correlations(node, mask, labels):
+def _correlations(node, states, mask, labels):
     rows = []
     for name, label in labels.items():
         label = np.asarray(label, "float64")
         if label.shape != mask.shape:
             raise ValueError(f"expected labels {name!r} of shape {mask.shape}, (sample, time); received {label.shape}")
-        rows.append([_pearson(node[state].values[mask].astype("float64"), label[mask]) for state in "ch"])
+        rows.append([_pearson(node[state].values[mask].astype("float64"), label[mask]) for state in states])
     return {
         "correlation": xr.DataArray(
-            np.array(rows), dims=("label", "state", "unit"), coords={"label": list(labels), "state": ["c", "h"]}
+            np.array(rows), dims=("label", "state", "unit"), coords={"label": list(labels), "state": list(states)}
         )
     }
 

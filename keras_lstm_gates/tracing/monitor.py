@@ -10,8 +10,8 @@ from keras import ops
 from keras_lstm_gates._support.epoch_monitor import EpochMonitor
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import Names, layers_within
+from keras_lstm_gates.opening.inputs import batch_of, by_name, check, inputs_of, packed
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
-from keras_lstm_gates.tracing.traces import check_sequences
 
 _BINS = 400
 
@@ -58,15 +58,12 @@ class GateMonitor(EpochMonitor):
     def __init__(self, data, folder, budget=0.05):
         super().__init__(budget, Path(folder) / "tensorboard")
         self.data, self.folder = data, Path(folder)
-        self._summed = None
+        self._summed = self._arrays = None
 
     def on_train_begin(self, logs=None):
         """Open the model and compile."""
         opened = open_graph(self.model)
-        for array, shape in zip(
-            keras.tree.flatten(self.data), (array.shape for array in self.model.inputs), strict=True
-        ):
-            check_sequences(array, shape)
+        self._arrays = self._checked()
         names = Names(keras.Model(opened.inputs, keras.tree.flatten([opened.gates, opened.masks])))
         sums = {
             path: _Sums(name=names.new(f"sums_{place}"))(gates._asdict(), opened.masks[path])
@@ -90,11 +87,20 @@ class GateMonitor(EpochMonitor):
                 lines.write(json.dumps({"epoch": step, "layer": layer, **numbers}) + "\n")
         return {f"{layer}/{name}": value for layer, numbers in layers.items() for name, value in _flat(numbers)}
 
+    def _checked(self):
+        inputs, batch = inputs_of(self.model), batch_of(self.model)
+        arrays = by_name(inputs, self.data)
+        check(inputs, arrays)
+        samples = len(next(iter(arrays.values())))
+        if batch not in (None, samples):
+            raise ValueError(f"expected {batch} sequences, the batch that the model fixes; received {samples}")
+        return packed(self.model, arrays)
+
     def _layer_statistics(self):
         for layer in layers_within(self._summed):
             if getattr(layer, "stateful", False):
                 layer.reset_state()
-        return {path: _numbers(path, sums) for path, sums in self._summed.predict_on_batch(self.data).items()}
+        return {path: _numbers(path, sums) for path, sums in self._summed.predict_on_batch(self._arrays).items()}
 
 
 class _Sums(keras.layers.Layer):

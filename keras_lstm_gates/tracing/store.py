@@ -100,7 +100,8 @@ class StoreWriter:
                     # Twice as long each time: a resize costs more than a block. `finish` cuts the end off.
                     zarr_array.resize((2 * end, *zarr_array.shape[1:]))
                 array = by_name[name] if name in by_name else np.arange(start, end)  # the coordinate `sample`
-                zarr_array[start:end] = _fitted(array, zarr_array.shape[1:], name.rpartition("/")[2])
+                gate = "/" in name and not name.endswith("/mask")
+                zarr_array[start:end] = _fitted(array, zarr_array.shape[1:], name, gate)
         write_json(self._progress, {"samples": end, "identity": self._identity}, indent=None)
 
     def _create(self, block):
@@ -134,7 +135,7 @@ class StoreWriter:
         for part in parts[1:]:
             for key, array in part.arrays.items():
                 if array.shape[1:] != first.arrays[key].shape[1:]:
-                    part.arrays[key] = _fitted(array, first.arrays[key].shape[1:], key[-1])
+                    part.arrays[key] = _fitted(array, first.arrays[key].shape[1:], key[-1], gate=key[0] == "gate")
         if len(parts) == 1:
             return first
         return type(first)({key: np.concatenate([part.arrays[key] for part in parts]) for key in first.arrays})
@@ -169,7 +170,7 @@ def _arrays_of_samples(store):
     }
 
 
-def _fitted(array, sizes, name):
+def _fitted(array, sizes, name, gate):
     """A block of shorter sequences, padded to `sizes` as `trace` pads: gates repeat, the rest is 0."""
     array = np.asarray(array)
     if any(size > most for size, most in zip(array.shape[1:], sizes, strict=True)):
@@ -178,4 +179,4 @@ def _fitted(array, sizes, name):
             "Pad the batches to one length, with padded_batch(padded_shapes=...) in a tf.data.Dataset"
         )
     missing = [(0, 0), *((0, most - size) for size, most in zip(array.shape[1:], sizes, strict=True))]
-    return np.pad(array, missing, "edge" if name in "ifgoch" else "constant")
+    return np.pad(array, missing, "edge" if gate else "constant")

@@ -10,22 +10,27 @@ import xarray as xr
 from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates._support.zarr_stores import check_own
-from keras_lstm_gates.gates import DESCRIPTIONS, Gates
+from keras_lstm_gates.gates import DESCRIPTIONS, kind_of
 from keras_lstm_gates.opening.exposing import open_graph
-from keras_lstm_gates.opening.graphs import layers_within
+from keras_lstm_gates.opening.inputs import batch_of, in_batches, inputs_of, is_stateful, packed
 from keras_lstm_gates.opening.paths import outermost
+from keras_lstm_gates.tracing.batches import batches, samples_of
+from keras_lstm_gates.tracing.parts import Collector, Part
 from keras_lstm_gates.tracing.store import StoreWriter
 
+BATCH_SIZE = 32
 
-def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None, layers=None):
-    """The gates of every LSTM of a model, for every sequence, step and unit.
+
+def trace(model, data, batch_size=None, progress=True, *, to=None, vocabulary=None, layers=None):
+    """The gates of every LSTM, and of every GRU, of a model, for every sequence, step and unit.
 
     Args:
         model: `keras.Model` that `expose` opens.
-        data: array (sample, time, feature) or of token ids (sample, time); a list or dict of arrays where the model
-            has several inputs; a `tf.data.Dataset`, `keras.utils.PyDataset` or generator of batches x or (x, y).
-            Batches may differ in length.
-        batch_size: int > 0, for arrays; data that come in batches keep their size.
+        data: array (sample, time, feature) or of token ids (sample, time); a list, or a dict by name, of arrays where
+            the model has several inputs; a `tf.data.Dataset`, `keras.utils.PyDataset` or generator of batches x or
+            (x, y). Batches may differ in length. `keras_lstm_gates.opening.random_data` makes some up.
+        batch_size: int > 0, for arrays; None: what the model fixes, or 32. Data that come in batches keep their size.
+            Where the model fixes a batch, the last one is filled up and what comes back is cut.
         progress: True shows a bar, False shows nothing; a function is called with the number of samples done.
         to: path of a Zarr store to write batch by batch, or None to keep everything in memory. An interrupted
             trace resumes where it stopped when called again with the same arguments; a stateful model first reads
@@ -38,14 +43,17 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
         model's own outputs and, where the data have one number per sample, `target` (sample). A "/" in an output's name
         becomes "_"; one that has the name of an LSTM, an input or a dimension becomes `output_<name>`. Each LSTM is a
         node by its path, such as "lstm" or "bidirectional/forward", with i, f, g, o, c, h (sample, time, unit) and
-        `mask` (sample, time), True = a real step. Time is the input's; the attribute `reads` says "backwards" where
+        `mask` (sample, time), True = a real step; each GRU likewise with z, r, candidate, h, as
+        `keras_lstm_gates.gates.GRUGates` describes them. The attributes `kind`, `activation` and
+        `recurrent_activation` say which it is. Time is the input's; the attribute `reads` says "backwards" where
         the layer reads from its end. Steps beyond a sequence's end repeat its last real step and are masked. The
         attributes hold the model's name, the paths, the sha256 of its configuration and of its weights, and the
         versions.
 
     Raises:
         ValueError: what `expose` raises, or inputs that are not finite or do not fit: "expected sequences of shape
-            (samples, time, features) = (any, any, 3); received (5, 6, 2)".
+            (samples, time, features) = (any, any, 3); received (5, 6, 2)"; a token that the model's Embedding does not
+            know; of a stateful model a batch that is not whole before the last.
         FileExistsError: `to` exists.
 
     Cost: memory 24 bytes a sample, step and unit, twice that where the data have no known length; with `to`, a few
@@ -58,17 +66,18 @@ def trace(model, data, batch_size=32, progress=True, *, to=None, vocabulary=None
         (('sample', 'time', 'unit'), (5, 7, 4))
     """
     tracer = Tracer(model, layers, vocabulary)
-    batches, total = _batches(data, batch_size, len(model.inputs))
+    batch_size = _batch_size(model, batch_size)
+    parts, total = batches(data, batch_size, tracer.inputs)
     report = _progress_reporter(progress, total)
     if to is None:
-        collector = _Collector(total)
-        for _, x, y in batches:
+        collector = Collector(total)
+        for _, x, y in parts:
             collector.append(tracer.run(x, y))
             report(collector.samples)
         return tracer.tree(collector.joined(), 0)
     with StoreWriter(to, {**tracer.attrs, "batch_size": batch_size}, tracer.tree) as writer:
-        for start, x, y in batches:
-            end = start + _samples(x)
+        for start, x, y in parts:
+            end = start + samples_of(x)
             # After a kill, a stateful layer recovers its states by reading the samples already written again.
             if end > writer.done or tracer.stateful:
                 part = tracer.run(x, y)
@@ -123,7 +132,7 @@ def node(tree, layer=None):
 
 def flat(dataset):
     """A node's dataset as (sample, time, unit); the steps of a `TimeDistributed` count as samples of their own."""
-    steps = [dim for dim in dataset["f"].dims if dim.startswith("step")]
+    steps = [dim for dim in dataset["h"].dims if dim.startswith("step")]
     if not steps:
         return dataset
     stacked = dataset.drop_vars(["sample", *steps], errors="ignore").stack(one=["sample", *steps], create_index=False)
@@ -148,63 +157,12 @@ def tokens(tree, sample):
     return [vocabulary[int(token)] if 0 <= int(token) < len(vocabulary) else f"#{int(token)}" for token in ids]
 
 
-def check_sequences(x, shape):
-    """Raise a `ValueError` unless x is finite and fits the model's input shape (batch, time, features)."""
-    x = np.asarray(x)
-    fits = x.ndim == len(shape) and all(
-        expected in (None, size) for expected, size in zip(shape, x.shape, strict=False)
-    )
-    if not fits:
-        sizes = ", ".join("any" if size is None else str(size) for size in shape)
-        axes = {2: "(samples, time)", 3: "(samples, time, features)"}.get(len(shape), "(samples, ...)")
-        raise ValueError(f"expected sequences of shape {axes} = ({sizes}); received {x.shape}")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        place = tuple(int(index) for index in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"expected finite numbers; received {x[place]} at index {place}")
-
-
-class _Part:
-    """Arrays of some samples by (kind, path, name): kinds are input, output, gate, mask and target."""
-
-    def __init__(self, arrays):
-        self.arrays = arrays
-        self.samples = len(next(iter(arrays.values())))
-
-    def rows(self, start, end=None):
-        return _Part({key: array[start:end] for key, array in self.arrays.items()})
-
-
-class _Collector:
-    """Parts joined along the samples; where their number is known, each is copied into place at once."""
-
-    def __init__(self, total):
-        self._total, self._parts, self._arrays = total, [], {}
-        self.samples = 0
-
-    def append(self, part):
-        end = self.samples + part.samples
-        if self._total is None:
-            self._parts.append(part)
-        else:
-            for key, array in part.arrays.items():
-                if key not in self._arrays:
-                    self._arrays[key] = np.empty((self._total, *array.shape[1:]), array.dtype)
-                self._arrays[key][self.samples : end] = array
-        self.samples = end
-
-    def joined(self):
-        if self.samples == 0:
-            raise ValueError("expected one or more sequences; received no data")
-        return _Part(self._arrays) if self._arrays else _concatenated(self._parts)
-
-
 class Tracer:
     """An opened model that turns batches into parts of a trace."""
 
     def __init__(self, model, layers=None, vocabulary=None):
-        opened = open_graph(model, layers)
-        self.inputs = [tensor.name for tensor in model.inputs]
-        self.shapes = [tensor.shape for tensor in model.inputs]
+        opened = open_graph(model, layers, grus=True)
+        self.inputs = inputs_of(model)
         self.backwards = opened.backwards
         self.model = keras.Model(
             opened.inputs,
@@ -214,9 +172,11 @@ class Tracer:
                 "mask": {path: {"mask": mask} for path, mask in opened.masks.items()},
             },
         )
+        self.gates = {path: gates._fields for path, gates in opened.gates.items()}
+        self.cells = opened.cells
         self.paths = list(opened.gates)
-        self._names = _root_names(self.paths, model.inputs, opened.outputs)
-        self.stateful = any(getattr(layer, "stateful", False) for layer in layers_within(self.model))
+        self._names = _root_names(self.paths, self.inputs, opened.outputs)
+        self.stateful, self._ended = is_stateful(self.model), False
         self.attrs = {
             "model": model.name,
             "model_sha256": hashlib.sha256(model.to_json().encode()).hexdigest(),
@@ -228,13 +188,8 @@ class Tracer:
             self.attrs["vocabulary"] = [str(token) for token in vocabulary]
 
     def run(self, x, y):
-        arrays = {}
-        inputs = keras.tree.flatten(x)
-        if len(inputs) != len(self.inputs):
-            raise ValueError(f"expected {len(self.inputs)} inputs {self.inputs}; received {len(flat)}")
-        for name, shape, array in zip(self.inputs, self.shapes, inputs, strict=True):
-            check_sequences(array, shape)
-            arrays["input", "", self._names["input", name]] = np.asarray(array)
+        """The `Part` of one batch, {input: array}, and its targets or None."""
+        arrays = {("input", "", self._names["input", name]): array for name, array in x.items()}
         results = self._predict(x)
         outputs = results["output"][""]
         results["output"][""] = {self._names["output", name]: value for name, value in outputs.items()}
@@ -243,9 +198,23 @@ class Tracer:
                 arrays.update({(kind, path, name): value for name, value in arrays_by_name.items()})
         if y is not None and np.ndim(y) == 1:
             arrays["target", "", self._names["target", "target"]] = np.asarray(y)
-        return _Part(arrays)
+        return Part(arrays)
 
     def _predict(self, x):
+        samples, batch = samples_of(x), batch_of(self.model)
+        if self.stateful:
+            if self._ended:
+                raise ValueError(
+                    f"expected batches of {batch} sequences for the model {self.model.name!r}, which is stateful, and "
+                    "fewer at the end alone; received fewer before"
+                )
+            self._ended = samples < batch
+        results = [self._predict_batch(packed(self.model, rows)) for rows in in_batches(self.model, x)]
+        if len(results) == 1 and batch in (None, samples):
+            return results[0]
+        return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[:samples], *results)
+
+    def _predict_batch(self, x):
         if keras.backend.backend() != "tensorflow":
             return self.model.predict_on_batch(x)
         # As predict_on_batch, without a copy of every array.
@@ -268,7 +237,7 @@ class Tracer:
         return tree
 
     def _node(self, path, part, samples):
-        gates = {name: part.arrays["gate", path, name] for name in Gates._fields}
+        gates = {name: part.arrays["gate", path, name] for name in self.gates[path]}
         rank = gates["h"].ndim
         steps = ["step"] if rank == 4 else [f"step_{place}" for place in range(rank - 3)]
         dims = ("sample", *steps, "time", "unit")
@@ -283,8 +252,18 @@ class Tracer:
                 "mask": (dims[:-1], mask, {"long_name": "True = a real step"}),
             },
             coords={**{dim: np.arange(size) for dim, size in sizes.items()}, **samples},
-            attrs={"layer": path, "reads": "backwards" if path in self.backwards else "forward"},
+            attrs={
+                "layer": path,
+                "reads": "backwards" if path in self.backwards else "forward",
+                "kind": kind_of(gates),
+                **{name: _name_of(getattr(self.cells[path], name)) for name in ("activation", "recurrent_activation")},
+            },
         )
+
+
+def _name_of(function):
+    """What an activation is called."""
+    return getattr(function, "__name__", type(function).__name__)
 
 
 _INPUT_DIMS = ("sample", "input_time", "feature")
@@ -303,9 +282,9 @@ def _root_names(paths, inputs, outputs):
         used.update(_names_of(free, rank))
         names[kind, name] = free
 
-    for tensor in inputs:
-        base = "input" if len(inputs) == 1 else f"input_{tensor.name}"
-        name_it("input", tensor.name, base.replace("/", "_"), len(tensor.shape))
+    for name, one in inputs.items():
+        base = "input" if len(inputs) == 1 else f"input_{name}"
+        name_it("input", name, base.replace("/", "_"), len(one.shape))
     name_it("target", "target", "target", 1)
     for name, tensor in outputs.items():
         name_it("output", name, name.replace("/", "_"), len(tensor.shape))
@@ -330,43 +309,14 @@ def _weights_hash(model):
     return digest.hexdigest()
 
 
-def _batches(data, batch_size, inputs):
-    """(start, x, y) of every batch, and the number of samples if known."""
-    if hasattr(data, "as_numpy_iterator"):
-        return _counted(_split(batch) for batch in data.as_numpy_iterator()), None
-    if isinstance(data, keras.utils.PyDataset):
-        return _counted(_split(data[place]) for place in range(len(data))), None
-    if inputs > 1 and isinstance(data, (list, tuple, dict)):
-        arrays = keras.tree.map_structure(np.asarray, data)
-    elif isinstance(data, (list, np.ndarray)) or hasattr(data, "__array__"):
-        arrays = np.asarray(data)
-    elif hasattr(data, "__iter__"):
-        return _counted(_split(batch) for batch in data), None
-    else:
-        raise ValueError(f"expected arrays, a tf.data.Dataset or a generator of batches; received {data!r}")
-    total = _samples(arrays)
-    starts = range(0, total, batch_size)
-    cut = ((keras.tree.map_structure(lambda one, s=start: one[s : s + batch_size], arrays), None) for start in starts)
-    return _counted(cut), total
-
-
-def _split(batch):
-    return batch[:2] if isinstance(batch, tuple) and len(batch) > 1 else (batch, None)
-
-
-def _counted(batches):
-    start = 0
-    for x, y in batches:
-        yield start, x, y
-        start += _samples(x)
-
-
-def _samples(x):
-    flat = keras.tree.flatten(x)
-    sizes = {len(one) for one in flat if np.ndim(one)}
-    if len(sizes) != 1:
-        raise ValueError(f"expected arrays with the same number of samples; received {sorted(sizes)}")
-    return sizes.pop()
+def _batch_size(model, batch_size):
+    """The number of samples to run at once."""
+    batch = batch_of(model)
+    if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
+        raise ValueError(f"expected batch_size, an int > 0, or None; received {batch_size!r}")
+    if batch is not None and batch_size not in (None, batch):
+        raise ValueError(f"expected batch_size={batch}, which the model fixes, or None; received {batch_size}")
+    return batch_size or batch or BATCH_SIZE
 
 
 def _progress_reporter(progress, total):
@@ -376,24 +326,3 @@ def _progress_reporter(progress, total):
         return lambda done: None
     bar = keras.utils.Progbar(total, unit_name="sequence")
     return lambda done: bar.update(done, finalize=done == total)
-
-
-def _concatenated(parts):
-    common = set.intersection(*(set(part.arrays) for part in parts))
-    return _Part(
-        {key: _joined([part.arrays[key] for part in parts], key[0]) for key in parts[0].arrays if key in common}
-    )
-
-
-def _joined(arrays, kind):
-    """Join batches along the sample axis; along the others, smaller batches are padded."""
-    if len({array.shape[1:] for array in arrays}) == 1:
-        return np.concatenate(arrays)
-    largest = [max(sizes) for sizes in itertools.zip_longest(*(array.shape[1:] for array in arrays))]
-    # A gate repeats its last real step; inputs, masks and outputs are unknown there: zeros.
-    fill = "edge" if kind == "gate" else "constant"
-    padded = [
-        np.pad(array, [(0, 0), *((0, most - size) for most, size in zip(largest, array.shape[1:], strict=True))], fill)
-        for array in arrays
-    ]
-    return np.concatenate(padded)

@@ -140,7 +140,7 @@ def test_mistakes(command, files, tmp_path):
         (("run", tflite, "ragged.csv"), "expected ragged.csv to hold one time step of numbers a row"),
         (("run", tflite, "empty.csv"), "received no numbers"),
         (("run", tflite, tflite), "expected a file that ends with .npy or .csv"),
-        (("trace", model, "wide.npy"), "received (1, 4, 5)"),
+        (("trace", model, "wide.npy"), "= (any, any, 3); received (4, 5)"),
         (("trace", model, "nan.npy"), "expected finite numbers; received nan at index (0, 0, 0)"),
         (("trace", model, data, "--sample", "5"), "expected a sample from 0 to 4; received 5"),
         (("trace", model, data, "--layer", "gru"), "expected one of the layers ['lstm']; received 'gru'"),
@@ -179,5 +179,5 @@ def test_a_full_disk_leaves_nothing_half_written(files, tmp_path, command):
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert str(tmp_path / "out") in line
     assert "Traceback" not in done.stderr
-    assert not [path for path in (tmp_path / "out").iterdir() if path.suffix in (".png", ".tflite")]
-    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+    left = list((tmp_path / "out").iterdir()) if (tmp_path / "out").exists() else []
+    assert not [path for path in left if path.suffix in (".png", ".tflite") or path.name.startswith(".")]

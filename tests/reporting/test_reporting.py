@@ -80,7 +80,7 @@ def test_other_activations_keep_their_h():
     tree = noise(2, 5, 3)
     tree["one"]["h"] = tree["one"]["h"] * 0.5
     content, numbers = page_module._content(tree, 2)
-    assert [layer["kept"] for layer in content["layers"]] == ["ifgoch", "ifgoc"]
+    assert ["".join(layer["kept"]) for layer in content["layers"]] == ["ifgoch", "ifgoc"]
     assert len(numbers) == 4 * (6 + 5) * 2 * 5 * 3
 
 
@@ -259,6 +259,56 @@ def test_page_of_features_and_of_a_model(browser, tmp_path):
     np.testing.assert_allclose(browser.execute_script("return [...inputAt(2)]"), data[1, 2], atol=1e-6)
     browser.execute_script("document.getElementById('saturation').scrollIntoView()")
     until(lambda: plots_drawn(browser)[2])
+    assert browser.get_log("browser") == []
+
+
+def test_page_of_other_activations_and_many_channels(browser, tmp_path):
+    """The drawing names the layer's own activations, and shows what o shows; not every channel is drawn."""
+    keras.utils.set_random_seed(1)
+    lstm = keras.layers.LSTM(3, activation="relu", recurrent_activation="hard_sigmoid", name="lstm")
+    model = keras.Sequential([keras.Input((5, 20)), lstm])
+    data = np.random.default_rng(0).normal(size=(2, 5, 20)).astype("float32")
+    tree = trace(model, data, progress=False)
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    texts = "return [...document.querySelectorAll('#drawing text')].map((one) => one.textContent)"
+    for unit in range(3):
+        now = browser.execute_script("show({sample: 0, unit: arguments[0], step: 3}); return meeting(3)", unit)
+        c, o = (float(tree["lstm"][name][0, 3, unit]) for name in "co")
+        if o > 0.01:
+            assert now["squashed"] == pytest.approx(max(c, 0), abs=1e-4)
+    said = browser.execute_script(texts)
+    assert "relu" in said
+    assert "hard_si…" in said
+    assert not {"tanh", "σ"} & set(said)
+    assert "16 of 20 channels" in said
+    assert "h = o · relu(c) = " in browser.execute_script("return document.getElementById('equations').textContent")
+    assert browser.get_log("browser") == []
+
+
+def test_page_of_a_gru_and_an_lstm(browser, tmp_path):
+    keras.utils.set_random_seed(1)
+    x = keras.Input((6, 3))
+    gru, lstm = keras.layers.GRU(4, return_sequences=True, name="gru"), keras.layers.LSTM(3, name="lstm")
+    tree = trace(keras.Model(x, lstm(gru(x))), np.random.default_rng(0).normal(size=(2, 6, 3)), progress=False)
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    for step in range(6):
+        now = browser.execute_script(
+            "show({sample: 1, unit: 2, step: arguments[0]}); return meeting(arguments[0])", step
+        )
+        for name in ("z", "r", "candidate", "h"):
+            assert now[name] == pytest.approx(float(tree["gru"][name][1, step, 2]), abs=1e-6)
+        assert now["kept"] + now["written"] == pytest.approx(now["h"], abs=1e-5)
+        assert now["hBefore"] == pytest.approx(float(tree["gru"]["h"][1, step - 1, 2]) if step else 0, abs=1e-5)
+    offered = "return [...document.getElementById('gate').options].map((one) => one.value)"
+    assert browser.execute_script(offered) == ["z", "r", "candidate", "h"]
+    assert "candidate = " in browser.execute_script("return document.getElementById('equations').textContent")
+    press(browser, "c")
+    assert browser.execute_script("return view.gate") == "candidate"
+    # The LSTM has no candidate: the gate that keeps its memory is shown.
+    browser.execute_script("show({layer: 1})")
+    assert browser.execute_script("return view.gate") == "f"
+    assert browser.execute_script(offered) == list("figoch")
+    assert browser.execute_script("return document.getElementById('saturation').data.length") == 4
     assert browser.get_log("browser") == []
 
 

@@ -6,7 +6,7 @@ from unittest import mock
 
 import keras
 import numpy as np
-from reference import lstm, sigmoid
+from reference import gru, lstm, sigmoid
 
 from strangers.subjects import reset
 
@@ -29,15 +29,16 @@ FUNCTIONS = {
 }
 
 
-def expected(model, data):
-    """{path: (gates, mask, backwards)} of every LSTM, with one row a call in the order of the calls.
+def expected(model, data, grus=False):
+    """{path: (gates, mask, backwards)} of every LSTM, with one row a call in the order of the calls; of GRUs too.
 
     gates: {name: float64 (batch, time, units)}, (batch, steps, time, units) below a `TimeDistributed`. Time runs as in
     the input. mask: bool, (batch, time), True = a real step.
     """
     calls = _recorded(model, data)
     found = {}
-    for path, layer, steps in _paths(model):
+    kinds = CELLS if grus else CELLS[:1]
+    for path, layer, steps in _paths(model, kinds):
         own = [call for call in calls if call.layer is layer]
         # Below a `TimeDistributed` a layer is called for each of its steps.
         together = steps or 1
@@ -45,7 +46,9 @@ def expected(model, data):
             numbers = [_gates_of(call) for call in group]
             for name in numbers[0]:
                 parts = [one[name] for one in numbers]
-                gates = {gate: _joined([part[0][gate] for part in parts], steps) for gate in "ifgoch"}
+                gates = {gate: _joined([part[0][gate] for part in parts], steps) for gate in parts[0][0]}
+                if "f" not in gates and not grus:
+                    continue
                 mask = _joined([part[1] for part in parts], steps)
                 found.setdefault(f"{path}{name}", []).append((gates, mask, layer.go_backwards))
     return found
@@ -77,7 +80,7 @@ def _recorded(model, data):
         return record
 
     with contextlib.ExitStack() as patches:
-        for kind in (keras.layers.LSTM, keras.layers.RNN):
+        for kind in (keras.layers.LSTM, keras.layers.GRU, keras.layers.RNN):
             patches.enter_context(mock.patch.object(kind, "call", recording(kind.call)))
         reset(model)
         model(data, training=False)
@@ -88,24 +91,27 @@ def _arrays(tensors):
     return None if tensors is None else keras.tree.map_structure(np.asarray, tensors)
 
 
-def _paths(layer, path="", steps=0):
-    """(path, recurrent layer, steps of a `TimeDistributed` above it) of every LSTM below a layer."""
+CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell)
+
+
+def _paths(layer, kinds, path="", steps=0):
+    """(path, recurrent layer, steps of a `TimeDistributed` above it) of every layer over such cells below a layer."""
     for inner in layer.layers:
-        yield from _paths_of(inner, f"{path}{inner.name}", steps)
+        yield from _paths_of(inner, kinds, f"{path}{inner.name}", steps)
 
 
-def _paths_of(layer, path, steps):
+def _paths_of(layer, kinds, path, steps):
     if isinstance(layer, keras.layers.Bidirectional):
         for one in (layer.forward_layer, layer.backward_layer):
-            yield from _paths_of(one, f"{path}/{'backward' if one.go_backwards else 'forward'}", steps)
+            yield from _paths_of(one, kinds, f"{path}/{'backward' if one.go_backwards else 'forward'}", steps)
     elif isinstance(layer, keras.layers.TimeDistributed):
         steps = keras.tree.flatten(layer.input)[0].shape[1]
         inner = layer.layer
         # A Bidirectional or a model brings its own name.
-        yield from _paths_of(inner, f"{path}/{inner.name}", steps)
+        yield from _paths_of(inner, kinds, f"{path}/{inner.name}", steps)
     elif isinstance(layer, keras.Model):
-        yield from _paths(layer, f"{path}/", steps)
-    elif isinstance(layer, keras.layers.RNN) and any(isinstance(cell, keras.layers.LSTMCell) for cell in _cells(layer)):
+        yield from _paths(layer, kinds, f"{path}/", steps)
+    elif isinstance(layer, keras.layers.RNN) and any(isinstance(cell, kinds) for cell in _cells(layer)):
         yield path, layer, steps
 
 
@@ -126,20 +132,11 @@ def _gates_of(call):
         states = [call.initial_state] if len(cells) == 1 else call.initial_state
     found = {}
     for place, (cell, state) in enumerate(zip(cells, states, strict=True)):
-        if not isinstance(cell, keras.layers.LSTMCell):
+        if not isinstance(cell, CELLS):
             # What it says is not ours to compute, nor what the cells above it make of that.
             found[f"/{place}"] = None
             break
-        h0, c0 = (None, None) if state is None else state
-        numbers = lstm(
-            x,
-            *(np.asarray(weights, "float64") for weights in cell.get_weights()),
-            mask=mask,
-            h0=h0,
-            c0=c0,
-            tanh=FUNCTIONS[cell.activation.__name__],
-            sigmoid=FUNCTIONS[cell.recurrent_activation.__name__],
-        )
+        numbers = _numbers(cell, x, mask, state)
         x = numbers["h"]
         if layer.go_backwards:
             numbers = {name: value[:, ::-1] for name, value in numbers.items()}
@@ -147,10 +144,23 @@ def _gates_of(call):
     return {name: one for name, one in found.items() if one is not None}
 
 
+def _numbers(cell, x, mask, state):
+    functions = {
+        "tanh": FUNCTIONS[cell.activation.__name__],
+        "sigmoid": FUNCTIONS[cell.recurrent_activation.__name__],
+    }
+    weights = [np.asarray(one, "float64") for one in cell.get_weights()]
+    if isinstance(cell, keras.layers.GRUCell):
+        h0 = None if state is None else keras.tree.flatten(state)[0]
+        return gru(x, *weights, reset_after=cell.reset_after, mask=mask, h0=h0, **functions)
+    h0, c0 = (None, None) if state is None else state
+    return lstm(x, *weights, mask=mask, h0=h0, c0=c0, **functions)
+
+
 def cells_by_path(model):
     """{path: cell} of every LSTM of a model."""
     found = {}
-    for path, layer, _ in _paths(model):
+    for path, layer, _ in _paths(model, CELLS[:1]):
         for place, cell in enumerate(_cells(layer)):
             found[f"{path}/{place}" if hasattr(layer.cell, "cells") else path] = cell
     return found

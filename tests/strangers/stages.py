@@ -80,12 +80,13 @@ def exposed(subject):
     data = subjects.another_batch(subject)
     opened = keras_lstm_gates.expose(subject.stock)
     outputs = opened.predict(data, batch_size=subjects.samples(data), verbose=0)
-    paths = _paths(outputs)
+    paths = {**dict.fromkeys(_paths(outputs), "ifgoch"), **dict.fromkeys(_grus(outputs), GRU)}
     own = [value for name, value in outputs.items() if name.rpartition("/")[0] not in paths]
     if isinstance(_output(subject.stock), dict):
         own = [outputs[name] for name in sorted(_output(subject.stock))]
     _close(own, subjects.answers(subject.stock, data), subject.case.tolerance, "outputs")
-    _check_gates(subject, data, {path: {gate: outputs[f"{path}/{gate}"] for gate in "ifgoch"} for path in paths})
+    named = {path: {gate: outputs[f"{path}/{gate}"] for gate in names} for path, names in paths.items()}
+    _check_gates(subject, data, named, grus=True)
 
 
 def traced(subject):
@@ -96,8 +97,12 @@ def traced(subject):
     _check_gates(
         subject,
         data,
-        {path: {gate: node[gate].values for gate in "ifgoch"} for path, node in nodes.items()},
+        {
+            path: {gate: node[gate].values for gate in ("ifgoch" if "f" in node else GRU)}
+            for path, node in nodes.items()
+        },
         {path: node["mask"].values for path, node in nodes.items()},
+        grus=True,
     )
     own = [variable.values for variable in tree.to_dataset().data_vars.values()]
     wanted = subjects.answers(subject.stock, data)
@@ -106,8 +111,9 @@ def traced(subject):
         assert any(value.shape == one.shape and np.allclose(value, one, atol=subject.case.tolerance) for one in wanted)
     numbers = keras_lstm_gates.statistics(tree)
     for path, node in nodes.items():
-        real = node["f"].values[node["mask"].values].astype("float64")
-        np.testing.assert_allclose(numbers[path]["mean"].sel(gate="f"), real.mean(axis=0), atol=1e-6, err_msg=path)
+        gate = "f" if "f" in node else "z"
+        real = node[gate].values[node["mask"].values].astype("float64")
+        np.testing.assert_allclose(numbers[path]["mean"].sel(gate=gate), real.mean(axis=0), atol=1e-6, err_msg=path)
 
 
 def gradients(subject):
@@ -312,6 +318,14 @@ def _paths(outputs):
     }
 
 
+GRU = ("z", "r", "candidate", "h")
+
+
+def _grus(outputs):
+    """The paths under which the gates of a GRU stand."""
+    return {name.removesuffix("/candidate") for name in outputs if name.endswith("/candidate")}
+
+
 def _check_paths(paths, known):
     """The LSTMs' paths are those of the graph, with one a call."""
     wanted = sorted((path, call) for path, calls in known.items() for call in range(len(calls)))
@@ -320,8 +334,8 @@ def _check_paths(paths, known):
     assert [one for one in received if one[0] in known] == wanted, f"paths {sorted(paths)}"
 
 
-def _check_gates(subject, data, named, masks=None, tolerance=None):
-    known = gates.expected(subject.stock, data)
+def _check_gates(subject, data, named, masks=None, tolerance=None, grus=False):
+    known = gates.expected(subject.stock, data, grus)
     _check_paths(named, known)
     for path, received in named.items():
         name, call = gates.path_and_call(path)

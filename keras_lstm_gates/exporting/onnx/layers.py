@@ -119,7 +119,7 @@ def _reshaped(graph, operation, x, **_):
 
 
 def _step_mask(graph, layer, x, mask=None, **_):
-    if mask is not None:
+    if mask is not None and layer.masked:
         return mask
     return graph.add("ConstantOfShape", graph.add("Shape", x, end=2), value=graph.tensor(np.array([True])))
 
