@@ -35,7 +35,7 @@ ROOMS = {
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """steered sequences cell weights_files lstm bidirectional""",
-    "opening": """directions graphs inputs paths gru twins visitors opened_layers readers walker exposing""",
+    "opening": """directions graphs inputs paths pytorch gru twins visitors opened_layers readers walker exposing""",
     "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
         translating building formats models weights""",
     "plots": """_styles exports gradients traces explanations forecasts""",

@@ -72,6 +72,26 @@ def read_npz(path, compressed=False):
         raise ValueError(f"expected {path} to be a whole .npz file of numbers: {error}") from None
 
 
+def write_npz(path, arrays):
+    """Write {name: array} as an .npz file, under any names: `numpy.savez` takes some, as `file`, for its own.
+
+    Args:
+        path: str or `Path`.
+        arrays: {str: array of numbers}.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/x.npz"
+        >>> write_npz(path, {"file": np.ones(2), "lstm/h": np.zeros(3)})
+        >>> list(read_npz(path))
+        ['file', 'lstm/h']
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+
+
 def _check_header(file, size):
     """Raise a `ValueError` unless the rest of a file of that many bytes fills the array that its start declares."""
     version = np.lib.format.read_magic(file)

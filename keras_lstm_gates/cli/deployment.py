@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from keras_lstm_gates._support.array_files import write_npz
 from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import (
@@ -148,7 +149,7 @@ def run(
         if out.suffix != ".npz":
             raise ValueError(f"expected --out with the ending .npz; received {out}")
         with replaced_when_whole(out) as temporary:
-            np.savez(temporary, **outputs)
+            write_npz(temporary, outputs)
     table = Table(title=f"{file.name}, signature {'step' if stream else signature}")
     for column in ("output", "shape", "values"):
         table.add_column(column)

@@ -124,12 +124,16 @@ def _model(opened, outputs):
 def _gate_places(opened, inputs):
     """{name: (path, gate)}: i, f, g, o, c, h, and "<path>/i" … where there is more than one LSTM.
 
-    With the path too, where an input or an output of the model has one of these names.
+    With the path too, where an input or an output of the model has one of these names, and as "gates/<path>/i" … where
+    it has even that.
     """
     places = {(path, gate): f"{path}/{gate}" for path in opened.gates for gate in opened.gates[path]._fields}
     short = {name: name.rpartition("/")[2] for name in places.values()}
     single = len(opened.gates) == 1 and not set(short.values()) & {*inputs, *opened.outputs}
-    return {short[name] if single else name: place for place, name in places.items()}
+    start = ""
+    while {f"{start}{name}" for name in short} & {*inputs, *opened.outputs, *opened.labelled}:
+        start += "gates/"
+    return {short[name] if single else f"{start}{name}": place for place, name in places.items()}
 
 
 def _probe(model, data):

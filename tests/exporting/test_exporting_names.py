@@ -102,6 +102,17 @@ def test_outputs_that_are_called_as_gates(tmp_path, rng):
         np.testing.assert_allclose(received[name], values, atol=1e-6)
 
 
+def test_outputs_that_are_called_as_gates_with_their_path(tmp_path, rng):
+    x = keras.Input((None, 3))
+    y = layers.LSTM(4, return_sequences=True, name="encoder")(x)
+    model = keras.Model(x, {"h": layers.Dense(2)(y), "encoder/f": layers.Dense(1)(y)})
+    data = rng.normal(size=(3, 5, 3)).astype("float32")
+    received = Runner(exporting.export(model, tmp_path, data, ("tflite",)).files["tflite"]).gates(data)
+    assert sorted(received) == sorted(["encoder/f", "h", *(f"gates/encoder/{gate}" for gate in "ifgoch")])
+    for name, values in model(data).items():
+        np.testing.assert_allclose(received[name], values, atol=1e-6)
+
+
 def test_an_output_that_is_called_as_the_input(tmp_path, rng):
     x = keras.Input((None, 3))
     model = keras.Model(x, layers.LSTM(4, name="sequence")(x))

@@ -113,6 +113,36 @@ def test_an_output_that_is_the_lstm_itself():
     np.testing.assert_array_equal(tree["output_lstm"], tree["lstm"]["h"][:, -1])
 
 
+RESERVED = ["input", "target", "sample", "time", "mask", "input_time", "input_a", "candidate"]
+"""Names that a trace gives of its own."""
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_names_of_a_trace_that_the_model_has_too(name, rng, tmp_path):
+    """As an LSTM, as an output and as an input: every value stands under a name of its own, and is kept."""
+    one, two = keras.Input((5, 3), name="a"), keras.Input((5, 3), name=name)
+    # The first input would be `input_a`.
+    y = keras.layers.LSTM(2, return_sequences=True, name="lstm" if name == "input_a" else "input_a")(one + two)
+    of_input = keras.Model([one, two], keras.layers.Dense(1, name="score")(y))
+    x = keras.layers.LSTM(2, return_sequences=True, name=name)(one)
+    of_layer = keras.Model(one, {"target": keras.layers.Dense(1)(x), name: keras.layers.Dense(2)(x[:, -1])})
+    data = [rng.normal(size=(4, 5, 3)).astype("float32") for _ in range(2)]
+    for model, given in ((of_input, data), (of_layer, data[:1])):
+        tree = tracing.trace(model, given if len(given) > 1 else given[0], progress=False)
+        inputs = [array.values for array in tree.coords.values() if array.dims[0] == "sample"]
+        assert len(inputs) == len(given)
+        for received, expected in zip(inputs, given, strict=True):
+            np.testing.assert_array_equal(received, expected)
+        outputs = {array.shape: array.values for array in tree.data_vars.values()}
+        for expected in keras.tree.flatten(model(given if len(given) > 1 else given[0])):
+            np.testing.assert_allclose(outputs[tuple(expected.shape)], expected, atol=1e-6)
+        assert len(tree.data_vars) == len(keras.tree.flatten(model.output))
+        (path,) = tracing.nodes(tree)
+        assert tree[path]["f"].shape == (4, 5, 2)
+        tracing.save(tree, tmp_path / f"{len(given)}.zarr")
+        assert tracing.load(tmp_path / f"{len(given)}.zarr").identical(tree)
+
+
 @pytest.mark.parametrize("kind", ["generator", "pydataset"])
 def test_other_data(kind):
     model, data = small_model()
