@@ -4,6 +4,7 @@
 # make strangers every pair of a stranger's model and a stage, into docs/strangers.md
 # make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
+# make fuzz      25,000 damaged files through every reader, into benchmarks/readers.md: half an hour
 # make audit     known vulnerabilities of what is installed
 # Each makes the virtual environment .venv where there is none.
 
@@ -12,7 +13,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; d
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-all strangers bench matrix audit clean
+.PHONY: demo test test-all strangers bench matrix audit fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -45,6 +46,9 @@ audit: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet pip-audit
 	$(VENV)/bin/python -m pip freeze --exclude-editable > $(VENV)/audited.txt
 	$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audited.txt
+
+fuzz: $(INSTALLED)
+	cd tests && ../$(VENV)/bin/python -m fuzzing --work ../runs/readers
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -10,8 +10,9 @@ On as many hosts as there are, with a number each (also on the first, in another
     KERASTUNER_TUNER_ID=tuner0 KERASTUNER_ORACLE_IP=192.168.1.10 KERASTUNER_ORACLE_PORT=8000 \
         python examples/two_hosts.py /shared/search
 
-The chief asks nobody who they are, as a warning says: this is for a network of these hosts alone. On another one let it
-listen at 127.0.0.1, and each other host reach that by a tunnel of its own: ssh -N -L 8000:127.0.0.1:8000 192.168.1.10
+Set KERASTUNER_ORACLE_TOKEN to the same secret on all hosts, and others are refused; but nothing is encrypted, as a
+warning says: this is for a network of these hosts alone. On another one let it listen at 127.0.0.1, and each other
+host reach that by a tunnel of its own: ssh -N -L 8000:127.0.0.1:8000 192.168.1.10
 
 A recipe needs no script: keras-lstm-gates tune japanese_vowels --out /shared/search --chief 192.168.1.10:8000
 --role chief, and --role worker --id 0, --id 1 ... A worker or a chief that was killed is started again by its own line.

@@ -20,8 +20,8 @@ ROOMS = {
     "": """_support datasets edge gates interventions activations initializers losses recipes baselines recurrence
         layers opening steering models tracing exporting plots gradients attribution training forecasting demo
         reporting tuning zoo cli""",
-    "_support": """sizes array_files epoch_monitor files sums hdf5 python standard_error terminal versions zarr_stores
-        child_process""",
+    "_support": """sizes array_files epoch_monitor locks files sums hdf5 python standard_error terminal versions
+        zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """ngrams volatility measures""",
     "cli": """app arguments live demo deployment explaining forecasting inspection training tuning zoo entry""",
@@ -43,9 +43,10 @@ ROOMS = {
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
     "reporting": """checking page""",
     "steering": """holders models sensitivities""",
-    "tracing": """batches parts store traces gate_statistics monitor""",
+    "tracing": """batches parts store opened_models traces gate_statistics monitor""",
     "training": """distributed finiteness metrics summary checkpoints runs""",
-    "tuning": """addresses oracles spaces hypermodel trials hparams jobs processes results figures tables searches""",
+    "tuning": """addresses service oracles spaces hypermodel trials hparams jobs processes results figures tables
+        searches""",
     "zoo": """cards registry files builds evaluation""",
 }
 PLACES = {room: {name: place for place, name in enumerate(names.split())} for room, names in ROOMS.items()}

@@ -1,5 +1,6 @@
 """Files of NumPy's arrays from others: no pickles, no kinds but numbers, no shapes that the file cannot fill."""
 
+import errno
 import math
 import os
 import tokenize
@@ -68,7 +69,10 @@ def read_npz(path, compressed=False):
                     _check_header(file, min(member.file_size, member.compress_size) if stored else member.file_size)
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (*_DAMAGES, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGES, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as error:
+        # A declared place before the file's start cannot be looked up.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise ValueError(f"expected {path} to be a whole .npz file of numbers: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import glob
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import numpy as np
 import typer
 
 from keras_lstm_gates._support.array_files import read_npy, read_npz
+from keras_lstm_gates._support.files import clean
 
 Model = Annotated[Path, typer.Argument(help="A Keras model file (.keras) with LSTM layers.", show_default=False)]
 DATA = (
@@ -153,6 +155,7 @@ def new_folder(parent, name):
 
 
 def empty_folder(path):
+    clean(path.parent, glob.escape(path.name))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"expected a new or empty folder; {path} is taken")
     path.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,7 @@ def drift(
     from rich.table import Table
 
     from keras_lstm_gates import exporting, plots
-    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.opening.readers import load_model
 
@@ -98,10 +98,9 @@ def drift(
             warnings.simplefilter("always")
             dataset = exporting.drift(loaded, file, sequences)
         figure = plots.drift(dataset)
-        with replaced_when_whole(folder / "drift.csv") as temporary:
-            dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary)
-        with replaced_when_whole(folder / "drift.png") as temporary:
-            figure.savefig(temporary, dpi=130)
+        with filled_when_whole(folder) as temporary:
+            dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary / "drift.csv")
+            figure.savefig(temporary / "drift.png", dpi=130)
     table = Table(title=f"{file.name}, signature {dataset.signature}: |file - model|")
     for column in ("output", "mean", "largest", "last quarter / first", "units of another class"):
         table.add_column(column, justify="left" if column == "output" else "right")

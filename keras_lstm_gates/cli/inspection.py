@@ -1,5 +1,6 @@
 """The commands that look inside a trained model: trace, report, gradients."""
 
+import struct
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,7 @@ def trace(
     from rich.console import Console
 
     from keras_lstm_gates import plots, tracing
-    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.opening.readers import load_model
 
@@ -50,9 +51,9 @@ def trace(
         with counted(console, "sequences traced", samples) as progress:
             tree = tracing.trace(loaded, sequences, batch_size, progress)
         figure = plots.gates(tree, layer=layer, sample=sample)
-        tracing.save(tree, folder / "gates.zarr")
-        with replaced_when_whole(folder / "gates.png") as temporary:
-            figure.savefig(temporary, dpi=130)
+        with filled_when_whole(folder) as temporary:
+            tracing.save(tree, temporary / "gates.zarr")
+            figure.savefig(temporary / "gates.png", dpi=130)
     console.print(files_table(folder))
 
 
@@ -120,7 +121,7 @@ def _whole(store):
 
     try:
         return tracing.load(store).load()
-    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError, struct.error) as error:
         raise ValueError(f"{store} is no whole trace: {error}") from error
 
 
@@ -144,7 +145,7 @@ def gradients(
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
     from rich.console import Console
 
-    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.gradients import save, summary
     from keras_lstm_gates.opening.readers import load_model
@@ -168,9 +169,9 @@ def gradients(
             result = summary(
                 loaded, sequences, layer=layer, norms=norms, progress=lambda share: done(round(100 * share))
             )
-        save(result.tree, folder / "gradients.zarr")
-        with replaced_when_whole(folder / "gradients.png") as temporary:
-            result.figure.savefig(temporary, dpi=130)
+        with filled_when_whole(folder) as temporary:
+            save(result.tree, temporary / "gradients.zarr")
+            result.figure.savefig(temporary / "gradients.png", dpi=130)
     for verdict in result.verdicts:
         console.print(str(verdict), soft_wrap=True, highlight=False)
     console.print(files_table(folder))

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import tensorflow_datasets as tfds
-
 from keras_lstm_gates.datasets import examples, forecasting, language, sequences, tfds_names
 
 _TASKS = {"classification": sequences, "labelling": sequences, "forecasting": forecasting, "language": language}
@@ -91,7 +89,8 @@ def batches(name, split, batch_size=32, *, shuffle_seed=None):
         >>> frames.shape[0], frames.shape[2], speaker.shape[0], info.features["speaker"].num_classes
         (16, 12, 16, 9)
     """
-    pairs, info = tfds.load(tfds_names.checked(name), split=split, as_supervised=True, with_info=True)
+    builder = tfds_names.prepared(name)
+    pairs = builder.as_dataset(split=split, as_supervised=True)
     if shuffle_seed is not None:
         pairs = pairs.shuffle(len(pairs), seed=shuffle_seed, reshuffle_each_iteration=True)
-    return pairs.padded_batch(batch_size), info
+    return pairs.padded_batch(batch_size), builder.info

@@ -110,7 +110,7 @@ def windows_within(frame, columns, length):
 
 def _rows(name):
     """The rows of a TFDS data set as a table, in the order in which they were written."""
-    batches = list(tfds.as_numpy(tfds.load(tfds_names.checked(name), split="train", shuffle_files=False).batch(4096)))
+    batches = list(tfds.as_numpy(tfds_names.prepared(name).as_dataset(split="train").batch(4096)))
     columns = {column: np.concatenate([batch[column] for batch in batches]) for column in batches[0]}
     return pd.DataFrame(
         {name: [v.decode() for v in values] if values.dtype == object else values for name, values in columns.items()}

@@ -40,9 +40,9 @@ def numbered(recipe, test=True):
 
 def _text(name, split):
     """The texts of a split, joined by newlines."""
-    examples, info = tfds.load(tfds_names.checked(name), split=split, shuffle_files=False, with_info=True)
-    texts = [key for key, feature in info.features.items() if isinstance(feature, tfds.features.Text)]
+    builder = tfds_names.prepared(name)
+    texts = [key for key, feature in builder.info.features.items() if isinstance(feature, tfds.features.Text)]
     if "text" not in texts and len(texts) != 1:
         raise ValueError(f"expected {name} to have a feature 'text', or one text alone; received {texts}")
     key = "text" if "text" in texts else texts[0]
-    return "\n".join(example[key].decode() for example in tfds.as_numpy(examples))
+    return "\n".join(example[key].decode() for example in tfds.as_numpy(builder.as_dataset(split=split)))

@@ -11,8 +11,7 @@ MEL_BANDS = 40
 
 def parts(recipe, test):
     """((train, validation, test), arguments, names) of a recipe; `keras_lstm_gates.datasets.load`."""
-    builder = tfds.builder(tfds_names.checked(recipe.dataset))
-    builder.download_and_prepare()
+    builder = tfds_names.prepared(recipe.dataset)
     for split in ("train", "test") if test else ("train",):
         if builder.info.splits and split not in builder.info.splits:
             raise ValueError(

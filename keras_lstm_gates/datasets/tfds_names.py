@@ -1,7 +1,12 @@
-"""The names of TFDS's data sets."""
+"""TFDS's data sets: their names, and their preparation by one process."""
 
+import contextlib
 import re
+from pathlib import Path
 
+import tensorflow_datasets as tfds
+
+from keras_lstm_gates._support import locks
 from keras_lstm_gates._support.files import part_of_path
 
 
@@ -24,3 +29,24 @@ def checked(name):
     for part in re.split("[/:]", name):
         part_of_path(part, "a data set")
     return name
+
+
+def prepared(name):
+    """The TFDS builder of a data set, whose files are prepared; other processes that need them wait meanwhile.
+
+    Args:
+        name: str, as `checked`.
+    """
+    builder = tfds.builder(checked(name))
+    if builder.is_prepared() or "://" in str(builder.data_dir):
+        builder.download_and_prepare()
+        return builder
+    folder = Path(builder.data_dir)
+    held = folder.parent / f".{folder.name}.unfinished"
+    with locks.alone(held, folder, patience=-1):
+        # Another process may have prepared it meanwhile, which a builder notices when it is made.
+        builder = tfds.builder(name)
+        builder.download_and_prepare()
+    with contextlib.suppress(OSError):
+        held.rmdir()
+    return builder

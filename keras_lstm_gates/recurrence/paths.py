@@ -42,6 +42,11 @@ PATHS = ("portable", "compiled", "chunked", "cudnn")
 _path_in_use = contextvars.ContextVar("path_in_use", default="auto")
 
 
+def path_in_use():
+    """The path that `use_path` forces here, or "auto"."""
+    return _path_in_use.get()
+
+
 @contextlib.contextmanager
 def use_path(path):
     """Force the path of every recurrence that runs, or is traced into a graph, inside this `with` block.

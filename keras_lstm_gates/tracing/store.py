@@ -1,15 +1,16 @@
 """A trace that is written block by block and resumes after a kill."""
 
+import contextlib
 import json
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import zarr
 
-from keras_lstm_gates._support.files import write_json
+from keras_lstm_gates._support import locks
+from keras_lstm_gates._support.files import clean, remove, write_json
 from keras_lstm_gates._support.zarr_stores import check_own
 
 BLOCK = 64
@@ -22,7 +23,8 @@ class StoreWriter:
     A thread writes a block while the next is computed. Every block is written before progress.json counts it, so that
     after a kill the last whole block is known; anything beyond it is cut off and written again.
 
-    Use it in a `with` statement, which finishes the block that is being written, also after an error.
+    Use it in a `with` statement, which finishes the block that is being written, also after an error, and lets no other
+    process write the same store.
 
     Args:
         path: str or `Path` of the Zarr store.
@@ -35,29 +37,49 @@ class StoreWriter:
 
     Raises:
         FileExistsError: "expected no file at gates.zarr; it exists".
+        BlockingIOError: "expected no other process to write gates.zarr; one has been writing it for 5 s".
         ValueError: the partial store is of another model, data size or version.
     """
 
     def __init__(self, path, identity, tree):
         self.path = Path(path)
-        if self.path.exists():
-            raise FileExistsError(f"expected no file at {path}; it exists")
         self.partial = self.path.with_name(self.path.name + ".partial")
         if self.partial.is_symlink():
             raise ValueError(f"expected {self.partial} to be a folder of a trace that was interrupted; it is a link")
         self._store, self._progress = self.partial / "store", self.partial / "progress.json"
         self._identity, self._tree, self._waiting = json.loads(json.dumps(identity)), tree, []
-        self.done = self._resume() if self._progress.exists() else 0
-        self._handed_over = self.received = self.done
-        if self.done == 0:
-            shutil.rmtree(self.partial, ignore_errors=True)
-        self._writer, self._writing, self._arrays = ThreadPoolExecutor(1), None, None
+        self._writing, self._arrays = None, None
+        with contextlib.ExitStack() as stack:
+            if self.partial.exists() or not self.path.exists():
+                stack.enter_context(self._alone())
+            if self.path.exists():
+                raise FileExistsError(f"expected no file at {path}; it exists")
+            self.done = self._resume() if self._progress.exists() else 0
+            self._handed_over = self.received = self.done
+            self._writer = stack.enter_context(ThreadPoolExecutor(1))
+            self._open = stack.pop_all()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self._writer.shutdown()
+        self._open.close()
+
+    @contextlib.contextmanager
+    def _alone(self):
+        """Hold the partial store; it goes where nobody can resume it."""
+        try:
+            with locks.alone(self.partial, self.path):
+                try:
+                    yield
+                finally:
+                    if self.path.exists() or not self._progress.exists():
+                        for path in self.partial.iterdir():
+                            if path.name != locks.LOCK:
+                                remove(path)
+        finally:
+            with contextlib.suppress(OSError):
+                self.partial.rmdir()
 
     def append(self, part):
         """Take some samples; the last block may still be on its way to disk when this returns."""
@@ -74,7 +96,6 @@ class StoreWriter:
         for zarr_array in _arrays_of_samples(self._store).values():
             zarr_array.resize((self.received, *zarr_array.shape[1:]))
         os.replace(self._store, self.path)
-        shutil.rmtree(self.partial)
         return self.path
 
     def _hand_over(self, samples):
@@ -141,7 +162,11 @@ class StoreWriter:
         return type(first)({key: np.concatenate([part.arrays[key] for part in parts]) for key in first.arrays})
 
     def _resume(self):
+        clean(self.partial)
         check_own(self.partial)
+        for path in self._store.rglob("*.partial"):
+            if path.is_file():
+                path.unlink()  # Zarr's own temporary files.
         progress = json.loads(self._progress.read_text())
         for name, value in self._identity.items():
             if progress["identity"].get(name) != value:

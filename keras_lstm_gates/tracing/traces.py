@@ -11,10 +11,10 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates._support.zarr_stores import check_own
 from keras_lstm_gates.gates import DESCRIPTIONS, kind_of
-from keras_lstm_gates.opening.exposing import open_graph
-from keras_lstm_gates.opening.inputs import batch_of, in_batches, inputs_of, is_stateful, packed
+from keras_lstm_gates.opening.inputs import batch_of, in_batches, inputs_of, packed
 from keras_lstm_gates.opening.paths import outermost
 from keras_lstm_gates.tracing.batches import batches, samples_of
+from keras_lstm_gates.tracing.opened_models import opened_model
 from keras_lstm_gates.tracing.parts import Collector, Part
 from keras_lstm_gates.tracing.store import StoreWriter
 
@@ -161,22 +161,14 @@ class Tracer:
     """An opened model that turns batches into parts of a trace."""
 
     def __init__(self, model, layers=None, vocabulary=None):
-        opened = open_graph(model, layers, grus=True)
+        opened, self.model, self.stateful = opened_model(model, layers)
         self.inputs = inputs_of(model)
         self.backwards = opened.backwards
-        self.model = keras.Model(
-            opened.inputs,
-            {
-                "output": {"": opened.outputs},
-                "gate": {path: gates._asdict() for path, gates in opened.gates.items()},
-                "mask": {path: {"mask": mask} for path, mask in opened.masks.items()},
-            },
-        )
         self.gates = {path: gates._fields for path, gates in opened.gates.items()}
         self.cells = opened.cells
         self.paths = list(opened.gates)
         self._names = _root_names(self.paths, self.inputs, opened.outputs)
-        self.stateful, self._ended = is_stateful(self.model), False
+        self._ended = False
         self.attrs = {
             "model": model.name,
             "model_sha256": hashlib.sha256(model.to_json().encode()).hexdigest(),

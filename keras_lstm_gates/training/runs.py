@@ -1,10 +1,10 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to reproduce it."""
 
+import contextlib
 import functools
 import itertools
 import json
 import platform
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates import datasets, models
-from keras_lstm_gates._support.files import replaced_when_whole, write_json
+from keras_lstm_gates._support import locks
+from keras_lstm_gates._support.files import clean, replaced_when_whole, write_json
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.training import distributed, summary
@@ -97,6 +98,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
 
     Raises:
         FileExistsError: the folder is not empty, and `resume` is False.
+        BlockingIOError: "expected no other process to write runs/a; one has been writing it for 5 s".
         ValueError: the folder to resume holds a run of another recipe; the message names the difference.
         FloatingPointError: "the loss became nan at step 7: the output of the layer 'lstm' is not finite; try ...". The
             last good checkpoint stays.
@@ -104,9 +106,16 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     folder = Path(folder)
     strategy = distributed.strategy()
     writes = strategy is None or distributed.is_chief()
-    if writes:
-        _claim(folder, recipe, resume)
+    with locks.alone(folder, folder) if writes else contextlib.nullcontext():
+        if writes:
+            _claim(folder, recipe, resume)
+        return _fit(recipe, folder, strategy, writes, callbacks)
+
+
+def _fit(recipe, folder, strategy, writes, callbacks):
     if (folder / "metrics.json").exists():
+        if writes:
+            (folder / "checkpoint.npz").unlink(missing_ok=True)
         metrics = json.loads((folder / "metrics.json").read_text())
         return Run(keras.models.load_model(folder / "model.keras"), metrics, folder)
     keras.utils.set_random_seed(recipe.seed)
@@ -179,10 +188,9 @@ def environment():
 
 def _claim(folder, recipe, resume):
     """Claim the folder for this recipe, or check that it is this recipe's."""
-    if resume and folder.is_dir():
-        for leftover in folder.glob(".*.*.*/"):  # from a run that was killed while writing: .model.keras.k3x9
-            shutil.rmtree(leftover)
-    existing = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if resume:
+        clean(folder)
+    existing = {path.name for path in folder.iterdir()} - {locks.LOCK}
     if existing and not (resume and "recipe.json" in existing):
         raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(existing)} entries")
     if not existing:

@@ -55,15 +55,17 @@ def held(address):
         yield
 
 
-def warn_unless_loopback(address):
-    """Warn of a chief whom other machines can reach: its service asks nobody who they are."""
+def warn_unless_loopback(address, token):
+    """Warn of a chief whom other machines can reach: its service asks for a token at most, and encrypts nothing."""
     host, _ = host_and_port(address)
     with contextlib.suppress(OSError):
         hosts = {ipaddress.ip_address(one[4][0].partition("%")[0]) for one in socket.getaddrinfo(host, None)}
         if all(one.is_loopback for one in hosts):
             return
+    who = "whoever reads along on the network" if token else "whoever reaches it"
+    lacks = "encryption" if token else "a token (KERASTUNER_ORACLE_TOKEN) or encryption"
     warnings.warn(
-        f"the chief listens at {address} without a password or encryption: whoever reaches it can take trials and end "
-        "the search. Use a network of your machines alone, or 127.0.0.1 and an SSH tunnel",
+        f"the chief listens at {address} without {lacks}: {who} can take trials and end the search. Use a network of "
+        "your machines alone, or 127.0.0.1 and an SSH tunnel",
         stacklevel=3,
     )

@@ -36,6 +36,7 @@ class Resumable:
     def start(self, state_file, minutes=None):
         """Start, or resume from the state file where there is one."""
         self.state_file = Path(state_file)
+        self._heard = {}
         self.ended_after = {}
         self._seconds_before = 0.0
         self._started = time.monotonic()
@@ -56,6 +57,20 @@ class Resumable:
                 del state["ongoing_trials"][worker]
                 state["retry_queue"] = [*state["retry_queue"], trial_id]
         self.set_state(json.loads(json.dumps(state)))
+
+    def hear(self, worker):
+        """Note that a worker is there."""
+        self._heard[worker] = time.monotonic()
+
+    @keras_tuner.synchronized
+    def take_from_silent(self, seconds):
+        """Put the trials of workers that have not been heard of for so long back in the queue."""
+        now = time.monotonic()
+        silent = {one for one in self.ongoing_trials if now - self._heard.setdefault(one, now) > seconds}
+        if silent:
+            self.release(set(self.ongoing_trials) - silent)
+            self.tuner_ids -= silent
+            self.save()
 
     def get_state(self):
         return super().get_state() | {"ended_after": self.ended_after, "seconds": self.seconds()}
@@ -90,6 +105,10 @@ class Resumable:
                 trial = Trial(self.get_space(), trial_id="", status="STOPPED")
             else:
                 trial = super().create_trial(tuner_id)
+                if trial.status == "STOPPED" and self.ongoing_trials:
+                    # One of these may still come back, where its worker is lost.
+                    self.tuner_ids.add(tuner_id)
+                    trial.status = "IDLE"
             self.over = self.over or trial.status == "STOPPED"
             return trial
 
@@ -97,6 +116,8 @@ class Resumable:
     def end_trial(self, trial):
         with self._noting_failure():
             if trial.trial_id in self.ended_after:
+                ongoing = self.ongoing_trials.items()
+                self.ongoing_trials = {one: other for one, other in ongoing if other.trial_id != trial.trial_id}
                 return
             self.ended_after[trial.trial_id] = self.seconds()
             super().end_trial(trial)

@@ -15,22 +15,27 @@ from pathlib import Path
 
 from keras_lstm_gates._support import python
 from keras_lstm_gates._support.standard_error import standard_error_to
+from keras_lstm_gates.tuning import service
 from keras_lstm_gates.tuning.addresses import host_and_port
 from keras_lstm_gates.tuning.trials import FAILED, read_record, record_file, write_record
 
 DEATHS = 2
 LINGER_SECONDS = 60.0
 CHIEF_SECONDS = 60.0
+BEAT_SECONDS = 10.0
+LOST_SECONDS = 120.0
+"""A trial whose worker has not called for so long, though it calls every `BEAT_SECONDS`, is given to another."""
 _CHIEF = "chief"
-_VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
+_VARIABLES = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID", service.TOKEN)
 
 
 @contextlib.contextmanager
-def environment(address, name):
-    """Set KerasTuner's environment variables while the body runs; without an address, unset them."""
+def environment(address, name, token):
+    """Set KerasTuner's environment variables, and ours, while the body runs; without an address, unset them."""
     before = {key: os.environ.pop(key, None) for key in _VARIABLES}
     if address is not None:
-        os.environ.update(zip(_VARIABLES, (*map(str, host_and_port(address)), name), strict=True))
+        values = zip(_VARIABLES, (*map(str, host_and_port(address)), name, token), strict=True)
+        os.environ.update({key: value for key, value in values if value})
     try:
         yield
     finally:
@@ -44,18 +49,21 @@ def work(job, address, name):
     """Be the worker `name` of the chief at an address until it has no more trials.
 
     Raises:
-        ConnectionError: no chief answers there within a minute, or it disappears for a minute or in the middle of an
-            answer.
+        ConnectionError: no chief answers there within a minute, or it disappears for a minute.
+        PermissionError: "the chief at 127.0.0.1:8000 refuses tuner0: expected the chief's token in ...".
     """
     import grpc
 
     _wait_for_chief(address)
-    with environment(address, name):
+    with environment(address, name, os.environ.get(service.TOKEN)), contextlib.ExitStack() as stack:
         try:
             tuner = job.make_tuner()
-            tuner.oracle.stub = _WatchedStub(tuner.oracle.stub, address)
+            tuner.oracle.stub = _WatchedStub(tuner.oracle.stub, address, name)
+            stack.enter_context(_beating(tuner.oracle))
             tuner.search(**job.fit)
         except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                raise PermissionError(f"the chief at {address} refuses {name}: {error.details()}") from None
             raise ConnectionError(
                 f"the chief at {address} no longer answers {name} ({error.code().name}): start it again, then this "
                 "worker with the same number"
@@ -82,11 +90,31 @@ def _refusal(address):
     return None
 
 
-class _WatchedStub:
-    """The chief's methods for a worker; KerasTuner's own calls wait an hour for a chief that is gone."""
+@contextlib.contextmanager
+def _beating(oracle):
+    """Call the chief now and then, also during a long trial: it gives the trials of silent workers to others."""
+    ended = threading.Event()
 
-    def __init__(self, stub, address):
-        self._stub, self._address = stub, address
+    def beat():
+        while not ended.wait(BEAT_SECONDS):
+            with contextlib.suppress(Exception):  # What is wrong, the next call of the trial tells.
+                oracle.get_space()
+
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+class _WatchedStub:
+    """The chief's methods for a worker, with who it is; KerasTuner's own calls wait an hour for a chief that is gone.
+
+    A call that a killed chief never answered is made again to the next one, which knows the same trials.
+    """
+
+    def __init__(self, stub, address, name):
+        self._stub, self._address, self._name = stub, address, name
 
     def __getattr__(self, name):
         return functools.partial(self._call, getattr(self._stub, name))
@@ -94,7 +122,22 @@ class _WatchedStub:
     def _call(self, method, request, **options):
         import grpc
 
-        answer = method.future(request, **options)
+        gone = None
+        while True:
+            try:
+                return self._answer(method, request, **options)
+            except grpc.RpcError as error:
+                now = time.monotonic()
+                gone = gone or now
+                if error.code() != grpc.StatusCode.UNAVAILABLE or now - gone > CHIEF_SECONDS:
+                    raise
+            _wait_for_chief(self._address)
+            time.sleep(0.5)
+
+    def _answer(self, method, request, **options):
+        import grpc
+
+        answer = method.future(request, metadata=service.metadata(self._name), **options)
         while True:
             try:
                 return answer.result(timeout=1.0)
@@ -112,11 +155,13 @@ def lead(tuner, job, address, workers, threads, board):
     # When KerasTuner's server ends, it sleeps 20 s at a time and waits for dead workers: it serves in a thread of
     # its own, and this one decides when the search is over.
     server = threading.Thread(target=_serve, args=(tuner, oracle), daemon=True)
+    guard = service.Guard(os.environ.get(service.TOKEN), oracle.hear)
     # Otherwise the server ends once all workers so far are finished, while others may still be starting.
     oracle.tuner_ids.add(_CHIEF)
     try:
-        server.start()
-        _wait_until_open(address, oracle)
+        with service.guarded(guard):
+            server.start()
+            _wait_until_open(address, oracle)
         if workers:
             _supervise(Crew(job, address, workers, threads, oracle), oracle, board)
         else:
@@ -130,6 +175,7 @@ def _supervise(crew, oracle, board):
         crew.start()
         while crew.watch():
             board.update()
+            oracle.take_from_silent(LOST_SECONDS)
             if oracle.failure is not None:
                 raise oracle.failure
     finally:
@@ -159,6 +205,7 @@ def _supervise_remote_workers(oracle, board):
     while True:
         time.sleep(0.5)
         board.update()
+        oracle.take_from_silent(LOST_SECONDS)
         if oracle.failure is not None:
             raise oracle.failure
         if oracle.ongoing_trials or not oracle.over:

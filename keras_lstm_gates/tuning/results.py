@@ -34,10 +34,18 @@ def read(folder):
 
     Raises:
         FileNotFoundError: "expected the folder of a search; runs/x holds no settings.json".
+        ValueError: "runs/x is no whole search: ...".
     """
     folder = Path(folder)
     if not (folder / "settings.json").exists():
         raise FileNotFoundError(f"expected the folder of a search; {folder} holds no settings.json")
+    try:
+        return _read(folder)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
+        raise ValueError(f"{folder} is no whole search: {type(error).__name__}: {error}") from error
+
+
+def _read(folder):
     settings = json.loads((folder / "settings.json").read_text())
     content = {"oracle": {"ended_after": {}, "seconds": 0.0}, "trials": []}
     if (folder / "oracle.json").exists():

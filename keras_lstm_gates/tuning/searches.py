@@ -2,13 +2,15 @@
 
 import json
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
 import keras_tuner
 
-from keras_lstm_gates._support.files import write_json
-from keras_lstm_gates.tuning import addresses, processes, results, tables
+from keras_lstm_gates._support import locks
+from keras_lstm_gates._support.files import clean, write_json
+from keras_lstm_gates.tuning import addresses, processes, results, service, tables
 from keras_lstm_gates.tuning.jobs import Job
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -68,7 +70,8 @@ def search(
             share. None also reads KerasTuner's variables KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and
             KERASTUNER_ORACLE_PORT.
         chief: str, "HOST:PORT", where the chief listens. With a role only: without one it is 127.0.0.1. The service
-            has no password: at another address, which a warning names, everybody who reaches it is trusted.
+            asks for what stands in the environment variable KERASTUNER_ORACLE_TOKEN of the chief; where there is
+            none, everybody who reaches the address is trusted. Nothing is encrypted.
         worker: int >= 0, which worker this is. A killed worker that is started again with its number gets its
             trial again.
         fit: dict, arguments of `HyperModel.fit`, which are those of `keras.Model.fit`.
@@ -80,7 +83,7 @@ def search(
     Raises:
         ValueError: "expected tuner to be one of [...]; received 'annealing'"; a folder of a search with other
             settings, with the difference; no completed trial.
-        OSError: the folder cannot be written, or the chief's port is taken.
+        OSError: the folder cannot be written, or another process searches in it, or the chief's port is taken.
         ConnectionError: no chief answers.
 
     Example:
@@ -120,14 +123,14 @@ def search(
         processes.work(job, chief, f"tuner{worker}")
         return results.read(folder)
 
-    address = None
+    address, token = None, os.environ.get(service.TOKEN)
     if role == "chief":
         address = chief
-        addresses.warn_unless_loopback(address)
+        addresses.warn_unless_loopback(address, token)
     elif workers:
-        address = addresses.free_address()
+        address, token = addresses.free_address(), secrets.token_urlsafe()
     board = tables.Board(folder, objective, console, trials)
-    with addresses.held(address), processes.environment(address, "chief"):
+    with addresses.held(address), locks.alone(folder, folder), processes.environment(address, "chief", token):
         _check_folder(folder)
         own = job.make_tuner(on_change=board.update)
         oracle = own.oracle
@@ -142,7 +145,7 @@ def search(
                 own.search(**job.fit)
             else:
                 processes.lead(own, job, address, workers, threads, board)
-    return results.finish(folder)
+        return results.finish(folder)
 
 
 def _role(role, chief, worker):
@@ -222,10 +225,10 @@ def _settings(job, oracle):
 
 
 def _check_folder(folder):
-    folder.mkdir(parents=True, exist_ok=True)
+    clean(folder)
     with tempfile.TemporaryFile(dir=folder):
         pass  # Fails here, not after the first trial, where the folder cannot be written to.
-    if not (folder / "settings.json").exists() and {path.name for path in folder.iterdir()} - {"trials"}:
+    if not (folder / "settings.json").exists() and {path.name for path in folder.iterdir()} - {"trials", locks.LOCK}:
         raise FileExistsError(f"expected a new folder or one of a search; {folder} holds other files")
 
 

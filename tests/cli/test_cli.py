@@ -146,7 +146,7 @@ def test_mistakes(command, files, tmp_path):
         (("trace", model, data, "--layer", "gru"), "expected one of the layers ['lstm']; received 'gru'"),
         (("trace", model, data, "--out", "taken"), "expected a new or empty folder; taken is taken"),
         (("trace", model, data, "--out", "/proc/here"), "/proc/here"),
-        (("trace", "short.keras", data), "short.keras is not a whole .keras file"),
+        (("trace", "short.keras", data), "short.keras is not a whole zip archive"),
         (("trace", "none.keras", data), "no such file: none.keras"),
         (("export", model, data, "--out", "taken"), "expected a new or empty folder; taken is taken"),
     ]

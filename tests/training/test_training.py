@@ -117,9 +117,10 @@ def test_a_run_that_was_killed_while_it_wrote_goes_on(run, tmp_path):
     """Temporary folders that nobody cleaned up, before there was a recipe and after."""
     for name, before in (("at the start", ()), ("later", ("recipe.json",))):
         folder = tmp_path / name
-        for left in (".recipe.json.k3", ".checkpoint.npz.x9"):
-            (folder / left).mkdir(parents=True)
-            (folder / left / "half").write_text("{")
+        for left in ("recipe.json", "checkpoint.npz"):
+            new = folder / f".{left}.unfinished" / "new"
+            new.mkdir(parents=True)
+            (new / left).write_text("{")
         for file in before:
             (folder / file).write_bytes((run.folder / file).read_bytes())
         resumed = training.fit(QUICK, folder, resume=True)

@@ -77,13 +77,14 @@ def test_an_address_is_free_again_at_once():
 def test_no_word_where_only_this_machine_reaches_it(host):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_unless_loopback(f"{host}:8000")
+        warn_unless_loopback(f"{host}:8000", None)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.10", "no such host"])
 def test_a_word_where_others_reach_it(host):
-    with pytest.warns(UserWarning, match=f"the chief listens at {host}:8000 without a password"):
-        warn_unless_loopback(f"{host}:8000")
+    for token, lack in ((None, "a token .KERASTUNER_ORACLE_TOKEN. or encryption"), ("x", "encryption")):
+        with pytest.warns(UserWarning, match=f"the chief listens at {host}:8000 without {lack}: whoever"):
+            warn_unless_loopback(f"{host}:8000", token)
 
 
 def test_a_search_alone_listens_on_this_machine():

@@ -42,6 +42,7 @@ def test_a_search_with_fewer_trials_left_than_workers_ends(tmp_path, more):
 
 def test_a_chief_sees_a_worker_that_came_and_went_between_two_looks():
     oracle = SimpleNamespace(tuner_ids={"chief"}, ongoing_trials={}, over=True, failure=None)
+    oracle.take_from_silent = lambda seconds: None
     board = SimpleNamespace(update=lambda: None)
     chief = threading.Thread(target=processes._supervise_remote_workers, args=(oracle, board), daemon=True)
     chief.start()

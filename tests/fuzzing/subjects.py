@@ -1,0 +1,201 @@
+"""The readers, and files that they read: a row a reader."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_lstm_gates import edge, exporting, tracing, tuning, zoo
+from keras_lstm_gates._support.array_files import read_npy, read_npz
+from keras_lstm_gates.cli import arguments, inspection
+from keras_lstm_gates.datasets import tables
+from keras_lstm_gates.layers import weights_files
+from keras_lstm_gates.opening.readers import load_model
+from keras_lstm_gates.recipes import Recipe, resolve
+from keras_lstm_gates.zoo import registry
+
+REFUSALS = (ValueError, FileNotFoundError)
+"""What a reader may raise, with one line."""
+
+
+class Subject(NamedTuple):
+    """A reader.
+
+    Attributes:
+        read: function of a path.
+        write: function of an empty folder, into which it writes files, or folders, that the reader takes.
+        inputs: int, how many `make fuzz` makes.
+        name: str, of a path; "" for the file's own.
+        archive: bool, whether the members of its archives are changed, and packed again.
+    """
+
+    read: Callable
+    write: Callable
+    inputs: int
+    name: str = ""
+    archive: bool = False
+
+
+def models(seed=0):
+    """{name: small model}, of several kinds of layers."""
+    keras.utils.set_random_seed(seed)
+    sequence, tokens = keras.Input((None, 3)), keras.Input((6,), dtype="int32")
+    inner = keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True))(sequence)
+    lstm = keras.layers.LSTM(2, dropout=0.1, kernel_regularizer="l2")(keras.layers.Masking()(sequence))
+    words = keras.layers.LSTM(2)(keras.layers.Embedding(9, 2, mask_zero=True)(tokens))
+    return {
+        "plain": keras.Model(sequence, keras.layers.Dense(2, activation="softmax")(lstm)),
+        "both": keras.Model(sequence, keras.layers.GlobalAveragePooling1D()(inner)),
+        "words": keras.Sequential([keras.Model(tokens, words), keras.layers.Dense(1)]),
+    }
+
+
+def write_models(folder, ending=".keras"):
+    for name, model in models().items():
+        model.save(folder / f"{name}{ending}")
+
+
+def write_weights(folder):
+    models()["plain"].save_weights(folder / "plain.weights.h5")
+
+
+def read_weights(path):
+    if "model" not in _kept:
+        _kept["model"] = models()["plain"]
+    weights_files.load_weights(_kept["model"], path)
+
+
+_kept = {}
+
+
+def write_arrays(folder):
+    rng = np.random.default_rng(0)
+    for number, array in enumerate((rng.normal(size=(3, 4, 2)), np.arange(5), np.array([["a", "bc"]]), np.True_)):
+        np.save(folder / f"{number}.npy", array)
+    np.save(folder / "order.npy", np.asfortranarray(rng.normal(size=(3, 4)).astype("float16")))
+
+
+def write_archives(folder):
+    rng = np.random.default_rng(0)
+    np.savez(folder / "two.npz", a=rng.normal(size=(3, 2)), b=np.arange(4))
+    np.savez(folder / "text.npz", state=np.array(json.dumps({"epoch": 1})), v0=np.zeros(3, "float32"))
+
+
+def frame():
+    rng = np.random.default_rng(0)
+    times = pd.date_range("2024-01-01", periods=20, freq="h")
+    return pd.DataFrame({"time": times, "share": ["a", "b"] * 10, "target": rng.normal(size=20), "x": np.arange(20)})
+
+
+def write_csvs(folder):
+    frame().to_csv(folder / "dates.csv", index=False)
+    frame()[["target", "x"]].to_csv(folder / "german.csv", index=False, sep=";", decimal=",")
+    frame().to_csv(folder / "wide.csv", index=False, encoding="utf-16")
+
+
+def write_steps(folder):
+    np.savetxt(folder / "steps.csv", np.random.default_rng(0).normal(size=(5, 3)), delimiter=",")
+    (folder / "header.csv").write_text("a,b\n1,2\n3,4\n")
+
+
+def write_parquets(folder):
+    frame().to_parquet(folder / "dates.parquet")
+    frame()[["target", "x"]].to_parquet(folder / "plain.parquet", compression=None)
+
+
+def read_table(path):
+    # Only where there is the column, is the rest read.
+    tables.read(path, "target", group="share" if b"share" in path.read_bytes() else None)
+
+
+def write_traces(folder):
+    tree = tracing.trace(models()["both"], np.zeros((2, 4, 3), "float32"), progress=False)
+    tracing.save(tree, folder / "gates.zarr")
+
+
+def write_recipes(folder):
+    for name in ("japanese_vowels", "shakespeare_plays", "daily_stocks"):
+        (folder / f"{name}.json").write_text(json.dumps(resolve(name, {}).to_dict()))
+
+
+def _line(hp):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(hp.Float("rate", 1e-3, 1e-1, sampling="log")), loss="mse")
+    return model
+
+
+def write_searches(folder):
+    x = np.linspace(-1, 1, 8)[:, None]
+    tuning.search(_line, folder / "search", trials=2, objective="loss", fit={"x": x, "y": x})
+
+
+def write_exports(folder):
+    exporting.export(models()["plain"], folder / "exported", np.zeros((2, 4, 3), "float32"), formats=("tflite",))
+
+
+def write_tflite(folder):
+    write_exports(folder)
+    (folder / "exported" / "model.tflite").rename(folder / "model.tflite")
+    for path in (folder / "exported").iterdir():
+        path.unlink()
+    (folder / "exported").rmdir()
+
+
+def write_presets(folder):
+    name = folder / "preset"
+    name.mkdir()
+    shipped = registry.home("italy_power_demand")
+    for file in ("card.json", "README.md"):
+        (name / file).write_bytes((shipped / file).read_bytes())
+    sums = [f"{exporting.verifying.sums.of_folder(name, but='SHA256SUMS')[file]}  {file}\n" for file in sorted(
+        path.name for path in name.iterdir())]  # fmt: skip
+    (name / "SHA256SUMS").write_text("".join(sums))
+
+
+def read_preset(path):
+    registry.PRESETS["preset"] = registry.dataclasses.replace(
+        registry.PRESETS["italy_power_demand"], folder=path.parent
+    )
+    zoo.card("preset")
+
+
+SUBJECTS = {
+    ".keras": Subject(load_model, write_models, 1000, archive=True),
+    ".keras, its bytes": Subject(load_model, write_models, 1000),
+    ".h5": Subject(load_model, lambda folder: write_weights(folder) or _renamed(folder, ".h5"), 500),
+    ".weights.h5": Subject(read_weights, write_weights, 1500),
+    ".npy": Subject(read_npy, write_arrays, 4000),
+    ".npz": Subject(read_npz, write_archives, 2000, archive=True),
+    ".npz, its bytes": Subject(read_npz, write_archives, 1500),
+    "table .csv": Subject(read_table, write_csvs, 2500),
+    "sequences .csv": Subject(arguments.read_array, write_steps, 2000),
+    "Parquet": Subject(read_table, write_parquets, 1500),
+    "Zarr": Subject(lambda path: inspection._whole(path), write_traces, 1000, name="gates.zarr"),
+    "recipe": Subject(Recipe.from_file, write_recipes, 3000),
+    "search folder": Subject(tuning.read, write_searches, 1000, name="search"),
+    "manifest": Subject(exporting.verified, write_exports, 1000, name="exported"),
+    "preset": Subject(read_preset, write_presets, 1000, name="preset"),
+    "TFLite": Subject(edge.Runner, write_tflite, 100),
+}
+
+
+def _renamed(folder, ending):
+    for path in list(folder.iterdir()):
+        path.rename(path.with_name(path.name.partition(".")[0] + ending))
+
+
+def contents(folder):
+    """[(name, bytes or {path: bytes})] of what a subject wrote."""
+    return [
+        (path.name, path.read_bytes() if path.is_file() else _files(path)) for path in sorted(Path(folder).iterdir())
+    ]
+
+
+def _files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
