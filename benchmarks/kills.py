@@ -40,7 +40,7 @@ RECIPE = Recipe(dataset="japanese_vowels", units=2, layers=1, epochs=2, batch_si
 UNFINISHED = ("unfinished", "partial", "lock", "checkpoint.npz")
 WHOLE_RUN = {
     *("environment.json", "gate_saturation.png", "gate_statistics.json", "history.json", "learning_curves.png"),
-    *("metrics.json", "model.keras", "recipe.json"),
+    *("metrics.json", "model.keras", "names.json", "recipe.json"),
 }
 
 
