@@ -65,7 +65,7 @@ def test_the_saved_model_predicts_the_same(run):
 
 def test_an_earlier_run_is_not_overwritten(run):
     before = (run.folder / "model.keras").read_bytes()
-    with pytest.raises(FileExistsError, match=r"expected a new or empty run folder; .*first holds 8 entries"):
+    with pytest.raises(FileExistsError, match=r"expected a new or empty run folder; .*first holds 9 entries"):
         training.fit(QUICK, run.folder)
     assert (run.folder / "model.keras").read_bytes() == before
 
