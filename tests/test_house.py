@@ -29,7 +29,7 @@ ROOMS = {
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing verifying""",
     "exporting.micro": """sources microcontroller files""",
-    "exporting.onnx": """activations convolutions graph operators lstm layers files""",
+    "exporting.onnx": """activations attention convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
     "forecasting": """calendars forecasters scoring""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor

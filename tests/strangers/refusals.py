@@ -9,9 +9,6 @@ _REFUSED = {
     # A layer for which ONNX has an operator, or a few, belongs into keras_lstm_gates.exporting.onnx.layers; for these
     # nobody has written them.
     "onnx": {
-        "it is a Attention;": "self_attention",
-        "it is a AdditiveAttention;": "additive_attention",
-        "it is a MultiHeadAttention;": "multi_head_attention",
         "it is a ConvLSTM2D;": "convolutional_lstm_beside",
         "it is a GRU;": "gru_and_simple_rnn_beside",
         "it is a Bidirectional;": "bidirectional_gru_beside",
@@ -21,7 +18,6 @@ _REFUSED = {
         "it is a EachStep;": "sentences_both_ways document_of_sentences sentences_by_a_model",
         # Keras hands the mask on beside the tensors, where no graph shows it.
         "it is a model of its own, called with a mask": "masked_nested_model",
-        "it normalizes the axes [1]; expected the last": "steps_normalized",
     },
     # It has the signature `step` alone: what needs more than one time step and the states is no stream.
     "micro": {

@@ -88,6 +88,13 @@ def _cannot(layer, why):
     return f"the format 'onnx' cannot hold the layer {layer.name!r}: {why}"
 
 
+_ATTENDING = (keras.layers.Attention, keras.layers.AdditiveAttention, keras.layers.MultiHeadAttention)
+
+
+def _has_mask(tensor):
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
 class _ToONNX(Visitor):
     """Calls the layers of a graph as they are, and appends the nodes of each."""
 
@@ -113,6 +120,9 @@ class _ToONNX(Visitor):
             inner = walk(layer, self, inputs=layer.inputs).outputs.values()
             self._note(result, [self.value(tensor) for tensor in inner])
             return result
+        if isinstance(layer, _ATTENDING) and any(_has_mask(one) for one in keras.tree.flatten(args)):
+            # Handed on beside the tensors too.
+            raise ValueError(_cannot(layer, "it has a mask"))
         self.graph.scope = layer.name
         try:
             named = nodes(self.graph, layer, *self._without_tensors(args), **self._without_tensors(kwargs))

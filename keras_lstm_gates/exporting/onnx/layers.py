@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_lstm_gates.exporting.onnx.activations import activated
+from keras_lstm_gates.exporting.onnx.attention import additive_attention, attention, dot, multi_head_attention
 from keras_lstm_gates.exporting.onnx.convolutions import convolution, global_pooling, pooling
 from keras_lstm_gates.exporting.onnx.graph import Value
 from keras_lstm_gates.exporting.onnx.lstm import flipped, lstm, lstm_step
@@ -94,13 +95,25 @@ def _dense(graph, layer, x, **_):
 
 
 def _layer_normalization(graph, layer, x, **_):
-    axes = [int(axis) for axis in np.atleast_1d(layer.axis)]
-    if axes not in ([-1], [len(x.shape) - 1]):
-        raise ValueError(f"it normalizes the axes {axes}; expected the last")
+    axes = sorted(int(axis) % len(x.shape) for axis in np.atleast_1d(layer.axis))
+    if axes != [len(x.shape) - 1]:
+        return _normalized_over(graph, layer, x, axes)
     width = x.shape[-1]
     scale = np.ones(width, "float32") if layer.gamma is None else np.asarray(layer.gamma, "float32")
     offset = np.zeros(width, "float32") if layer.beta is None else np.asarray(layer.beta, "float32")
     return graph.add("LayerNormalization", x, scale, offset, axis=-1, epsilon=float(layer.epsilon))
+
+
+def _normalized_over(graph, layer, x, axes):
+    """`LayerNormalization` over other axes than the last, which ONNX's own operator needs."""
+    centred = graph.add("Sub", x, graph.add("ReduceMean", x, np.array(axes)))
+    variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), np.array(axes))
+    deviation = graph.add("Sqrt", graph.add("Add", variance, np.float32(layer.epsilon)))
+    normal = graph.add("Div", centred, deviation)
+    shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
+    if layer.gamma is not None:
+        normal = graph.add("Mul", normal, np.asarray(layer.gamma, "float32").reshape(shape))
+    return normal if layer.beta is None else graph.add("Add", normal, np.asarray(layer.beta, "float32").reshape(shape))
 
 
 def _flatten(graph, layer, x, **_):
@@ -176,20 +189,6 @@ def _of_several(operator):
 
 def _average_of_several(graph, layer, values, **_):
     return graph.add("Div", _of_several("Add")(graph, layer, values), np.float32(len(values)))
-
-
-def _dot(graph, layer, values, **_):
-    axes = layer.axes if isinstance(layer.axes, list | tuple) else [layer.axes] * 2
-    if any(len(one.shape) != 2 for one in values) or any(axis not in (1, -1) for axis in axes):
-        raise ValueError(
-            f"it multiplies the axes {layer.axes} of {[one.shape for one in values]}; expected two vectors"
-        )
-    last = np.array([-1])
-    if layer.normalize:
-        # As keras.ops.normalize, whose smallest norm is 1e-12.
-        sizes = [graph.add("Max", graph.add("ReduceL2", one, last), np.float32(1e-12)) for one in values]
-        values = [graph.add("Div", one, size) for one, size in zip(values, sizes, strict=True)]
-    return graph.add("ReduceSum", graph.add("Mul", *values), last)
 
 
 def _batch_normalization(graph, layer, x, **_):
@@ -353,7 +352,10 @@ LAYERS = {
     _layers.Permute: _permuted,
     _layers.BatchNormalization: _batch_normalization,
     _layers.Softmax: _softmax,
-    _layers.Dot: _dot,
+    _layers.Dot: dot,
+    _layers.Attention: attention,
+    _layers.AdditiveAttention: additive_attention,
+    _layers.MultiHeadAttention: multi_head_attention,
     _layers.Average: _average_of_several,
     _layers.GlobalAveragePooling1D: _average,
     _layers.GlobalMaxPooling1D: _maximum_over_time,
