@@ -19,10 +19,38 @@ from keras_lstm_gates.steering.holders import HeldInterventions
 class Steered(keras.Model):
     """The model that `steer` returns: a `keras.Model` with `interventions`, which one sets by "<path>/<gate>"."""
 
+    _source = None
+
+    def get_config(self):
+        """The model that was steered, and where.
+
+        Keras's own configuration of the graph would lose what two calls of a model share.
+        """
+        return {
+            "name": self.name,
+            "model": keras.saving.serialize_keras_object(self._source.model),
+            "return_gates": self._source.return_gates,
+            "sizes": {key: list(size) for key, size in self._source.sizes.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
+        steered = _steered(model, dict.fromkeys(config["sizes"], ()), config["return_gates"], config["sizes"])
+        steered.name = config["name"]
+        return steered
+
     @property
     def interventions(self):
         """A mapping of "<path>/<gate>" to what acts there; what is set in it acts from the next call on."""
         return Interventions(self)
+
+
+class _Source:
+    """What a `Steered` was made of: the model, and {"<path>/<gate>": (rows, samples)}."""
+
+    def __init__(self, model, return_gates, sizes):
+        self.model, self.return_gates, self.sizes = model, return_gates, sizes
 
 
 class Interventions(collections.abc.Mapping):
@@ -108,11 +136,16 @@ def steer(model, interventions, return_gates=True, *, steps=None, samples=None):
         >>> float(steered.predict(np.ones((1, 5, 3)), verbose=0)["lstm/f"].max())
         0.0
     """
+    return _steered(model, interventions, return_gates, dict.fromkeys(interventions, (steps or 1, samples or 1)))
+
+
+def _steered(model, interventions, return_gates, sizes):
+    """`steer`, with the least (rows, samples) of each gate."""
     targets = {}
     for key, one in interventions.items():
         path, _, gate = key.rpartition("/")
         targets.setdefault(path, {})[gate] = one
-    visitor = _Steering(targets, return_gates, steps, samples)
+    visitor = _Steering(targets, return_gates, sizes)
     if return_gates:
         opened = opened_by(visitor, model)
         inputs, outputs = opened.inputs, named_outputs(opened)
@@ -121,7 +154,10 @@ def steer(model, interventions, return_gates=True, *, steps=None, samples=None):
         inputs = walked.inputs
         outputs = keras.tree.pack_sequence_as(graph_of(model).output, list(walked.outputs.values()))
     _check_met(model, targets, visitor.met)
-    return Steered(inputs, outputs, name=model.name)
+    steered = Steered(inputs, outputs, name=model.name)
+    # Within an object of its own, so that Keras does not take the model for one of the layers.
+    steered._source = _Source(model, return_gates, visitor.sizes)
+    return steered
 
 
 class _Steering(GateNotes):
@@ -129,10 +165,10 @@ class _Steering(GateNotes):
 
     per_call = True
 
-    def __init__(self, targets, return_gates, steps, samples):
+    def __init__(self, targets, return_gates, least):
         super().__init__(labelled=return_gates)
-        self._targets, self._steps, self._samples = targets, steps, samples
-        self.return_gates, self.met = return_gates, []
+        self._targets, self._least = targets, least
+        self.return_gates, self.met, self.sizes = return_gates, [], {}
 
     def visit(self, call):
         self.met.append(call.path)
@@ -167,11 +203,15 @@ class _Steering(GateNotes):
 
     def _holder(self, call, wanted, name):
         layer, time = call.layer, call.sequences.shape[1]
-        units, rows, samples = int(layer.cell.units), time or self._steps or 1, self._samples or 1
+        units, rows, samples = int(layer.cell.units), time or 1, 1
         for gate, one in wanted.items():
+            least_rows, least_samples = self._least[f"{call.path}/{gate}"]
+            rows, samples = rows if time else max(rows, least_rows), max(samples, least_samples)
             several = listed(one, gate, call.path)
-            for number in composed(several, f"{call.path}/{gate}", units, time, self._samples):
+            known = None if least_samples == 1 else least_samples
+            for number in composed(several, f"{call.path}/{gate}", units, time, known):
                 rows, samples = max(rows, number.shape[1]), max(samples, number.shape[0])
+        self.sizes |= {f"{call.path}/{gate}": (rows, samples) for gate in wanted}
         gates = [gate for gate in Gates._fields if gate in wanted]
         holder = HeldInterventions(
             call.path, gates, units, rows, time is None, samples, call.backwards, name=name, dtype=layer.dtype_policy

@@ -27,7 +27,9 @@ def sequences(batch=BATCH, steps=T, seed=0):
 
 def masked(time=T):
     keras.utils.set_random_seed(1)
-    return keras.Sequential([keras.Input((time, D)), layers.Masking(), layers.LSTM(U, name="lstm"), layers.Dense(1)])
+    return keras.Sequential(
+        [keras.Input((time, D)), layers.Masking(), layers.LSTM(U, name="lstm"), layers.Dense(1, name="dense")]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +162,12 @@ def nested():
     return functional(inner)
 
 
+def nested_twice():
+    inner = keras.Sequential([keras.Input((T, D)), layers.LSTM(U, name="lstm"), layers.Dense(2)], name="encoder")
+    x = keras.Input((T, D))
+    return keras.Model(x, layers.Concatenate()([inner(x), inner(layers.Dense(D)(x))]))
+
+
 def cells():
     return [GatedLSTMCell(U), layers.LSTMCell(U)]
 
@@ -178,6 +186,7 @@ MODELS = {
     ),
     "a shared layer": (shared, ["lstm", "lstm@2"]),
     "a model within": (nested, ["encoder/lstm"]),
+    "a shared model": (nested_twice, ["encoder/lstm", "encoder@2/lstm"]),
     "an encoder and a decoder": (encoder_decoder, ["encoder", "decoder"]),
     "mixed precision": (lambda: functional(layers.LSTM(U, name="lstm", dtype="mixed_bfloat16")), ["lstm"]),
 }
