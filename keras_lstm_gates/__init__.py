@@ -1,4 +1,4 @@
-"""An LSTM for Keras whose gates you can see, differentiate and ship.
+"""An LSTM for Keras whose gates you can see, differentiate, steer and ship.
 
 The names below are imported when they are first used, so that `import keras_lstm_gates.edge` needs only NumPy and the
 LiteRT interpreter.

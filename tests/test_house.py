@@ -24,7 +24,8 @@ ROOMS = {
         zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """ngrams volatility measures""",
-    "cli": """app arguments live demo deployment explaining forecasting inspection training tuning zoo entry""",
+    "cli": """app arguments live demo deployment explaining forecasting inspection steering training tuning zoo
+        entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing verifying""",

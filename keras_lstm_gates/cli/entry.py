@@ -13,6 +13,7 @@ from keras_lstm_gates.cli import (  # noqa: F401  they join the app
     explaining,
     forecasting,
     inspection,
+    steering,
     training,
     tuning,
     zoo,

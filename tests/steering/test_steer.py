@@ -1,5 +1,8 @@
 """`steer`: models of every kind, steered, against the equations, and through all that a Keras model goes through."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +12,6 @@ from keras import layers
 from reference import lstm
 
 from keras_lstm_gates import GatedLSTM, GatedLSTMCell, expose, trace
-from keras_lstm_gates._support import child_process
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.steering import Mean, Replace, Scale, Set, Shift, importance, steer
 
@@ -225,15 +227,19 @@ def test_every_kind_of_model_is_steered_at_each_path_alone(name, tmp_path):
     assert list(loaded.interventions) == list(steered.interventions)
 
 
-def outputs_of(file, x):
-    """What a saved model predicts: {name: array} into a file; for a process of its own."""
-    from keras_lstm_gates import load_model
+IN_A_NEW_PROCESS = """
+import sys
+import numpy as np
+from keras_lstm_gates import load_model
 
-    loaded = load_model(file)
-    before = loaded.predict(np.load(x), verbose=0)
-    loaded.interventions["lstm/f"] = Set(0.0)
-    after = loaded.predict(np.load(x), verbose=0)
-    np.savez(f"{file}.npz", before=before["lstm/h"], after=after["lstm/f"])
+file, x = sys.argv[1:]
+loaded = load_model(file)
+before = loaded.predict(np.load(x), verbose=0)
+from keras_lstm_gates.steering import Set
+loaded.interventions["lstm/f"] = Set(0.0)
+after = loaded.predict(np.load(x), verbose=0)
+np.savez(f"{file}.npz", before=before["lstm/h"], after=after["lstm/f"])
+"""
 
 
 def test_a_saved_one_is_the_same_in_a_new_process(model, tmp_path):
@@ -241,9 +247,9 @@ def test_a_saved_one_is_the_same_in_a_new_process(model, tmp_path):
     steered = steer(model, {"lstm/f": Set(0.5, steps=[1, 2]), "lstm/c": Shift(0.2)})
     steered.save(tmp_path / "steered.keras")
     np.save(tmp_path / "x.npy", x)
-    file = str(tmp_path / "steered.keras")
-    child_process.call("steering.test_steer:outputs_of", file=file, x=str(tmp_path / "x.npy"))
-    with np.load(f"{file}.npz") as saved:
+    files = [str(tmp_path / name) for name in ("steered.keras", "x.npy")]
+    subprocess.run([sys.executable, "-c", IN_A_NEW_PROCESS, *files], check=True, capture_output=True)
+    with np.load(f"{files[0]}.npz") as saved:
         np.testing.assert_allclose(saved["before"], steered.predict(x, verbose=0)["lstm/h"], 0, 1e-6)
         assert saved["after"].max() == 0
 

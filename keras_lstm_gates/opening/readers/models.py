@@ -1,6 +1,7 @@
 """Open a saved model, whichever Keras wrote it."""
 
 import contextlib
+import importlib
 import re
 import warnings
 from typing import Any, NamedTuple
@@ -127,6 +128,7 @@ def _plan(source, stored, size, custom_objects):
     order = Order(source.tree)
     if source.is_keras_3:
         config = _with_modules(source.tree)
+        _import_own(config)
         return Plan(config, building.unknown_layers(config, custom_objects), stored, size, [], order)
     known = {**keras.saving.get_custom_objects(), **(custom_objects or {})}
     # A class registered as "package>Name" is in some files "Name".
@@ -167,6 +169,16 @@ def _with_modules(config):
         module = "keras.layers" if hasattr(keras.layers, kind) else None
         return {**config, "module": module, "registered_name": None if module else kind}
     return config
+
+
+def _import_own(config):
+    """Import the modules of the room above this one whose classes a configuration names."""
+    for one in config if isinstance(config, list) else config.values() if isinstance(config, dict) else ():
+        _import_own(one)
+    module = config.get("module") if isinstance(config, dict) else None
+    if isinstance(module, str) and re.fullmatch(r"keras_lstm_gates\.steering\.[a-z]+", module):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _by_keras(path, custom_objects):
