@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, empty_folder, new_folder, read_sequences
+from keras_lstm_gates.cli.arguments import Data, Model, Windows, run_folder, sequences_for
 
 
 @app.command()
@@ -22,31 +22,35 @@ def steer(
         Path | None,
         typer.Option(help="Folder for both runs: outputs .npz and gates .zarr.", show_default="new, in runs/"),
     ] = None,
+    window: Windows = None,
 ):
     """Set gates to a number while a model runs, and keep its outputs and gates beside those of the plain run."""
+    import keras
     import numpy as np
     from rich.console import Console
 
     from keras_lstm_gates import tracing
-    from keras_lstm_gates._support.files import replaced_when_whole
+    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.opening.readers import load_model
     from keras_lstm_gates.steering import steer as steered_model
 
     console = Console()
     loaded = load_model(model)
-    sequences = read_sequences(data, loaded)
-    interventions = _interventions(set_, units, steps)
-    runs = {"plain": loaded, "steered": steered_model(loaded, interventions, steps=sequences.shape[1])}
-    folder = new_folder(Path("runs"), "steer") if out is None else empty_folder(out)
-    outputs = {}
-    for name, one in runs.items():
-        with counted(console, f"sequences traced, {name}", len(sequences)) as progress:
-            tree = tracing.trace(one, sequences, progress=progress)
-        tracing.save(tree, folder / f"{name}.zarr")
-        outputs[name] = {key: values.values for key, values in tree.data_vars.items() if key != "target"}
-        with replaced_when_whole(folder / f"{name}.npz") as temporary, open(temporary, "wb") as file:
-            np.savez(file, **outputs[name])
+    sequences = sequences_for(loaded, data, window=window)
+    longest = max(array.shape[1] for array in keras.tree.flatten(sequences))
+    steered = steered_model(loaded, _interventions(set_, units, steps), steps=longest)
+    trees = {}
+    with run_folder("steer", out) as folder:
+        for name, one in (("plain", loaded), ("steered", steered)):
+            count = len(keras.tree.flatten(sequences)[0])
+            with counted(console, f"sequences traced, {name}", count) as progress:
+                trees[name] = tracing.trace(one, sequences, progress=progress)
+        outputs = {name: {key: one.values for key, one in tree.data_vars.items()} for name, tree in trees.items()}
+        with filled_when_whole(folder) as temporary:
+            for name, tree in trees.items():
+                tracing.save(tree, temporary / f"{name}.zarr")
+                np.savez(temporary / f"{name}.npz", **outputs[name])
     for key, plain in outputs["plain"].items():
         change = np.abs(outputs["steered"][key].astype("float64") - plain).max()
         console.print(f"{key} changes by {change:.3g} at most", highlight=False)
