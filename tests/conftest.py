@@ -40,6 +40,15 @@ def _freeze():
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """The files that tf-keras wrote: `opening.keras2.Files`."""
+    pytest.importorskip("tf_keras")
+    from opening import keras2
+
+    return keras2.Files(tmp_path_factory.mktemp("keras2"))
+
+
 @pytest.fixture
 def rng():
     """Random numbers that are the same in every run."""

@@ -24,8 +24,8 @@ ROOMS = {
         zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """ngrams volatility measures""",
-    "cli": """app arguments live demo deployment explaining forecasting inspection steering training tuning zoo
-        entry""",
+    "cli": """app arguments models live demo deployment explaining forecasting inspecting inspection steering training
+        tuning zoo entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing verifying""",
@@ -38,7 +38,7 @@ ROOMS = {
     "layers": """steered sequences cell weights_files lstm bidirectional""",
     "opening": """directions graphs inputs paths pytorch gru twins visitors opened_layers readers walker exposing""",
     "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
-        translating building formats models weights""",
+        translating building formats models weights facts""",
     "plots": """_styles exports gradients traces explanations forecasts""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",

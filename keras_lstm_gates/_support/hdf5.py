@@ -1,5 +1,7 @@
 """HDF5 files from others: only what lies in the file itself is read, and no more than it can hold."""
 
+import contextlib
+import mmap
 import os
 
 import h5py
@@ -31,6 +33,7 @@ def check_self_contained(path, file=None):
         Traceback (most recent call last):
         ValueError: ... reaches outside itself: '/layers' is a link to 'other.h5'; expected arrays in the file alone
     """
+    check_heaps(path, file)
     try:
         with h5py.File(path if file is None else file, "r") as opened:
             outside, declared = _contents(opened)
@@ -42,6 +45,43 @@ def check_self_contained(path, file=None):
         sizes.check(declared, os.path.getsize(path))
     except ValueError as error:
         raise ValueError(f"{path} is not a whole HDF5 file: {error}") from None
+
+
+def check_heaps(path, file=None):
+    """Raise a `ValueError` where the HDF5 library would search a heap of texts without end.
+
+    It does in a heap whose free space has the size 0, as in a file that was partly overwritten with zeros.
+
+    Args:
+        path, file: as those of `check_self_contained`.
+    """
+    with contextlib.ExitStack() as opened:
+        if file is not None:
+            content = file.getvalue()
+        elif os.path.getsize(path):
+            stream = opened.enter_context(open(path, "rb"))
+            content = opened.enter_context(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        else:
+            content = b""
+        place = content.find(_HEAP)
+        while place >= 0:
+            end = place + int.from_bytes(content[place + 8 : place + 16], "little")
+            if _is_endless(content, place + 16, min(end, len(content))):
+                raise ValueError(f"{path} is not a whole HDF5 file: a heap of texts is damaged")
+            place = content.find(_HEAP, place + len(_HEAP))
+
+
+_HEAP = b"GCOL\x01\0\0\0"
+
+
+def _is_endless(content, place, end):
+    """Whether the objects of a heap, (number, ..., size, bytes) each, end in free space, number 0, of no size."""
+    while place + 16 <= end:
+        number, size = (int.from_bytes(content[at : at + n], "little") for at, n in ((place, 2), (place + 8, 8)))
+        if number == 0:
+            return size == 0
+        place += 16 + (size + 7) // 8 * 8
+    return False
 
 
 def _contents(file):

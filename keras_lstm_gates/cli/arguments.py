@@ -13,7 +13,9 @@ import typer
 from keras_lstm_gates._support.array_files import read_npy, read_npz
 from keras_lstm_gates._support.files import clean
 
-Model = Annotated[Path, typer.Argument(help="A Keras model file (.keras) with LSTM layers.", show_default=False)]
+Model = Annotated[
+    Path, typer.Argument(help="A Keras model with LSTM layers: .keras, .h5, a SavedModel.", show_default=False)
+]
 DATA = (
     "Sequences: .npy of shape (time, features) or (samples, time, features), or a .csv with one time step a row and "
     "one feature a column; of tokens ints, (time,) or (samples, time); of several inputs an .npz with an array for "

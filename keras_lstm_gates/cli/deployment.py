@@ -21,9 +21,11 @@ from keras_lstm_gates.cli.arguments import (
     run_folder,
     sequences_for,
 )
+from keras_lstm_gates.cli.models import open_model, opens_models
 
 
 @app.command()
+@opens_models
 def export(
     model: Model,
     data: DataOrRandom = None,
@@ -52,10 +54,9 @@ def export(
 
     from keras_lstm_gates import exporting
     from keras_lstm_gates._support.terminal import differences_table, files_table
-    from keras_lstm_gates.opening.readers import load_model
 
     console = Console()
-    loaded = load_model(model)
+    loaded = open_model(model)
     sequences = sequences_for(loaded, data, random, window)
     with (
         run_folder("export", out) as folder,
@@ -72,6 +73,7 @@ def export(
 
 
 @app.command()
+@opens_models
 def drift(
     model: Model,
     file: Annotated[Path, typer.Argument(help="A .tflite file from `export`.", show_default=False)],
@@ -89,9 +91,8 @@ def drift(
     from keras_lstm_gates import exporting, plots
     from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import files_table
-    from keras_lstm_gates.opening.readers import load_model
 
-    console, loaded = Console(), load_model(model)
+    console, loaded = Console(), open_model(model)
     sequences = sequences_for(loaded, data, random, window)
     with run_folder("drift", out) as folder:
         with warnings.catch_warnings(record=True) as caught, standard_error_to(os.devnull):
@@ -122,11 +123,15 @@ def drift(
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A .tflite file from `export`.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A .tflite file.", show_default=False)],
     data: Data,
     signature: Annotated[
-        str, typer.Option(help="predict: the model's outputs; gates: these and i, f, g, o, c, h.")
-    ] = "predict",
+        str | None,
+        typer.Option(
+            help="predict: the model's outputs; gates: these and i, f, g, o, c, h.",
+            show_default="predict, or the file's own default",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Save the outputs by name as .npz.", show_default="print only")
     ] = None,
@@ -143,6 +148,10 @@ def run(
     console, array = Console(), read_arrays(data)
     with standard_error_to(os.devnull):
         runner = Runner(file)
+    if signature is None:
+        # Another converter calls it as it likes.
+        known = [name for name in ("predict", "serving_default") if name in runner.signatures]
+        signature = next(iter([*known, *runner.signatures]))
     outputs = _streamed(runner, array, console, interval) if stream else runner.run(signature, array)
     if out is not None:
         if out.suffix != ".npz":

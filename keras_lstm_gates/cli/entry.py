@@ -12,6 +12,7 @@ from keras_lstm_gates.cli import (  # noqa: F401  they join the app
     deployment,
     explaining,
     forecasting,
+    inspecting,
     inspection,
     steering,
     training,

@@ -7,9 +7,11 @@ import typer
 
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import DataOrRandom, Model, RandomData, Windows, run_folder, sequences_for, some_of
+from keras_lstm_gates.cli.models import open_model, opens_models
 
 
 @app.command()
+@opens_models
 def explain(
     model: Model,
     data: DataOrRandom = None,
@@ -36,11 +38,10 @@ def explain(
     from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.attribution import explain
-    from keras_lstm_gates.opening.readers import load_model
 
     console = Console()
     index = _index(target)
-    loaded = load_model(model)
+    loaded = open_model(model)
     sequences = sequences_for(loaded, data, random, window)
     with run_folder("explain", out) as folder:
         with console.status("asking what the answer comes from"):

@@ -17,9 +17,11 @@ from keras_lstm_gates.cli.arguments import (
     sequences_for,
     some_of,
 )
+from keras_lstm_gates.cli.models import open_model, opens_models
 
 
 @app.command()
+@opens_models
 def trace(
     model: Model,
     data: DataOrRandom = None,
@@ -40,10 +42,9 @@ def trace(
     from keras_lstm_gates import plots, tracing
     from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
-    from keras_lstm_gates.opening.readers import load_model
 
     console = Console()
-    loaded = load_model(model)
+    loaded = open_model(model)
     sequences = sequences_for(loaded, data, random, window)
     samples = _samples(sequences)
     _check_drawn(loaded, samples, layer, sample)
@@ -126,6 +127,7 @@ def _whole(store):
 
 
 @app.command()
+@opens_models
 def gradients(
     models: Annotated[
         list[Path], typer.Argument(help=f"Model files (.keras), then the data. {DATA}", show_default=False)
@@ -148,7 +150,6 @@ def gradients(
     from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.gradients import save, summary
-    from keras_lstm_gates.opening.readers import load_model
 
     *files, data = models if random is None else [*models, None]
     if not files:
@@ -160,7 +161,7 @@ def gradients(
     for file in files:
         if file.stem in loaded:
             raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
-        loaded[file.stem] = load_model(file)
+        loaded[file.stem] = open_model(file)
     sequences = sequences_for(loaded[files[0].stem], data, random, window)
     sequences = some_of(sequences, 0, samples)
     _check_layer(loaded, layer)

@@ -7,9 +7,11 @@ import typer
 
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import Data, Model, Windows, run_folder, sequences_for
+from keras_lstm_gates.cli.models import open_model, opens_models
 
 
 @app.command()
+@opens_models
 def steer(
     model: Model,
     data: Data,
@@ -32,11 +34,10 @@ def steer(
     from keras_lstm_gates import tracing
     from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
-    from keras_lstm_gates.opening.readers import load_model
     from keras_lstm_gates.steering import steer as steered_model
 
     console = Console()
-    loaded = load_model(model)
+    loaded = open_model(model)
     sequences = sequences_for(loaded, data, window=window)
     longest = max(array.shape[1] for array in keras.tree.flatten(sequences))
     steered = steered_model(loaded, _interventions(set_, units, steps), steps=longest)

@@ -55,6 +55,7 @@ def bare(config, size, custom_objects):
         warnings.simplefilter("ignore")
         # Keras changes what it is given.
         config = json.loads(json.dumps(expecting(config)))
+        config.pop("compile_config", None)
         model = keras.saving.deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=True)
     if not isinstance(model, keras.Model):
         raise ValueError(f"expected a model; received {type(model).__name__}")
@@ -95,7 +96,7 @@ def _unknown(config, custom_objects):
     if kind in ("__lambda__", "Lambda"):
         return "is a Lambda, Python code in the file, which is not run"
     if isinstance(kind, str) and "config" in config and not _is_known(config, kind, custom_objects):
-        return f"is a {kind}, a class that is not in Keras"
+        return f"is a {kind.rpartition('>')[2]}, a class that is not in Keras"
     return next((why for one in config.values() if (why := _unknown(one, custom_objects))), None)
 
 

@@ -39,6 +39,10 @@ class Tracked:
         self._positions = positions
         self.order = Order()
 
+    def listed(self):
+        """[(name, shape)] of all arrays."""
+        return [(name, tuple(shape)) for name, shape in sorted(self.shapes.items())]
+
     def arrays(self, leaves, names):
         positions = self._positions
         if positions is None:

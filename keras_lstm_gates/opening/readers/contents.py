@@ -8,6 +8,8 @@ from pathlib import Path
 
 import h5py
 
+from keras_lstm_gates._support.hdf5 import check_heaps
+
 HEAD_BYTES = 4096
 TEXT_BYTES = 2**28
 """A longer text is no architecture."""
@@ -63,6 +65,7 @@ class Content:
         if not self.head.startswith(HDF5_START):
             return None
         try:
+            check_heaps(self.path)
             with h5py.File(self.path, "r") as file:
                 return set(file.attrs), set(file)
         except (OSError, RuntimeError, KeyError, ValueError):

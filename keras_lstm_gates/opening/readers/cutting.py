@@ -86,7 +86,10 @@ def _part(config, layers, dropped):
             waiting += [origin[0] for origin in origins(by_name[name]["inbound_nodes"])]
     kept = [layer for layer in layers if layer_name(layer) in needed]
     inputs = [origin for origin in origins(config["config"]["input_layers"]) if origin[0] in needed]
-    graph = {"layers": kept, "input_layers": inputs, "output_layers": list(ends.values())}
+    outputs = list(ends.values())
+    # A list of one tensor would stay a list.
+    inputs, outputs = (one[0] if len(one) == 1 else one for one in (inputs, outputs))
+    graph = {"layers": kept, "input_layers": inputs, "output_layers": outputs}
     part = {**config, "config": {**config["config"], **graph}}
     return part, [name for name in by_name if name not in needed], [end[0] for end in ends.values()]
 

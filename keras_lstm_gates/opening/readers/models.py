@@ -20,6 +20,7 @@ from keras_lstm_gates.opening.readers.contents import Content
 from keras_lstm_gates.opening.readers.declared import TooManyError
 from keras_lstm_gates.opening.readers.formats import format_of
 from keras_lstm_gates.opening.readers.leaves import Order
+from keras_lstm_gates.opening.readers.stored import Nested
 from keras_lstm_gates.opening.readers.translating import Translation
 
 
@@ -48,9 +49,9 @@ def load_model(path, custom_objects=None, weights=None):
         weights: str or `Path` of the weights of an architecture.
 
     Returns:
-        `keras.Model` of Keras 3. What Keras 2 wrote comes uncompiled; so does a model compiled with a loss of your own
-        that is not known here, of which a warning tells. Where a layer's class is not known and no LSTM needs it, it is
-        the model up to its last LSTM, of which a warning tells.
+        `keras.Model` of Keras 3. Only a `.keras` file of Keras 3 comes compiled, and not where its loss or metrics are
+        your own and not known here, of which a warning tells. Where a layer's class is not known and no LSTM needs it,
+        it is the model up to its last LSTM, of which a warning tells.
 
     Raises:
         FileNotFoundError: "no such file: model.keras".
@@ -67,7 +68,8 @@ def load_model(path, custom_objects=None, weights=None):
 def read(path, custom_objects=None, weights=None):
     """`load_model` and, in words, what the file is: a `FromFile`."""
     with in_one_line(path), planned(path, custom_objects, weights) as (one, source, plan):
-        if source.is_keras_3 and weights is None and source.stored is not None and not plan.unknown:
+        custom_objects = _by_every_name(plan.config, custom_objects)
+        if isinstance(plan.stored, Nested) and source.is_keras_3 and weights is None and not plan.unknown:
             building.bare(plan.config, plan.size, custom_objects)
             model = _by_keras(path, custom_objects)
         else:
@@ -76,8 +78,8 @@ def read(path, custom_objects=None, weights=None):
 
 
 @contextlib.contextmanager
-def planned(path, custom_objects=None, weights=None):
-    """(`Format`, `Source`, `Plan`) of a model's file, while it is open.
+def planned(path, custom_objects=None, weights=None, whole=True):
+    """(`Format`, `Source`, `Plan`) of a model's file, while it is open; with whole=False an architecture alone will do.
 
     Raises:
         ValueError: it is no model, in one line that says what it is.
@@ -95,7 +97,7 @@ def planned(path, custom_objects=None, weights=None):
         stored, size = source.stored, source.size
         if weights is not None:
             stored, size = open_files.enter_context(stored_weights(weights))
-        if stored is None:
+        if stored is None and whole:
             raise ValueError(f"{path} is {one.words}, without weights: load_model(path, weights=...), --weights FILE")
         yield one, source, _plan(source, stored, size, custom_objects)
 
@@ -179,6 +181,20 @@ def _import_own(config):
     if isinstance(module, str) and re.fullmatch(r"keras_lstm_gates\.steering\.[a-z]+", module):
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+
+
+def _by_every_name(config, custom_objects):
+    """Custom objects by the names that a configuration has for them: "package>Name" for "Name"."""
+    named, waiting = dict(custom_objects or {}), [config]
+    while waiting:
+        one = waiting.pop()
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        if isinstance(one, dict):
+            for name in (one.get("registered_name"), one.get("class_name"), one.get("config")):
+                short = name.rpartition(">")[2] if isinstance(name, str) else None
+                if short in named:
+                    named[name] = named[short]
+    return named
 
 
 def _by_keras(path, custom_objects):

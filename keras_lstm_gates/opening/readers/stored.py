@@ -26,13 +26,19 @@ class Listed:
         self.layers = {
             name: attributes(self._member(group, name), "weight_names") for name in attributes(group, "layer_names")
         }
-        self.layers = {name: names for name, names in self.layers.items() if names}
+        # Keras 3 keeps the states of stateful layers there too.
+        kept = {name: [one for one in names if "rnn_state" not in one] for name, names in self.layers.items()}
+        self.layers = {name: names for name, names in kept.items() if names}
         # Keras 3 has no slashes in names.
         self._known_as = {name.replace("/", "_"): name for name in self.layers}
 
     def shapes_of(self, layer):
         """[(name, shape)] of a layer's arrays; of none an empty list."""
         return [(name, self._array(layer, name).shape) for name in self.layers.get(layer, ())]
+
+    def listed(self):
+        """[(name, shape)] of all arrays."""
+        return [(f"{layer}/{name}", shape) for layer in self.layers for name, shape in self.shapes_of(layer)]
 
     def arrays(self, leaves, names):
         result = {}
@@ -85,6 +91,14 @@ class Nested:
     def __init__(self, group):
         self._group = group
         self.order = Order()
+
+    def listed(self):
+        """[(name, shape)] of all arrays."""
+        result = []
+        self._group.visititems(
+            lambda name, one: result.append((name, one.shape)) if isinstance(one, h5py.Dataset) else None
+        )
+        return result
 
     @property
     def names_layers(self):

@@ -96,7 +96,7 @@ class Translation:
         if kind == "ThresholdedReLU":
             cls = keras.layers.ReLU
         if not inspect.isclass(cls) or not issubclass(cls, keras.layers.Layer):
-            return self._problem(old, f"is a {kind}, a class that is not in Keras")
+            return self._problem(old, f"is a {kind.rpartition('>')[2]}, a class that is not in Keras")
         if kind.startswith("CuDNN"):
             self._note(f"{kind} is {cls.__name__}")
         return self._built_in(kind, cls, config)
