@@ -1,0 +1,41 @@
+"""README and docs/: every link leads somewhere, every command that they show exists, and README stays short."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    local = [link.partition("#")[0] for link in links if not link.startswith(("http://", "https://", "#"))]
+    missing = [link for link in local if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_are_shown_exist(page):
+    from keras_lstm_gates.cli import entry
+
+    known = set(typer.main.get_command(entry.app).commands)
+    shown = set(re.findall(r"keras-lstm-gates ([a-z][a-z-]*)", page.read_text(encoding="utf-8")))
+    assert shown <= known
+
+
+def test_readme_names_every_command():
+    from keras_lstm_gates.cli import entry
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    unnamed = [name for name in typer.main.get_command(entry.app).commands if not re.search(rf"\b{name}\b", text)]
+    assert not unnamed
+
+
+def test_readme_leads_to_every_page():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert not [page.name for page in PAGES if page.parent.name == "docs" and f"docs/{page.name}" not in text]
