@@ -23,7 +23,7 @@ def test_commands_that_are_shown_exist(page):
     from keras_lstm_gates.cli import entry
 
     known = set(typer.main.get_command(entry.app).commands)
-    shown = set(re.findall(r"keras-lstm-gates ([a-z][a-z-]*)", page.read_text(encoding="utf-8")))
+    shown = set(re.findall(r"(?m)(?:^    |`)keras-lstm-gates ([a-z][a-z-]*)", page.read_text(encoding="utf-8")))
     assert shown <= known
 
 
