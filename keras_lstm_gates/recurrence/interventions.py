@@ -40,6 +40,9 @@ def time_first(interventions, arguments):
         if tuple(value.shape) != tuple(shape) or None in shape:
             value = ops.broadcast_to(value, [1 if own == 1 else size for own, size in zip(value.shape, sizes)])
             value = of_shape(value, shape)
+        if value.shape[0] == 1:
+            # Its numbers stand in the same order either way: no copy of them.
+            return ops.reshape(value, (ops.shape(value)[1], 1, value.shape[2]))
         return ops.transpose(value, (1, 0, 2))
 
     return {
