@@ -18,7 +18,7 @@ ROOT = PACKAGE.parent
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
     "": """_support datasets edge gates interventions activations initializers losses recipes baselines recurrence
-        layers opening steering models tracing exporting plots gradients attribution training forecasting demo
+        layers opening models tracing steering exporting plots gradients attribution training forecasting demo
         reporting tuning zoo cli""",
     "_support": """sizes array_files epoch_monitor locks files sums hdf5 python standard_error terminal versions
         zarr_stores child_process""",
@@ -39,11 +39,11 @@ ROOMS = {
     "opening": """directions graphs inputs paths pytorch gru twins visitors opened_layers readers walker exposing""",
     "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
         translating building formats models weights facts""",
-    "plots": """_styles exports gradients traces explanations forecasts""",
+    "plots": """_styles exports gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
     "reporting": """checking page""",
-    "steering": """holders models sensitivities""",
+    "steering": """holders models sensitivities kept_rows batches measures ablations patching""",
     "tracing": """batches parts store opened_models traces gate_statistics monitor""",
     "training": """distributed finiteness metrics summary checkpoints runs""",
     "tuning": """addresses service oracles spaces hypermodel trials hparams jobs processes results figures tables
