@@ -24,8 +24,8 @@ ROOMS = {
         zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """ngrams volatility measures""",
-    "cli": """app arguments models live demo deployment explaining forecasting inspecting inspection steering training
-        tuning zoo entry""",
+    "cli": """app arguments models live demo deployment explaining forecasting inspecting inspection questions
+        steering training tuning zoo entry""",
     "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing verifying""",
@@ -42,7 +42,7 @@ ROOMS = {
     "plots": """_styles exports gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",
-    "reporting": """checking page""",
+    "reporting": """checking interventions page""",
     "steering": """holders models sensitivities kept_rows batches measures ablations patching""",
     "tracing": """batches parts store opened_models traces gate_statistics monitor""",
     "training": """distributed finiteness metrics summary checkpoints runs""",

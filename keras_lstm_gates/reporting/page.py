@@ -16,6 +16,7 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
 from keras_lstm_gates.gradients import verdict
 from keras_lstm_gates.reporting.checking import check
+from keras_lstm_gates.reporting.interventions import intervention_sections
 from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
 from keras_lstm_gates.tracing.gate_statistics import of_layer
 
@@ -25,7 +26,7 @@ MOST = 2_600_000
 """The most numbers a page holds, half as many in float32, which keeps it below 8 MB; beyond, samples are left out."""
 
 
-def report(tree, path, *, title=None, samples=20, gradients=None, explanation=None):
+def report(tree, path, *, title=None, samples=20, gradients=None, explanation=None, ablation=None, patching=None):
     """Write a page that shows a trace: numbers, heat maps, curves, and every step of every unit as a drawing.
 
     The page is one file without a server or a network. It holds: the key numbers; a heat map of time
@@ -40,6 +41,8 @@ def report(tree, path, *, title=None, samples=20, gradients=None, explanation=No
         samples: int > 0, the most sequences to show. Statistics cover the whole trace.
         gradients: `xarray.DataTree` of `gradient_chain` or `compare` for a section on the gradient, or None.
         explanation: `Explanation` of `keras_lstm_gates.attribution.explain` for a section on one answer, or None.
+        ablation: `xarray.Dataset` of `keras_lstm_gates.steering.ablate` for a section on what is needed, or None.
+        patching: `xarray.DataTree` of `keras_lstm_gates.steering.patch` for one on what tells two runs apart, or None.
 
     Returns:
         `path`.
@@ -86,6 +89,7 @@ def report(tree, path, *, title=None, samples=20, gradients=None, explanation=No
         "TITLE": html.escape(content["title"]),
         "GRADIENTS": "" if gradients is None else _gradient_section(gradients),
         "EXPLANATION": "" if explanation is None else _explanation_section(explanation),
+        "INTERVENTIONS": intervention_sections(ablation, patching),
         "LIBRARY": _packed(library.encode()),
         "NUMBERS": _packed(numbers),
         "CONTENT": json.dumps(content, allow_nan=False).replace("<", "\\u003c"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_lstm_gates import expose, plots, trace, tracing
+from keras_lstm_gates import expose, plots, reporting, trace, tracing
 from keras_lstm_gates.steering import Mean, Replace, Scale, Set, ablate, patch, patch_gates, run_each, steer
 from keras_lstm_gates.steering.kept_rows import KeptRows
 from keras_lstm_gates.steering.measures import mean_and_spread
@@ -179,3 +179,37 @@ def test_refusals(model):
     words = keras.Sequential([keras.Input((2, T, D)), layers.TimeDistributed(layers.LSTM(2), name="words")])
     with pytest.raises(ValueError, match="cannot act sample by sample on the LSTM 'words"):
         run_each(words, np.ones((1, 2, T, D)), [{}])
+
+
+def test_the_page_and_the_command_line(model, command, tmp_path):
+    x, other = sequences(1), sequences(2)
+    model.save(tmp_path / "model.keras")
+    for name, array in {"x": x, "other": other, "y": np.array([0, 1, 1])}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    loss = "sparse_categorical_crossentropy"
+    code, printed, _ = command(
+        "ablate", "model.keras", "x.npy", "y.npy", "--metric", loss, "--what", "gates", "--to", "0", "--out", "a"
+    )
+    assert code == 0
+    result = ablate(model, x, np.array([0, 1, 1]), loss, "gates", 0, **QUIET)
+    assert f"without {result['part'].values[result['worse'].values.argmax()]}" in printed
+    kept = tracing.load(tmp_path / "a" / "ablation.zarr").to_dataset()
+    np.testing.assert_allclose(kept["worse"], result["worse"], 0, 1e-6)
+    code, printed, _ = command(
+        "patch", "model.keras", "x.npy", "other.npy", "--metric", 1, "--over", "gates", "--gates", "ch", "--out", "p"
+    )
+    assert code == 0
+    assert "most is restored in" in printed
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {"patching.csv", "patching.png", "patching.zarr"}
+    tree = tracing.load(tmp_path / "p" / "patching.zarr")
+    rows = (tmp_path / "p" / "patching.csv").read_text().splitlines()
+    assert float(rows[2].split(",")[2]) == pytest.approx(float(tree["both/forward"]["restored"][1]), abs=1e-9)
+    traced = trace(model, x, progress=False)
+    page = reporting.report(traced, tmp_path / "page.html", ablation=kept, patching=tree).read_text(encoding="utf-8")
+    assert 'id="ablation-title"' in page
+    assert 'id="patching-title"' in page
+    with pytest.raises(ValueError, match=r"expected ablation of .*steering.ablate; received another"):
+        reporting.report(traced, tmp_path / "page.html", ablation=traced)
+    code, _, errors = command("patch", "model.keras", "x.npy", "other.npy", "--metric", "a", "--out", "q")
+    assert code == 1
+    assert "expected --metric as 1 or 3,1, indices into the output; received 'a'" in errors

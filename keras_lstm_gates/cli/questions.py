@@ -1,0 +1,143 @@
+"""The commands that ask by interventions: ablate, patch."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.arguments import Data, Model, read_array, run_folder, sequences_for
+
+Out = Annotated[
+    Path | None, typer.Option(help="Folder for the table, the picture and the store.", show_default="new, in runs/")
+]
+
+
+class What(StrEnum):
+    units = "units"
+    gates = "gates"
+    steps = "steps"
+
+
+class To(StrEnum):
+    mean = "mean"
+    zero = "0"
+
+
+class Over(StrEnum):
+    places = "places"
+    steps = "steps"
+    units = "units"
+    gates = "gates"
+
+
+@app.command()
+def ablate(
+    model: Model,
+    data: Data,
+    targets: Annotated[Path, typer.Argument(help=".npy or .csv, a row a sequence.", show_default=False)],
+    metric: Annotated[
+        str | None, typer.Option(help="A Keras loss, or accuracy.", show_default="the loss of the model")
+    ] = None,
+    what: Annotated[What, typer.Option(help="What to do without.")] = What.units,
+    to: Annotated[To, typer.Option(help="What to set it to.")] = To.mean,
+    out: Out = None,
+):
+    """How much worse a metric gets without each unit, gate or step."""
+    from keras_lstm_gates import plots, steering
+    from keras_lstm_gates.opening.readers import load_model
+
+    loaded = load_model(model)
+    sequences, y = sequences_for(loaded, data), read_array(targets)
+    with run_folder("ablate", out) as folder, _counted("parts ablated") as progress:
+        result = steering.ablate(
+            loaded, sequences, y, metric, what.value, 0 if to is To.zero else "mean",
+            progress=progress, store=folder / "ablation.zarr",
+        )  # fmt: skip
+    table = result[["worse", "low", "high"]].to_dataframe()
+    _write(folder, "ablation", table, plots.ablation(result))
+    worst = result.isel(part=int(result["worse"].values.argmax()))
+    _tell(
+        folder, f"{result.attrs['metric']} gets worse most without {worst['part'].item()}: {float(worst['worse']):.4g}"
+    )
+
+
+@app.command()
+def patch(
+    model: Model,
+    clean: Data,
+    corrupted: Data,
+    metric: Annotated[
+        str | None, typer.Option(help="Which number of the output: 1, or 3,1.", show_default="the only one")
+    ] = None,
+    over: Annotated[
+        Over, typer.Option(help="Patch each unit and step alone, whole steps, whole units or whole gates.")
+    ] = Over.places,
+    gates: Annotated[str, typer.Option(help="Any of i, f, g, o, c, h, as fch.")] = "ifgoch",
+    out: Out = None,
+):
+    """What part of the difference between two runs each gate carries, at each unit and step."""
+    import pandas as pd
+
+    from keras_lstm_gates import plots, steering
+    from keras_lstm_gates.opening.readers import load_model
+
+    axes = {Over.places: ("time", "unit"), Over.steps: ("time",), Over.units: ("unit",), Over.gates: ()}[over]
+    index, loaded = _index(metric), load_model(model)
+    pair = [sequences_for(loaded, path) for path in (clean, corrupted)]
+    with run_folder("patch", out) as folder, _counted("places patched") as progress:
+        tree = steering.patch(loaded, *pair, index, axes, gates, progress=progress, store=folder / "patching.zarr")
+    paths = tree.attrs["layers"]
+    tables = {path: tree[path].to_dataset()[["restored", "low", "high"]].to_dataframe() for path in paths}
+    _write(folder, "patching", pd.concat(tables, names=["layer"]), plots.patching(tree))
+    largest = {path: table["restored"].max() for path, table in tables.items()}
+    path = max(largest, key=largest.get)
+    place = tables[path]["restored"].idxmax()
+    named = ", ".join(map(str, place if isinstance(place, tuple) else (place,)))
+    _tell(
+        folder,
+        f"most is restored in {path} at ({', '.join(tables[path].index.names)}) = ({named}): {largest[path]:.3g}",
+    )
+
+
+def _counted(text):
+    from contextlib import contextmanager
+
+    from rich.console import Console
+
+    @contextmanager
+    def counting():
+        with Console().status(text) as status:
+            yield lambda done: status.update(f"{text}: {done}")
+
+    return counting()
+
+
+def _write(folder, name, table, figure):
+    from keras_lstm_gates._support.files import replaced_when_whole
+
+    with replaced_when_whole(folder / f"{name}.csv") as temporary:
+        table.to_csv(temporary)
+    with replaced_when_whole(folder / f"{name}.png") as temporary:
+        figure.savefig(temporary, dpi=130)
+
+
+def _tell(folder, sentence):
+    from rich.console import Console
+
+    from keras_lstm_gates._support.terminal import files_table
+
+    console = Console()
+    console.print(sentence, soft_wrap=True, highlight=False)
+    console.print(files_table(folder))
+
+
+def _index(text):
+    if text is None:
+        return None
+    try:
+        index = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"expected --metric as 1 or 3,1, indices into the output; received {text!r}") from None
+    return index[0] if len(index) == 1 else index
