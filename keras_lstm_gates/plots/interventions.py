@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from keras_lstm_gates.plots.traces import STATE_COLOURS
 
@@ -92,5 +93,6 @@ def _panel(axes, node, over, largest):
     axes.plot(places, values.values, color="#0b3c8c", linewidth=1.5)
     axes.fill_between(places, node["low"].values, node["high"].values, color="#0b3c8c", alpha=0.2, linewidth=0)
     axes.axhline(0, color="0.6", linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     return None
