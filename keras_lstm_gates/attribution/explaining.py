@@ -10,11 +10,13 @@ from keras import ops
 from keras_lstm_gates import plots
 from keras_lstm_gates.attribution.answers import answer_ledger
 from keras_lstm_gates.attribution.inputs import attribute
-from keras_lstm_gates.attribution.watched import own_outputs
+from keras_lstm_gates.attribution.watched import before_last_activation, own_outputs
 from keras_lstm_gates.gradients.contributions import contributions
 from keras_lstm_gates.gradients.linearized_lstm import LinearizedLSTM
 from keras_lstm_gates.gradients.recording import record, watch
+from keras_lstm_gates.interventions import Set
 from keras_lstm_gates.opening.graphs import Names, graph_of, layers_within, outputs_by_name
+from keras_lstm_gates.steering import run_each
 
 CAUSES = 3
 
@@ -27,6 +29,9 @@ class Explanation:
             stored      what the answer owes to what was written at the step and kept (`answer_ledger`)
             sensitive   |d answer / d c|, how much a change of the cell state at the step would matter; behind a
                         softmax of the answer's log probability
+            closed      what the answer loses where the input gates of the LSTMs that it is read from are closed at
+                        the step, so that nothing new is written; left out where `run_each` cannot act on them, and
+                        `attrs["closed"]` says why
             causal      what the answer loses where the step's input is set to the baseline (`attribute`, "occlusion")
             inputs      integrated gradients, (time, feature), or (time) of tokens
             input       what the model read, alike, and `token` where there is a vocabulary
@@ -55,7 +60,7 @@ class Explanation:
 
 
 def explain(model, x, target=None, *, sample=0, output=None, baseline="mean", vocabulary=None):
-    """Three lenses on one answer: the memory it is read from, the gradient, and what happens without each step.
+    """Four lenses on one answer: the memory it is read from, the gradient, and what happens without each step.
 
     They ask different questions, and may disagree: a step may be stored and not matter, matter and not be stored (a
     step that made the gates forget), or be sensitive and hold nothing.
@@ -122,6 +127,10 @@ def explain(model, x, target=None, *, sample=0, output=None, baseline="mean", vo
             **{name: account.attrs[name] for name in ("target", "output", "before")},
         },
     )
+    try:
+        data["closed"] = ("time", _closed(model, one, account, _index(target, model, account)))
+    except ValueError as error:
+        data.attrs["closed"] = f"left out: {error}"
     if vocabulary is not None and one.ndim == 2:
         known = [str(token) for token in vocabulary]
         data["token"] = ("time", [known[int(one)] if 0 <= int(one) < len(known) else f"#{one}" for one in one[0]])
@@ -142,11 +151,17 @@ def _target(model, one, target, output):
     return int(np.asarray(predicted)[0].argmax())
 
 
+def _index(target, model, account):
+    """The target as a tuple, an index for each axis of the output after the sample."""
+    if target is None:
+        return (0,) * (len(outputs_by_name(model)[account.attrs["output"]].shape) - 1)
+    return tuple(target) if isinstance(target, (tuple, list)) else (target,)
+
+
 def _sensitive(model, one, target, account):
     """The norm of d answer / d c at each step of the input, of all LSTMs that the answer is read from."""
     tensor = outputs_by_name(model)[account.attrs["output"]]
-    index = () if target is None else target if isinstance(target, tuple) else (target,)
-    picked = _Picked(index, account.attrs["before"], name=Names(model).new("answer"))
+    picked = _Picked(_index(target, model, account), account.attrs["before"], name=Names(model).new("answer"))
     answer = keras.Model(graph_of(model).input, picked(tensor))
     calls, _ = record(answer, one, np.zeros((1, 1), "float32"), lambda y_true, y_pred: y_pred)
     # Without the gates among its outputs an opened model has its layers' own names for paths.
@@ -162,6 +177,17 @@ def _sensitive(model, one, target, account):
         of_steps = contributions(LinearizedLSTM(call), call.output_gradients)["norm_dE_dc"].values[0]
         norms = norms + (of_steps[::-1] if account[path].attrs["reads"] == "backwards" else of_steps)
     return norms
+
+
+def _closed(model, one, account, index):
+    """What the answer loses where the input gates of its LSTMs are closed at a step, each step of the input."""
+    linear, _ = before_last_activation(model, account.attrs["output"])
+    cells = {path: layer.cell for path, layer in watch(model)[1].items() if path in account.attrs["layers"]}
+    paths = [path for path, layer in watch(linear)[1].items() if any(layer.cell is cell for cell in cells.values())]
+    steps = account[account.attrs["layers"][0]].sizes["time"]
+    without = [{f"{path}/i": Set(0.0, steps=[step]) for path in paths} for step in range(steps)]
+    answers = run_each(linear, one, without, lambda outputs: outputs[(slice(None), *index)].reshape(1))
+    return float(account["answer"][0]) - answers[:, 0]
 
 
 class _Picked(keras.layers.Layer):

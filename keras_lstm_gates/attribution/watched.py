@@ -210,64 +210,25 @@ class WatchedModel:
         return [*behind, *(point for points in self.embeddings.values() for point in points)]
 
 
-class _Points(Visitor):
-    """Puts a `Point` behind every LSTM and every Embedding, and takes the last activation off."""
+def before_last_activation(model, output):
+    """(the model up to one output without the softmax or sigmoid of its last layer, the activation's name or None)."""
+    visitor = _LastActivation(model, output)
+    walked = walk(model, visitor)
+    return keras.Model(walked.inputs, walked.outputs[output]), visitor.before
+
+
+class _LastActivation(Visitor):
+    """Takes the last activation off, and calls all else as it is.
+
+    Attributes:
+        before: "softmax", "sigmoid" or None, what was taken off.
+    """
 
     def __init__(self, model, output):
-        self.behind, self.acted_on, self.masks, self.before = {}, set(), [], None
-        self._embedded = []
-        self._last = last_layer(model, output)
-
-    def follows(self, layer):
-        return isinstance(layer, (keras.layers.LSTM, keras.layers.LSTMCell))
-
-    def visit(self, call):
-        layer = call.layer
-        if layer.stateful:
-            raise ValueError(
-                f"expected LSTMs that begin each batch anew; received {call.path!r} with stateful=True: what it "
-                "answers depends on what it was asked before"
-            )
-        outputs = call.replacement(lambda name: Renamed(layer, name=name))(
-            call.sequences, initial_state=call.states, **call.given
-        )
-        own = [getattr(one, "interventions", None) or {} for one in (layer, layer.cell)]
-        if {"c", "h"} & {*(call.given.get("interventions") or {}), *own[0], *own[1]}:
-            self.acted_on.add(id(layer))
-        points = []
-        self.behind.setdefault(id(call.layer), []).append(points)
-
-        def behind(kind, tensor):
-            point = Point(name=call.graph.names.new(f"{call.layer.name}_{kind}"), dtype=call.layer.compute_dtype)
-            points.append((kind, point))
-            return point(tensor)
-
-        if isinstance(outputs, dict):
-            kinds = {"output": "h", "h": "h", "state_h": "h", "state_c": "c", "c": "c"}
-            moved = {key: behind(kinds[key], one) if key in kinds else one for key, one in outputs.items()}
-        elif isinstance(outputs, (tuple, list)):
-            moved = tuple(behind(kind, one) for kind, one in zip(("h", "h", "c"), outputs, strict=True))
-        else:
-            moved = behind("h", outputs)
-        # A note, so that the walk gives the call its path.
-        return moved, {"h": keras.tree.flatten(moved)[0]}
+        self.before, self._last = None, last_layer(model, output)
 
     def pass_by(self, layer, *args, **kwargs):
-        if layer is self._last:
-            layer = self._without_activation(layer)
-        outputs = layer(*args, **kwargs)
-        if compares(layer, outputs):
-            self.masks.append(Known(name=f"{layer.name}_known"))
-            return self.masks[-1](outputs)
-        if is_known(layer, keras.layers.Embedding):
-            point = Point(name=f"{layer.name}_point_{len(self._embedded)}", dtype=layer.compute_dtype)
-            outputs = point(outputs)
-            self._embedded.append((args[0] if args else kwargs["inputs"], point))
-        return outputs
-
-    def embedded(self, name, tensor):
-        """The points behind the Embedding layers of the model itself that read an input."""
-        return [point for source, point in self._embedded if source is tensor or source.name == name]
+        return (self._without_activation(layer) if layer is self._last else layer)(*args, **kwargs)
 
     def _without_activation(self, layer):
         inner = layer.layer if is_known(layer, keras.layers.TimeDistributed) else layer
@@ -313,6 +274,64 @@ class _Paths(Visitor):
 def compares(layer, outputs):
     """Whether an operation of a graph gives true or false alone: Keras shows the making of a mask as such ones."""
     return not isinstance(layer, keras.layers.Layer) and getattr(outputs, "dtype", None) == "bool"
+
+
+class _Points(_LastActivation):
+    """Puts a `Point` behind every LSTM and every Embedding as well."""
+
+    def __init__(self, model, output):
+        super().__init__(model, output)
+        self.behind, self.acted_on, self.masks = {}, set(), []
+        self._embedded = []
+
+    def follows(self, layer):
+        return isinstance(layer, (keras.layers.LSTM, keras.layers.LSTMCell))
+
+    def visit(self, call):
+        layer = call.layer
+        if layer.stateful:
+            raise ValueError(
+                f"expected LSTMs that begin each batch anew; received {call.path!r} with stateful=True: what it "
+                "answers depends on what it was asked before"
+            )
+        outputs = call.replacement(lambda name: Renamed(layer, name=name))(
+            call.sequences, initial_state=call.states, **call.given
+        )
+        own = [getattr(one, "interventions", None) or {} for one in (layer, layer.cell)]
+        if {"c", "h"} & {*(call.given.get("interventions") or {}), *own[0], *own[1]}:
+            self.acted_on.add(id(layer))
+        points = []
+        self.behind.setdefault(id(call.layer), []).append(points)
+
+        def behind(kind, tensor):
+            point = Point(name=call.graph.names.new(f"{call.layer.name}_{kind}"), dtype=call.layer.compute_dtype)
+            points.append((kind, point))
+            return point(tensor)
+
+        if isinstance(outputs, dict):
+            kinds = {"output": "h", "h": "h", "state_h": "h", "state_c": "c", "c": "c"}
+            moved = {key: behind(kinds[key], one) if key in kinds else one for key, one in outputs.items()}
+        elif isinstance(outputs, (tuple, list)):
+            moved = tuple(behind(kind, one) for kind, one in zip(("h", "h", "c"), outputs, strict=True))
+        else:
+            moved = behind("h", outputs)
+        # A note, so that the walk gives the call its path.
+        return moved, {"h": keras.tree.flatten(moved)[0]}
+
+    def pass_by(self, layer, *args, **kwargs):
+        outputs = super().pass_by(layer, *args, **kwargs)
+        if compares(layer, outputs):
+            self.masks.append(Known(name=f"{layer.name}_known"))
+            return self.masks[-1](outputs)
+        if is_known(layer, keras.layers.Embedding):
+            point = Point(name=f"{layer.name}_point_{len(self._embedded)}", dtype=layer.compute_dtype)
+            outputs = point(outputs)
+            self._embedded.append((args[0] if args else kwargs["inputs"], point))
+        return outputs
+
+    def embedded(self, name, tensor):
+        """The points behind the Embedding layers of the model itself that read an input."""
+        return [point for source, point in self._embedded if source is tensor or source.name == name]
 
 
 def linear_twin(layer):

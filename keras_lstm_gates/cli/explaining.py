@@ -49,7 +49,9 @@ def explain(
             tree = tracing.trace(loaded, some_of(sequences, sample, sample + 1), progress=False)
         with replaced_when_whole(folder / "explanation.png") as temporary:
             explanation.figure.savefig(temporary, dpi=130)
-        names = [name for name in ("token", "stored", "sensitive", "causal", "mask") if name in explanation.data]
+        names = [
+            name for name in ("token", "stored", "sensitive", "closed", "causal", "mask") if name in explanation.data
+        ]
         with replaced_when_whole(folder / "explanation.csv") as temporary:
             explanation.data[names].to_dataframe().to_csv(temporary)
         reporting.report(tree, folder / "report.html", explanation=explanation)

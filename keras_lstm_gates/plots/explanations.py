@@ -11,12 +11,13 @@ from keras_lstm_gates.plots.traces import STATE_COLOURS
 _LENSES = {
     "stored": "what was written here and kept for the answer",
     "sensitive": "how much a change of the cell state here would matter",
+    "closed": "what the answer loses where nothing is written here",
     "causal": "what the answer loses without this step's input",
 }
 
 
 def explanation(data):
-    """Three lenses on one answer, below the input coloured by what it contributes.
+    """The lenses on one answer, below the input coloured by what it contributes.
 
     Args:
         data: `xarray.Dataset` of `keras_lstm_gates.attribution.explain(...).data`.
@@ -31,8 +32,9 @@ def explanation(data):
     of_text = values.ndim == 1
     lines = _lines(data, real) if of_text else []
     above = 0.5 + 0.3 * (lines[-1][1] + 1) if lines else 1.2 + 0.12 * (values.shape[-1] if values.ndim == 2 else 1)
-    figure = Figure(figsize=(9, min(above, 8) + 4.2), layout="constrained")
-    panels = figure.subplots(4, 1, height_ratios=[min(above, 8), 1.2, 1.2, 1.2])
+    lenses = {lens: meaning for lens, meaning in _LENSES.items() if lens in data}
+    figure = Figure(figsize=(9, min(above, 8) + 0.6 + 1.2 * len(lenses)), layout="constrained")
+    panels = figure.subplots(1 + len(lenses), 1, height_ratios=[min(above, 8), *[1.2] * len(lenses)])
     limit = float(np.abs(values).max()) or 1.0
     scale = Normalize(-limit, limit)
     if of_text:
@@ -48,7 +50,7 @@ def explanation(data):
         matplotlib.cm.ScalarMappable(scale, STATE_COLOURS), ax=panels[0], pad=0.01, label="contribution", aspect=10
     )
     panels[0].set_title("the input, by integrated gradients", fontsize=10, loc="left")
-    for axes, (lens, meaning) in zip(panels[1:], _LENSES.items(), strict=True):
+    for axes, (lens, meaning) in zip(panels[1:], lenses.items(), strict=True):
         heights = data[lens].values[real]
         axes.bar(real, heights, width=0.9, color=["#0b3c8c" if height >= 0 else "#d1495b" for height in heights])
         axes.axhline(0, color="0.6", linewidth=0.8)

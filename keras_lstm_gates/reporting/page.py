@@ -129,9 +129,10 @@ def _explanation_section(explanation):
     <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
       alt="The input by what it contributes, and for each step what is stored, how sensitive it is, and what the answer
       loses without it"></div>
-    <p class="how">Three lenses on one answer, which ask different questions. <b>Stored</b>: what a step wrote into the
+    <p class="how">Lenses on one answer, which ask different questions. <b>Stored</b>: what a step wrote into the
     memory and is kept of it, as far as the answer reads it. <b>Sensitive</b>: the gradient of the answer at the memory
-    of that step. <b>Causal</b>: what the answer loses where the input of that step is taken away. A step may be stored
+    of that step. <b>Closed</b>: what it loses where the input gates are shut at that step, so that nothing new is
+    written. <b>Causal</b>: what the answer loses where the input of that step is taken away. A step may be stored
     and not matter, or matter and not be stored, as one that made the gates forget.</p>
   </section>"""
 

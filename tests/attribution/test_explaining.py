@@ -8,6 +8,7 @@ from keras import layers
 from keras_lstm_gates import plots, reporting, tracing
 from keras_lstm_gates.attribution import answer_ledger, attribute, explain
 from keras_lstm_gates.models import SequenceClassifier
+from keras_lstm_gates.steering import Set, steer
 
 STEPS = 6
 
@@ -61,6 +62,18 @@ def test_sensitive_is_the_slope_of_the_log_probability_at_c(rng):
     np.testing.assert_allclose(data["sensitive"][-1], np.linalg.norm(slope * o * (1 - np.tanh(c) ** 2)), rtol=1e-5)
 
 
+def test_closed_is_what_the_answer_loses_where_nothing_is_written(sensors):
+    """Beside the model steered at one step, by its logarithms of probabilities."""
+    model, x = sensors
+    pair = [explain(model, x, target, sample=2).data["closed"].values for target in (0, 1)]
+    paths = answer_ledger(model, x[2:3], 1).attrs["layers"]
+    for step in (0, 3):
+        steered = steer(model, {f"{path}/i": Set(0.0, steps=[step]) for path in paths}, return_gates=False)
+        logs = [np.log(one.predict(x[2:3], verbose=0)[0]) for one in (model, steered)]
+        lost = (logs[0][1] - logs[0][0]) - (logs[1][1] - logs[1][0])
+        np.testing.assert_allclose(pair[1][step] - pair[0][step], lost, atol=1e-5)
+
+
 def test_the_largest_class_and_the_sentence(sensors):
     model, x = sensors
     explanation = explain(model, x, sample=2)
@@ -83,9 +96,9 @@ def test_tokens_by_name_in_the_sentence_and_the_picture(words):
 def test_the_picture_shows_the_numbers_of_the_real_steps(sensors):
     model, x = sensors
     explanation = explain(model, x, 0, sample=1)
-    above, *lenses = plots.explanation(explanation.data).axes[:4]
+    above, *lenses = plots.explanation(explanation.data).axes[:5]
     np.testing.assert_array_equal(above.images[0].get_array(), explanation.data["inputs"].values[:4].T)
-    for axes, lens in zip(lenses, ("stored", "sensitive", "causal"), strict=True):
+    for axes, lens in zip(lenses, ("stored", "sensitive", "closed", "causal"), strict=True):
         heights = [bar.get_height() for bar in axes.patches]
         np.testing.assert_allclose(heights, explanation.data[lens].values[:4])
     assert explanation._repr_png_().startswith(b"\x89PNG")
@@ -109,8 +122,8 @@ def test_on_the_command_line(sensors, command, tmp_path):
     code, printed, _ = command("explain", "model.keras", "data.npy", "--sample", 2, "--target", 1, "--out", "out")
     assert code == 0
     assert explain(model, x, 1, sample=2).sentence in printed
-    table = np.loadtxt(tmp_path / "out" / "explanation.csv", delimiter=",", skiprows=1, usecols=[1, 2, 3])
-    np.testing.assert_allclose(table[:, 2], explain(model, x, 1, sample=2).data["causal"], atol=1e-6)
+    table = np.loadtxt(tmp_path / "out" / "explanation.csv", delimiter=",", skiprows=1, usecols=[1, 2, 3, 4])
+    np.testing.assert_allclose(table[:, 3], explain(model, x, 1, sample=2).data["causal"], atol=1e-6)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"explanation.csv", "explanation.png", "report.html"}
 
 
