@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import difflib
 import json
 import math
 import typing
@@ -18,6 +19,20 @@ def _field(kind, fits, default=dataclasses.MISSING, tasks=TASKS):
 
 def _count(default, tasks=TASKS):
     return _field("an int > 0", lambda value: _is_int(value) and value > 0, default, tasks=tasks)
+
+
+def _choice(default, *others):
+    values = [value for value in (default, *others) if value is not None]
+    return _field(f"one of {values}", lambda value: value in values, default, tasks=("forecasting",))
+
+
+def _is_step(value):
+    import pandas as pd
+
+    try:
+        return isinstance(value, str) and pd.tseries.frequencies.to_offset(value).n > 0
+    except ValueError:
+        return False
 
 
 def _part(default):
@@ -65,7 +80,7 @@ class Recipe:
     """All that determines a trained model.
 
     Attributes:
-        dataset: str, a name `tfds.load` knows, or the path of a .csv or .parquet file.
+        dataset: str, a name `tfds.load` knows, or the path of a .csv, .tsv, .txt or .parquet file.
         task: str. "classification": one class a sequence; "labelling": one class a step; "forecasting": the next
             `horizon` values of a series; "language": the next character at each step.
         target: str or None, the column to forecast; or, where a TFDS data set has several, the feature to learn.
@@ -73,6 +88,17 @@ class Recipe:
         group: str or None, the column that says which of several series a row belongs to. Forecasting only.
         season: int > 0 or None, steps after which the series resembles itself. Not used in training: the
             baselines repeat the last season. Forecasting only.
+        dates: str or None, how dates of three numbers are read where they do not tell it themselves: "day-first",
+            "month-first" or "year-first". This key and those up to `duplicates` say how a table is read, in training
+            and at every forecast. Forecasting only.
+        decimal: str or None, "point" or "comma" before decimals, where the cells do not tell it. Forecasting only.
+        sentinels: of str, cells that mark a missing value, such as "-200"; ("none",) says that all are measurements.
+            Forecasting only.
+        missing: str or None, what becomes of empty cells: "interpolate" in a straight line, "forward" the last
+            value, "drop" the row. None: no window holds one. Forecasting only.
+        step: str or None, to which the rows are resampled by their mean, such as "1h". Forecasting only.
+        fill: bool, whether steps without a row are filled, as `missing` says, or in a straight line. Forecasting only.
+        duplicates: str, of rows with the same time: "error", their "mean" or the "first". Forecasting only.
         longest: int > 0 or None, steps to which longer sequences are cut. Classification and labelling only.
         vocabulary: int > 0, the largest number of words, the most frequent ones.
         window: int > 0, steps of a training sequence. Forecasting and language only.
@@ -122,6 +148,13 @@ class Recipe:
     season: int | None = _count(None, tasks=("forecasting",))
     longest: int | None = _count(None, tasks=("classification", "labelling"))
     vocabulary: int = _count(20_000)
+    dates: str | None = _choice(None, "day-first", "month-first", "year-first")
+    decimal: str | None = _choice(None, "point", "comma")
+    sentinels: tuple[str, ...] = _field("texts or numbers", _are_names, (), tasks=("forecasting",))
+    missing: str | None = _choice(None, "interpolate", "forward", "drop")
+    step: str | None = _field("a step such as 1h or 15min", _is_step, None, tasks=("forecasting",))
+    fill: bool = _field("true or false", lambda value: isinstance(value, bool), False, tasks=("forecasting",))
+    duplicates: str = _choice("error", "mean", "first")
     window: int = _count(48, tasks=("forecasting", "language"))
     horizon: int = _count(24, tasks=("forecasting",))
     quantiles: tuple[float, ...] = _field(
@@ -158,9 +191,13 @@ class Recipe:
 
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.
-        for name in ("features", "quantiles"):
+        for name in ("features", "quantiles", "sentinels"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.sentinels, tuple):
+            object.__setattr__(self, "sentinels", tuple(map(str, self.sentinels)))
+        if self.fill is True and self.step is None:
+            raise ValueError("expected a step to fill the gaps at, such as --step 1h; received fill without a step")
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
             optional = type(None) in typing.get_args(_TYPES[name])
@@ -186,7 +223,11 @@ class Recipe:
         """
         for key in values:
             if key not in _TYPES:
-                raise ValueError(f"expected keys of {sorted(_TYPES)}; received {key!r}")
+                near = difflib.get_close_matches(key, _TYPES, 1)
+                raise ValueError(
+                    f"expected keys of {sorted(_TYPES)}; received {key!r}"
+                    + "".join(f". Did you mean {n!r}?" for n in near)
+                )
         if "dataset" not in values:
             raise ValueError(f"expected a recipe with a 'dataset'; received the keys {sorted(values)}")
         return cls(**values)
@@ -204,7 +245,9 @@ class Recipe:
 
     def to_dict(self):
         """Plain data that `from_dict` takes, with the keys that the task uses."""
-        values = dataclasses.asdict(self) | {"features": list(self.features), "quantiles": list(self.quantiles)}
+        values = dataclasses.asdict(self) | {
+            key: list(getattr(self, key)) for key in ("features", "quantiles", "sentinels")
+        }
         return {key: values[key] for key in keys_of(self.task)}
 
     def replaced(self, settings):
@@ -322,7 +365,7 @@ def resolve(name, settings):
     """A built-in recipe, the recipe of a JSON file, or one that forecasts a column of a table, with values replaced.
 
     Args:
-        name: str, of `RECIPES`, or the path of a .json, .csv or .parquet file.
+        name: str, of `RECIPES`, or the path of a .json, .csv, .tsv, .txt or .parquet file.
         settings: {key: value}, as for `Recipe.replaced`.
 
     Example:
@@ -330,7 +373,7 @@ def resolve(name, settings):
         16
     """
     suffix = Path(name).suffix.lower()
-    if suffix in (".csv", ".parquet"):
+    if suffix in (".csv", ".tsv", ".txt", ".parquet"):
         if "target" not in settings:
             raise ValueError(f"expected a target, the column of {name} to forecast; received none")
         return Recipe(dataset=name, task="forecasting", validation=0.1, patience=10).replaced(settings)
@@ -338,6 +381,7 @@ def resolve(name, settings):
         return Recipe.from_file(name).replaced(settings)
     if name not in RECIPES:
         raise ValueError(
-            f"expected one of the recipes {sorted(RECIPES)}, or a file .json, .csv, .parquet; received {name!r}"
+            f"expected one of the recipes {sorted(RECIPES)}, or a file .json, .csv, .tsv, .txt, "
+            f".parquet; received {name!r}"
         )
     return RECIPES[name].replaced(settings)

@@ -45,9 +45,9 @@ def series(recipe, test=True):
     if recipe.target is None:
         raise ValueError(f"expected a target, the column of {recipe.dataset} to forecast; received None")
     if recipe.dataset.lower().endswith(tables.SUFFIXES):
-        frame = tables.read(recipe.dataset, recipe.target, recipe.features, recipe.group)
+        frame = tables.read(recipe.dataset, recipe)
     else:
-        frame = tables.checked(_rows(recipe.dataset), recipe.dataset, recipe.target, recipe.features, recipe.group)
+        frame = tables.checked(_rows(recipe.dataset), recipe.dataset, recipe)
     columns = [name for name in frame if name not in (tables.TIME, tables.GROUP)]
     part = _parts(frame, recipe.validation)
     starts, gaps, step = _starts(frame, columns, recipe.window + recipe.horizon)
@@ -59,7 +59,7 @@ def series(recipe, test=True):
             raise ValueError(
                 f"expected a window of {recipe.window} and a horizon of {recipe.horizon} rows without a gap in the "
                 f"{name} part of {recipe.dataset}; received {len(frame)} rows, {int(np.sum(part == 0))} of them for "
-                f"training, with {gaps} gaps"
+                f"training, with {gaps} gaps{_remedy(frame)}"
             )
     return Series(frame, columns, part, starts_by_part, gaps, step)
 
@@ -92,6 +92,7 @@ def parts(recipe, test):
             (name, frame[tables.TIME][part == number]) for number, name in enumerate(("train", "validation", "test"))
         ]
         names["times"] = {name: [str(rows.min()), str(rows.max())] for name, rows in times if len(rows)}
+    names["table"] = {key: frame.attrs[key] for key in ("rows", "time", "left_out", "empty", "notes")}
     inputs = tf.constant(numbers, tf.float32)
     needed = (True, recipe.validation > 0, test)
     windows = tuple(
@@ -106,6 +107,27 @@ def windows_within(frame, columns, length):
     if len(frame) < length:
         return np.array([], int)
     return _starts(frame, columns, length)[0]
+
+
+def summary(names):
+    """What a training did with its table, in three lines: of str, from `Data.names`."""
+    table, columns = names["table"], ", ".join(names["features"])
+    times = "; ".join(f"{part} {first} to {last}" for part, (first, last) in names.get("times", {}).items())
+    time = f"time: {' and '.join(table['time'])}" if table["time"] else "no time: rows follow each other"
+    lines = [f"{table['rows']:,} rows, {time}, step {names['step']}, {names['gaps']:,} gaps"]
+    lines[0] += "".join(f"; {note}" for note in table["notes"])
+    lines.append(f"columns: {columns}")
+    lines[1] += "".join(f"; left out: {name} ({reason})" for name, reason in table["left_out"].items())
+    lines[1] += "".join(f"; empty: {share:.1%} of {name}" for name, share in table["empty"].items())
+    return [*lines, f"parts: {times or 'by the order of the rows'}"]
+
+
+def _remedy(frame):
+    empty = frame.attrs["empty"]
+    if not empty:
+        return ""
+    name = max(empty, key=empty.get)
+    return f"; {empty[name]:.0%} of {name!r} is empty: --missing interpolate, or other columns, --set features=..."
 
 
 def _rows(name):

@@ -1,186 +1,206 @@
-"""Tables of a user: .csv or .parquet with one row a time step, checked and sorted by time."""
+"""Tables of a user with one row a time step: read as a recipe says, checked and sorted by time."""
 
+import difflib
 import re
-import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-SUFFIXES = (".csv", ".parquet")
+from keras_lstm_gates.datasets import table_files, table_numbers, table_times
+from keras_lstm_gates.datasets.table_files import SUFFIXES, place
+
+__all__ = ["GROUP", "SUFFIXES", "TIME", "checked", "read"]
+
 # Columns that `checked` makes, with names that no column of a file has.
 TIME, GROUP = "\0time", "\0group"
+_ROW_NUMBERS = re.compile(r"Unnamed: 0|row names|rownames|index|id|no\.?|nr\.?|row|instant|obs|#", re.IGNORECASE)
 
 
-def read(path, target, features=(), group=None):
-    """A .csv or .parquet file as `checked` returns it.
+def read(path, recipe, features=None):
+    """A .csv, .tsv, .txt or .parquet file as `checked` returns it.
 
-    A .csv may be separated by commas, semicolons or tabs, have decimal commas with semicolons, and be encoded in UTF-8,
-    UTF-16 with a byte order mark, or Windows-1252.
+    A text may be separated by commas, semicolons, tabs, bars or spaces, and be encoded in UTF-8, UTF-16 with a byte
+    order mark, or Windows-1252; see `table_files.cells`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ImportError: .parquet without pyarrow.
         ValueError: the file is empty, or no table; and what `checked` raises.
     """
-    return checked(_whole(path), path, target, features, group)
+    return _checked(table_files.cells(path), path, recipe, features)
 
 
-def names(path):
-    """The names of the columns of a .csv or .parquet file, list of str."""
-    return [str(name) for name in _whole(path)]
-
-
-def _whole(path):
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a .csv or .parquet file; found none at {path}")
-    try:
-        return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"expected {path} to hold a header and rows; it is empty") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeError) as error:
-        raise ValueError(f"expected {path} to be a table with one cell a column in each row: {error}") from None
-
-
-def checked(frame, source, target, features=(), group=None):
+def checked(frame, source, recipe, features=None):
     """A table with the columns that a forecaster needs: `TIME` and `GROUP` where it has them, then its numbers.
 
-    The time is the first column that holds dates; without one, rows are one step apart. The rows are
-    sorted by group and time. Cells without a number stay empty (NaN). `attrs["time"]` is the column with the time, or
-    None.
+    Rows are sorted by group and time; without a time they are one step apart. Cells without a number stay empty (NaN)
+    where the recipe's `missing` says no more.
 
     Args:
         frame: `pandas.DataFrame`.
         source: str, the table's name in errors.
-        target: str, the column to forecast.
-        features: of str, the columns the forecast is made from; empty: all but time and group. The target is always
-            one of them.
-        group: str or None, the column that says which of several series a row belongs to.
+        recipe: `Recipe`; of it target, features, group, dates, decimal, sentinels, missing, step, fill, duplicates.
+        features: of str, in place of the recipe's.
+
+    Returns:
+        `pandas.DataFrame`. `attrs`: "time", the columns of the time; "names", all columns of the table; "left_out",
+        {column: why}; "empty", {column: share of empty cells}; "rows", those of the table; "notes", of str.
 
     Raises:
-        ValueError: a column is missing, holds text where a number is expected, or a time occurs twice; with its place.
+        ValueError: a column is missing, holds text where a number is expected, a time occurs twice, or two readings
+            are possible; with the place, and the option that settles it.
     """
-    frame = frame.rename(columns=str)
+    return _checked(table_files.numbered(frame), source, recipe, features)
+
+
+def _checked(frame, source, recipe, features):
+    target, group = recipe.target, recipe.group
+    features = tuple(recipe.features if features is None else features)
     for name in [target, *features, *([group] if group else [])]:
-        if name not in frame:
-            raise ValueError(f"expected {source} to have the column {name!r}; received {list(frame.columns)}")
+        if name not in frame and _category_of(name, frame) is None:
+            raise ValueError(
+                f"expected {source} to have the column {name!r}; received {list(frame)}{_nearest(name, list(frame))}"
+            )
     if len(frame) < 2:
         raise ValueError(f"expected {source} to hold at least 2 rows below its header; received {len(frame)}")
+    others = [name for name in frame if name not in (group, target)]
+    times, time_columns = table_times.times_of(frame[others], source, recipe.dates)
+    inputs, left_out = _inputs(frame, [name for name in others if name not in time_columns], features, target)
+    mark = table_numbers.decimal_mark(
+        frame, [name for name in inputs if name in frame and not table_numbers.is_text(frame[name])], source,
+        frame.attrs["separator"], {"point": ".", "comma": ","}.get(recipe.decimal),
+    )  # fmt: skip
     table = {}
-    time = next((name for name in frame if name != group and _holds_dates(frame[name])), None)
-    if time is not None:
-        table[TIME] = _times(frame[time], source)
+    if times is not None:
+        table[TIME] = times.dt.as_unit("us")
     if group is not None:
         table[GROUP] = frame[group].astype(str)
-    inputs = list(features) or [name for name in frame if name not in (time, group)]
-    for name in dict.fromkeys([*inputs, target]):
-        table[name] = _numbers(frame[name], source)
+    for name in inputs:
+        if name in frame:
+            table[name] = table_numbers.numbers_of(frame[name], source, mark, recipe.sentinels)
+        else:
+            table[name] = _category(name, inputs, frame, source, recipe.sentinels)
     table = pd.DataFrame(table)
-    table.attrs["time"] = time
-    keys = [name for name in (GROUP, TIME) if name in table]
-    if time is not None:
+    notes = [f"passed over {', '.join(frame.attrs['skipped'])}"] if frame.attrs["skipped"] else []
+    empty = {name: float(share) for name, share in table[inputs].isna().mean().items() if share > 0}
+    table, more = _arranged(table, inputs, source, recipe)
+    table.attrs = {
+        "time": time_columns, "names": list(frame), "left_out": left_out, "empty": empty, "rows": len(frame),
+        "notes": notes + more,
+    }  # fmt: skip
+    return table
+
+
+def _nearest(name, names):
+    same = [other for other in names if other.strip().lower() == name.strip().lower()]
+    near = same or difflib.get_close_matches(name, names, 1)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _category_of(name, frame):
+    """The column of a category such as city=Oslo, or None."""
+    column, equals, _ = name.partition("=")
+    return column if equals and column in frame else None
+
+
+def _inputs(frame, names, features, target):
+    """(the inputs by name, {what is left out: why})."""
+    inputs, left_out = [], {}
+    for name in features or [name for name in frame if name in names or name == target]:
+        if name not in frame or name == target:
+            inputs.append(name)
+            continue
+        column = frame[name]
+        if column.isna().all():
+            reason = "empty"
+        elif not table_numbers.is_text(column):
+            is_first = name == frame.columns[0]
+            reason = None
+            if (is_first or _ROW_NUMBERS.fullmatch(name)) and _counts_rows(column):
+                reason = "the row number"
+            elif (
+                table_times.is_called_time(name) and pd.to_numeric(column, errors="coerce").diff().iloc[1:].gt(0).all()
+            ):
+                reason = "a time"
+            if reason is None or features:
+                inputs.append(name)
+                continue
+        elif table_numbers.is_category(column) and not column.astype(str).str.contains("=").any():
+            inputs += [f"{name}={value}" for value in sorted(column.dropna().astype(str).unique())]
+            continue
+        else:
+            reason = "text"
+        if features:
+            raise ValueError(f"expected numbers, or text of few values, in the column {name!r}; it is {reason}")
+        left_out[name] = reason
+    return list(dict.fromkeys([*inputs, target])), left_out
+
+
+def _counts_rows(column):
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    return numbers[0] in (0, 1) and bool((np.diff(numbers) == 1).all())
+
+
+def _category(name, inputs, frame, source, sentinels):
+    """1 where a row has this value, 0 where it has another, NaN where it has none."""
+    column = _category_of(name, frame)
+    values = frame[column].astype(object).where(frame[column].notna(), None)
+    values = values.map(lambda value: None if value is None or str(value) in sentinels else str(value))
+    known = [other.partition("=")[2] for other in inputs if other.partition("=")[0] == column]
+    strange = np.flatnonzero(values.notna() & ~values.isin(known))
+    if len(strange):
+        raise ValueError(
+            f"expected one of {known} in the column {column!r} of {source}; received "
+            f"{values.iloc[strange[0]]!r} {place(frame[column], strange[0])}"
+        )
+    return (values == name.partition("=")[2]).astype(np.float64).where(values.notna())
+
+
+def _arranged(table, inputs, source, recipe):
+    """(the table sorted, its times once each, at its step, its empty cells as the recipe says; notes)."""
+    notes, keys = [], [name for name in (GROUP, TIME) if name in table]
+    if TIME in table:
         double = table.duplicated(keys, keep=False)
-        if double.any():
+        if double.any() and recipe.duplicates == "error":
             key = table.loc[double, keys].iloc[0]
-            places = table.index[(table[keys] == key).all(axis=1)][:2]
+            first, second = np.flatnonzero((table[keys] == key).all(axis=1))[:2]
             raise ValueError(
-                f"expected each time once in {source}; received {key[TIME]} in the rows {places[0]} and {places[1]} "
-                f"(the first below the header is 0)"
+                f"expected each time once in {source}; received {key[TIME]} {place(table[TIME], first)} and "
+                f"{place(table[TIME], second)}. Clocks that go back, or several series (--set group=COLUMN)? Say "
+                "--duplicates mean or --duplicates first"
             )
-    return table.sort_values(keys, kind="stable", ignore_index=True) if keys else table
+        if double.any():
+            notes.append(f"{int(double.sum())} rows with a time that occurs twice: {recipe.duplicates}")
+            table = getattr(table.groupby(keys, sort=False, as_index=False), recipe.duplicates)()
+    table = table.sort_values(keys, kind="stable", ignore_index=True) if keys else table.reset_index(drop=True)
+    if recipe.step is not None:
+        if TIME not in table:
+            raise ValueError(f"expected a column of times in {source} for --step {recipe.step}; received none")
+        table = _resampled(table, recipe.step)
+        notes.append(f"resampled to {recipe.step}: {len(table):,} rows")
+        if not recipe.fill:
+            keep = table[inputs].notna().any(axis=1)
+            table = table[keep].reset_index(drop=True)
+    missing = recipe.missing or ("interpolate" if recipe.fill else None)
+    if missing == "drop":
+        table = table.dropna(subset=inputs).reset_index(drop=True)
+    elif missing is not None:
+        groups = table.groupby(GROUP)[inputs] if GROUP in table else table[inputs]
+        filled = {
+            "forward": lambda values: values.ffill(),
+            # What comes after the last value is not known.
+            "interpolate": lambda values: values.interpolate(limit_area="inside"),
+        }[missing]
+        before = int(table[inputs].isna().to_numpy().sum())
+        table[inputs] = groups.transform(filled) if GROUP in table else filled(groups)
+        notes.append(f"{before - int(table[inputs].isna().to_numpy().sum()):,} cells filled: {missing}")
+    return table, notes
 
 
-def _parquet(path):
-    try:
-        import pyarrow
-    except ImportError:
-        raise ImportError(
-            f"{path} is read with pyarrow, which is not installed; run: pip install 'keras_lstm_gates[parquet]'"
-        ) from None
-    try:
-        return pd.read_parquet(path, engine="pyarrow")
-    except (pyarrow.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"expected {path} to be a Parquet file: {' '.join(str(error).split())}") from None
-
-
-def _csv(path):
-    with path.open("rb") as file:
-        start = file.read(1 << 16)
-    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return _parsed(path, encoding, start)
-    except UnicodeDecodeError:
-        return _parsed(path, "cp1252", start)
-
-
-def _parsed(path, encoding, start):
-    lines = start.decode(encoding, errors="ignore").splitlines()
-    separator = max(",;\t", key=lines[0].count) if lines else ","
-    decimal = "," if separator == ";" and len(lines) > 1 and re.search(r"\d,\d", lines[1]) else "."
-    with warnings.catch_warnings():
-        # Otherwise cells beyond the header's are dropped with a warning.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(path, encoding=encoding, sep=separator, decimal=decimal, low_memory=False, index_col=False)
-
-
-def _holds_dates(column):
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return True
-    if pd.api.types.is_numeric_dtype(column) or column.dropna().empty:
-        return False
-    first = str(column.dropna().iloc[0])
-    # A number in quotes, 20240101 or 2024, is not a date: a date has separators between its parts.
-    return bool(re.match(r"\s*\d+[-/.:\s]\w+[-/.:\s]\w", first)) and not pd.isna(pd.to_datetime(first, errors="coerce"))
-
-
-def _times(column, source):
-    if not pd.api.types.is_datetime64_any_dtype(column):
-        return _parsed_times(column, source)
-    if column.isna().any():
-        raise _no_date(column, np.flatnonzero(column.isna())[0], source)
-    return column if column.dt.tz is None else column.dt.tz_convert(None)
-
-
-def _parsed_times(column, source):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # pandas guesses the order of day and month; checked below.
-        readings = [pd.to_datetime(column, errors="coerce", utc=True, dayfirst=first) for first in (True, False)]
-    readings = [reading.dt.tz_convert(None) for reading in readings]
-    if re.match(r"\s*\d{4}\D", str(column.dropna().iloc[0])):
-        readings = readings[1:]  # The year comes first, so the month is next.
-    complete = [reading for reading in readings if not reading.isna().any()]
-    if not complete:
-        best = min(readings, key=lambda reading: reading.isna().sum())
-        raise _no_date(column, np.flatnonzero(best.isna())[0], source)
-    # In dates with dots the day always comes first.
-    if len(complete) == 2 and "." not in str(column.iloc[0]).split()[0] and not complete[0].equals(complete[1]):
-        raise ValueError(
-            f"expected dates that tell the day from the month, such as 2024-12-31, in the column {column.name!r} of "
-            f"{source}; received {column.iloc[0]!r}, which both readings fit in every row"
-        )
-    return complete[0]
-
-
-def _no_date(column, row, source):
-    return ValueError(
-        f"expected a date in each row of the column {column.name!r} of {source}; received {_text(column.iloc[row])} "
-        f"in row {row} (the first below the header is 0)"
-    )
-
-
-def _text(value):
-    return repr(value) if isinstance(value, str) else str(value)
-
-
-def _numbers(column, source):
-    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
-    bad = np.flatnonzero((numbers.isna() & column.notna()) | np.isinf(numbers))
-    if len(bad):
-        raise ValueError(
-            f"expected numbers in the column {column.name!r} of {source}; received {_text(column.iloc[bad[0]])} in "
-            f"row {bad[0]} (the first below the header is 0)"
-        )
-    return numbers
+def _resampled(table, step):
+    """The means of the rows of each step; a step without rows is empty."""
+    if GROUP not in table:
+        return table.resample(step, on=TIME).mean().reset_index()
+    parts = [rows.drop(columns=GROUP).resample(step, on=TIME).mean().reset_index().assign(**{GROUP: name})
+             for name, rows in table.groupby(GROUP, sort=True)]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)[list(table)]

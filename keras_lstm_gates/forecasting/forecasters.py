@@ -128,12 +128,12 @@ class Forecaster(NamedTuple):
         """(the table as the training read its own, columns by name; the columns that it has beside them)."""
         recipe = self.recipe
         if isinstance(table, pd.DataFrame):
-            frame, source, names = None, "the table", [str(name) for name in table]
-            frame = tables.checked(table.reset_index(drop=True), source, recipe.target, self.columns, recipe.group)
+            frame = tables.checked(table, "the table", recipe, self.columns)
         else:
-            frame = tables.read(table, recipe.target, self.columns, recipe.group)
-            names = tables.names(table)
-        used = {*self.columns, recipe.target, recipe.group, frame.attrs.get("time")}
+            frame = tables.read(table, recipe, self.columns)
+        names = frame.attrs["names"]
+        categories = {name.partition("=")[0] for name in self.columns if name not in names}
+        used = {*self.columns, *categories, recipe.target, recipe.group, *frame.attrs["time"]}
         return frame, [name for name in names if name not in used]
 
     def _groups(self, frame):

@@ -78,3 +78,24 @@ def test_mistakes(command, tmp_path):
         assert len(errors.strip().splitlines()) == 1, (arguments, errors)
         assert text in errors, (arguments, errors)
     assert (tmp_path / "taken" / "mine.txt").read_text() == "earlier work"
+
+
+@UNCLOSED
+def test_a_failed_training_leaves_the_place_as_it_was(command, tmp_path):
+    times = np.datetime64("2026-01-01") + np.arange(200).astype("timedelta64[h]")
+    rows = [f"{hour},{number % 24},{-200 if number in (50, 90) else 5}" for number, hour in enumerate(times)]
+    (tmp_path / "power.csv").write_text("\n".join(["hour,load,heat", *rows]))
+    options = ("--target", "load", "--window", 12, "--horizon", 4, *QUICK, "--out", "run")
+    code, _, errors = command("train", "power.csv", *options)
+    assert (code, "--sentinel -200" in errors) == (1, True)
+    assert not (tmp_path / "run").exists()
+    assert "Did you mean 'units'?" in command("train", "power.csv", *options, "--set", "unit=3")[2]
+    code, printed, errors = command("train", "power.csv", *options, "--sentinel", "-200", "--missing", "forward")
+    assert code == 0, errors
+    assert "200 rows, time: hour, step 1 hour, 0 gaps; 2 cells filled: forward" in printed
+    assert "columns: load, heat; empty: 1.0% of heat" in printed
+    names = json.loads((tmp_path / "run" / "names.json").read_text())
+    assert names["table"]["notes"] == ["2 cells filled: forward"]
+    # A forecast reads the file as the training did.
+    code, _, errors = command("forecast", "run", "power.csv", "--out", "next")
+    assert code == 0, errors

@@ -1,0 +1,174 @@
+"""Tables as Excel, pandas, R, SQL and data loggers write them: read, or refused with the option that settles it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_lstm_gates.datasets import tables
+from keras_lstm_gates.recipes import Recipe
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function: a text, written to a file, as `tables.read` returns it."""
+
+    def of(text, name="t.csv", target="load", **settings):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return tables.read(tmp_path / name, Recipe(dataset="t", task="forecasting", target=target, **settings))
+
+    return of
+
+
+def rows(*times):
+    return "when,load\n" + "".join(f"{time},{number}\n" for number, time in enumerate(times))
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (("1/1/11", "1/2/11", "1/13/11"), ["2011-01-01", "2011-01-02", "2011-01-13"]),
+        (("13/1/11", "14/1/11"), ["2011-01-13", "2011-01-14"]),
+        (("2024-01-01 00:00:00", "2024-01-01 00:00:00.500"), ["2024-01-01", "2024-01-01 00:00:00.5"]),
+        (("1949-01", "1949-02"), ["1949-01-01", "1949-02-01"]),
+        (("Jan-1990", "Feb-1990"), ["1990-01-01", "1990-02-01"]),
+        (("2000Q1", "2000Q2"), ["2000-01-01", "2000-04-01"]),
+        (("1990M01", "1990M02"), ["1990-01-01", "1990-02-01"]),
+        (("2024-W01", "2024-W02"), ["2024-01-01", "2024-01-08"]),
+        (("2024-01-01 23:00", "2024-01-01 24:00"), ["2024-01-01 23:00", "2024-01-02"]),
+        (("1/31/2024 12:00 AM", "1/31/2024 1:30 PM"), ["2024-01-31", "2024-01-31 13:30"]),
+        (("2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00"), ["2024-10-27 00:00", "2024-10-27 01:00"]),
+        (("2024-10-27 02:00 CEST", "2024-10-27 02:00 CET"), ["2024-10-27 00:00", "2024-10-27 01:00"]),
+        (("Mon 01 Jan 2024", "Tue 02 Jan 2024"), ["2024-01-01", "2024-01-02"]),
+        (("31.12.2023 18:00", "01.01.2024 19:00"), ["2023-12-31 18:00", "2024-01-01 19:00"]),
+    ],
+)
+def test_dates(read, times, expected):
+    assert read(rows(*times))[tables.TIME].tolist() == pd.to_datetime(expected, format="ISO8601").tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("timestamp,load\n1700000000,1\n1700003600,2\n", ["2023-11-14 22:13:20", "2023-11-14 23:13:20"]),
+        ("timestamp,load\n1700000000000,1\n1700003600000,2\n", ["2023-11-14 22:13:20", "2023-11-14 23:13:20"]),
+        ("date,load\n20240101,1\n20240102,2\n", ["2024-01-01", "2024-01-02"]),
+        (
+            '"rownames","time","load"\n1,1949,5\n2,1949.083,6\n3,1949.167,7\n',
+            ["1949-01-01", "1949-02-01", "1949-03-01"],
+        ),
+        ("No,year,month,day,hour,load\n1,2010,1,1,0,5\n2,2010,1,1,1,6\n", ["2010-01-01 00:00", "2010-01-01 01:00"]),
+        ("Date;Time;load\n10/03/2004;18.00.00;5\n13/03/2004;19.00.00;6\n", ["2004-03-10 18:00", "2004-03-13 19:00"]),
+        ("Date,Time,load\n2024-01-01,00:00:00,1\n2024-01-01,24:00,2\n", ["2024-01-01", "2024-01-02"]),
+        ("dteday,hr,load\n2011-01-01,0,1\n2011-01-01,1,2\n", ["2011-01-01 00:00", "2011-01-01 01:00"]),
+    ],
+)
+def test_times_in_numbers_and_in_several_columns(read, text, expected):
+    table = read(text)
+    assert table[tables.TIME].tolist() == pd.to_datetime(expected, format="ISO8601").tolist()
+    assert [name for name in table if name != tables.TIME] == ["load"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ('load,heat\n"1,234,567",1\n"12,345",2\n', "t.csv", [1234567, 12345]),
+        ("load;heat\n1.234,5;1\n0,5;2\n", "t.csv", [1234.5, 0.5]),
+        ("load\theat\n1234.5\t1\n0.5\t2\n", "t.tsv", [1234.5, 0.5]),
+        ("load;heat\n1.5;1\n2.25;2\n", "t.txt", [1.5, 2.25]),
+        ("load;heat\n1 234,5;1\n2,5;2\n", "t.txt", [1234.5, 2.5]),
+        ("load heat\n1.5 1\n2.5 2\n", "t.txt", [1.5, 2.5]),
+        ("# made by a logger\n# at the sea\nload,heat\n1,1\n2,2\n", "t.csv", [1, 2]),
+        ("Station: Oslo\n\nload,heat,wind\n1,1,1\n2,2,1\n3,3,5\n", "t.csv", [1, 2, 3]),
+        (",load,heat\n0,5,1\n1,6,2\n", "t.csv", [5, 6]),
+        ('"load","heat"\n"1",5,1\n"2",6,2\n', "t.csv", [5, 6]),
+        ("load;heat;;\n5,5;1;;\n6,5;2;;\n;;;\n", "t.csv", [5.5, 6.5]),
+    ],
+)
+def test_numbers_and_layouts(read, text, name, expected):
+    table = read(text, name)
+    np.testing.assert_array_equal(table["load"], expected)
+    assert set(table) <= {"load", "heat", "wind"}
+
+
+def test_a_footer_is_passed_over_and_said(read):
+    table = read("day,load\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\nTotal,6\n")
+    assert table["load"].tolist() == [1, 2, 3]
+    assert table.attrs["notes"] == ["passed over line 5"]
+
+
+def test_yfinance(read):
+    text = "Price,Close,Volume\nTicker,AAPL,AAPL\nDate,,\n2024-01-02,185.6,100\n2024-01-03,184.2,200\n"
+    table = read(text, target="Close")
+    assert list(table) == [tables.TIME, "Close", "Volume"]
+    assert table["Close"].tolist() == [185.6, 184.2]
+
+
+@pytest.mark.parametrize("word", ["", "?", "NA", "n.a.", "NaN", "-"])
+def test_empty_cells(read, word):
+    text = f"load,heat\n1,1\n{word},2\n3,{word}\n4,4\n"
+    assert read(text)["load"].isna().tolist() == [False, True, False, False]
+    assert read(text).attrs["empty"] == {"load": 0.25, "heat": 0.25}
+    assert read(text, missing="interpolate")["load"].tolist() == [1, 2, 3, 4]
+    assert read(text, missing="forward")["load"].tolist() == [1, 1, 3, 4]
+    assert read(text, missing="drop")["load"].tolist() == [1, 4]
+
+
+def test_sentinels(read):
+    text = "load\n2.5\n-200\n3.5\n-200\n2.75\n"
+    with pytest.raises(
+        ValueError, match=r"'load' of .*; received -200 in 2 rows, .* between 2.5 and 3.5.*--sentinel -200"
+    ):
+        read(text)
+    assert read(text, sentinels=(-200,), missing="interpolate")["load"].tolist() == [2.5, 3, 3.5, 3.125, 2.75]
+    assert read(text, sentinels=("none",))["load"].tolist() == [2.5, -200, 3.5, -200, 2.75]
+    assert read("load\n1\nn/k\n3\n", sentinels=("n/k",))["load"].isna().tolist() == [False, True, False]
+
+
+def test_times_that_occur_twice(read):
+    text = rows("2024-10-27 01:00", "2024-10-27 02:00", "2024-10-27 02:00", "2024-10-27 03:00")
+    with pytest.raises(ValueError, match=r"on line 3 and on line 4.* --duplicates mean or --duplicates first"):
+        read(text)
+    assert read(text, duplicates="mean")["load"].tolist() == [0, 1.5, 3]
+    assert read(text, duplicates="first")["load"].tolist() == [0, 1, 3]
+
+
+def test_gaps_and_steps(read):
+    text = rows("2024-01-01 00:10", "2024-01-01 00:50", "2024-01-01 01:20", "2024-01-01 03:00")
+    assert read(text, step="1h")["load"].tolist() == [0.5, 2, 3]
+    filled = read(text, step="1h", fill=True)
+    assert filled["load"].tolist() == [0.5, 2, 2.5, 3]
+    assert filled[tables.TIME].dt.hour.tolist() == [0, 1, 2, 3]
+
+
+def test_what_is_left_out_is_said_and_categories_become_inputs(read):
+    cells = "".join(f"{n},2024-01-{n:02},{n * n},{'ab'[n % 2]},word{n}\n" for n in range(1, 21))
+    table = read("id,day,load,kind,note\n" + cells)
+    assert list(table) == [tables.TIME, "load", "kind=a", "kind=b"]
+    assert table["kind=b"].tolist() == [n % 2 for n in range(1, 21)]
+    assert table.attrs["left_out"] == {"id": "the row number", "note": "text"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (rows("01/02/2024", "02/02/2024"), r"--dates day-first or --dates month-first"),
+        ("load;heat\n1.234;1\n2.345;2\n", r"'1.234' in the column 'load'.*--decimal point or --decimal comma"),
+        ('load,heat\n"1,234",1\n"2,345",2\n', r"'1,234' in the column 'load'.*--decimal point or --decimal comma"),
+        ("Load,heat\n1,2\n3,4\n", r"Did you mean 'Load'\?"),
+        ("# a\nload\n1\n\nx\n3\n4\n", r"received 'x' on line 5"),
+        (rows("2024-01-01", "2024-02-30"), r"'2024-02-30' on line 3"),
+        (rows("2024-01-01 00:00 XYZ", "2024-01-01 01:00 XYZ"), r"with a time zone, such as \+01:00"),
+    ],
+)
+def test_refusals_name_the_remedy(read, text, message):
+    with pytest.raises(ValueError, match=message):
+        read(text)
+
+
+def test_options_settle_two_readings(read):
+    text = rows("01/02/2024", "02/02/2024")
+    assert read(text, dates="day-first")[tables.TIME].dt.month.tolist() == [2, 2]
+    assert read(text, dates="month-first")[tables.TIME].dt.month.tolist() == [1, 2]
+    text = "load;heat\n1.234;1\n2.345;2\n"
+    assert read(text, decimal="comma")["load"].tolist() == [1234, 2345]
+    assert read(text, decimal="point")["load"].tolist() == [1.234, 2.345]
