@@ -26,7 +26,8 @@ ROOMS = {
     "baselines": """ngrams volatility measures""",
     "cli": """app arguments models live demo deployment explaining forecasting inspecting inspection questions
         steering training tuning zoo entry""",
-    "datasets": """examples package_files tables tfds_names words builders forecasting language sequences data""",
+    "datasets": """examples package_files table_files table_numbers table_times tables
+    tfds_names words builders forecasting language sequences data""",
     "exporting": """comparing describing exported_files rebuilding stepping onnx signatures drifting without_gates
         saved_model tflite micro formats writing verifying""",
     "exporting.micro": """sources microcontroller files""",

@@ -17,6 +17,7 @@ from keras_lstm_gates._support import locks
 from keras_lstm_gates._support.files import clean, replaced_when_whole, write_json
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.losses import loss_of
+from keras_lstm_gates.recipes import Recipe
 from keras_lstm_gates.training import distributed, summary
 from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.finiteness import first_not_finite
@@ -195,7 +196,8 @@ def _claim(folder, recipe, resume):
         raise FileExistsError(f"expected a new or empty run folder; {folder} holds {len(existing)} entries")
     if not existing:
         write_json(folder / "recipe.json", recipe.to_dict())
-    saved, new = json.loads((folder / "recipe.json").read_text()), json.loads(json.dumps(recipe.to_dict()))
+    # A recipe of an earlier version lacks the keys that came since.
+    saved, new = Recipe.from_file(folder / "recipe.json").to_dict(), recipe.to_dict()
     for key in sorted({*saved, *new}):
         if saved.get(key) != new.get(key):
             raise ValueError(
