@@ -219,7 +219,7 @@ class Recipe:
         Example:
             >>> Recipe.from_dict({"dataset": "japanese_vowels", "unit": 32})
             Traceback (most recent call last):
-            ValueError: expected keys of ['autoregression', ..., 'window']; received 'unit'
+            ValueError: expected keys of ['autoregression', ..., 'window']; received 'unit'. Did you mean 'units'?
         """
         for key in values:
             if key not in _TYPES:

@@ -184,12 +184,21 @@ def _span(parts):
     return pd.to_timedelta(seconds, "s") + pd.to_timedelta((fraction * 1e9).round(), "ns")
 
 
+# Abbreviations that zones of several continents go by, and the other half of the year that settles which is meant.
+_SETTLED_BY = {"BST": "GMT", "CST": "CDT", "EST": "EDT", "MST": "MDT"}
+
+
 def _offsets(column, zones, source):
     """How far each row is ahead of UTC."""
     if zones.isna().all():
         return pd.Timedelta(0)
-    known = {}
+    known, names = {}, set(zones.dropna())
     for zone in zones.unique():
+        if zone in _SETTLED_BY and _SETTLED_BY[zone] not in names:
+            raise ValueError(
+                f"expected the offset of the time zone in the column {column.name!r} of {source}, such as +01:00; "
+                f"received {zone}, which zones of several continents go by"
+            )
         if isinstance(zone, str) and zone in _ZONES:
             known[zone] = _ZONES[zone] * 3600
         elif isinstance(zone, str) and zone[0] in "+-":

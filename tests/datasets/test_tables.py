@@ -158,6 +158,7 @@ def test_what_is_left_out_is_said_and_categories_become_inputs(read):
         ("# a\nload\n1\n\nx\n3\n4\n", r"received 'x' on line 5"),
         (rows("2024-01-01", "2024-02-30"), r"'2024-02-30' on line 3"),
         (rows("2024-01-01 00:00 XYZ", "2024-01-01 01:00 XYZ"), r"with a time zone, such as \+01:00"),
+        (rows("2024-01-01 00:00 CST", "2024-01-01 01:00 CST"), r"\+01:00; received CST, which zones of several"),
     ],
 )
 def test_refusals_name_the_remedy(read, text, message):
