@@ -43,4 +43,4 @@ def _picture(draw, numbers, name, maker, text):
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"expected {name} of keras_lstm_gates.steering.{maker}; received another: {said}") from error
     source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
-    return f'<div class="scroll" tabindex="0"><img class="gradients" src="{source}" alt="{text}"></div>'
+    return f'<div class="picture" tabindex="0"><img class="gradients" src="{source}" alt="{text}"></div>'

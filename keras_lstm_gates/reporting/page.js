@@ -306,12 +306,12 @@ function onKey(event) {
     ArrowRight: () => move(1), ArrowLeft: () => move(-1), ArrowUp: () => show({ unit: view.unit + 1 }), ArrowDown: () => show({ unit: view.unit - 1 }),
     Home: () => show({ step: realSteps()[0] }), End: () => show({ step: realSteps().at(-1) }),
     "[": () => show({ sample: view.sample - 1 }), "]": () => show({ sample: view.sample + 1 }),
-    ...(event.target.matches("button, a, .scroll, input") ? {} : { " ": () => play() }),
+    ...(event.target.matches("button, a, .scroll, .picture, input") ? {} : { " ": () => play() }),
     // Of a GRU c is the candidate.
     ...Object.fromEntries(gates().map((name) => [name[0], () => show({ gate: name })])),
   };
   // In the table the arrows scroll.
-  if (event.target.matches(".scroll") && event.key.startsWith("Arrow")) return;
+  if (event.target.matches(".scroll, .picture") && event.key.startsWith("Arrow")) return;
   if (actions[event.key]) { event.preventDefault(); actions[event.key](); }
 }
 

@@ -126,7 +126,7 @@ def _explanation_section(explanation):
     return f"""<section aria-labelledby="explanation-title">
     <h2 id="explanation-title">Why this answer</h2>
     <p>{sentence}</p>
-    <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
+    <div class="picture" tabindex="0"><img class="gradients" src="{source}"
       alt="The input by what it contributes, and for each step what is stored, how sensitive it is, and what the answer
       loses without it"></div>
     <p class="how">Lenses on one answer, which ask different questions. <b>Stored</b>: what a step wrote into the
@@ -149,7 +149,7 @@ def _gradient_section(tree):
     source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
     return f"""<section aria-labelledby="gradients-title">
     <h2 id="gradients-title">The gradient over the lag</h2>
-    <div class="scroll" tabindex="0"><img class="gradients" src="{source}"
+    <div class="picture" tabindex="0"><img class="gradients" src="{source}"
       alt="Terms of the gradient at each step, its products over the lag, and each layer's gain over the lag"></div>
     <ul>{verdicts}</ul>
     <p class="how">Left: what carries the gradient from one step to the one before, through each gate and directly.
