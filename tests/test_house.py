@@ -38,8 +38,8 @@ ROOMS = {
         summaries""",
     "layers": """steered sequences cell weights_files lstm bidirectional""",
     "opening": """directions graphs inputs paths pytorch gru twins visitors opened_layers readers walker exposing""",
-    "opening.readers": """contents old_names nodes leaves declared conversions stored checkpoints cutting filling
-        translating building formats models weights facts""",
+    "opening.readers": """contents old_names operations nodes leaves declared conversions stored checkpoints
+        cutting filling translating building formats models weights facts""",
     "plots": """_styles exports gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs rows autodiff chain_rule""",

@@ -8,8 +8,9 @@ import numpy as np
 
 MODELS = """attention autoencoder bidirectional_states built_late convolution convolutional_lstm cudnn
     cudnn_both_ways encoder_decoder first_shape_in_the_layer frames free_time gru_beside masking merged_sum
+    mask_ends_at_an_operation
     nested_twice relu_regularized sentiment siamese slashes stacked_cells stateful stateful_characters
-    stock_forecast tagger""".split()
+    stock_forecast tagger tensorflow_operations""".split()
 
 
 class Files:

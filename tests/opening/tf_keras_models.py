@@ -179,7 +179,31 @@ def _graphs(keras, floats, tokens):
     heads = layers.MultiHeadAttention(2, 3)(query, x)
     pooled = [layers.GlobalAveragePooling1D()(attended), layers.GlobalMaxPooling1D()(heads)]
     models["attention"] = keras.Model(x, layers.Dense(2)(layers.Add()(pooled))), floats(2, 6, 4)
+    models["tensorflow_operations"] = _operations(keras), floats(2, 6, 3)
+    models["mask_ends_at_an_operation"] = _masked(keras), tokens(3, 7, vocabulary=3)
     return models
+
+
+def _operations(keras):
+    import tensorflow as tf
+
+    x = keras.Input((6, 3))
+    y = 1.0 - x * [1.0, 2.0, 3.0] + tf.abs(x) ** 2 / 4
+    y = tf.concat([y, x[:, :, :1], 2 * -x[:, :, 1:]], axis=-1)
+    s = keras.layers.LSTM(4, return_sequences=True)(y)
+    scores = tf.nn.softmax(tf.matmul(s, s, transpose_b=True), axis=1)
+    s = tf.matmul(scores, s) + tf.transpose(tf.reshape(s, (-1, 4, 6)), perm=[0, 2, 1])
+    top = keras.layers.LSTM(3)(tf.squeeze(s[:, :, tf.newaxis], axis=2))
+    steps = tf.stack([s[:, -1], tf.reduce_mean(s, 1), tf.reduce_max(s, axis=[1]), s[:, 0]], axis=1)
+    signs = tf.one_hot(tf.cast(tf.nn.relu(top) * 9.0, "int32"), 5)
+    ends = [tf.reduce_sum(steps, axis=-1, keepdims=True), signs, tf.expand_dims(tf.sigmoid(top), 1), tf.tanh(top)]
+    return keras.Model(x, ends)
+
+
+def _masked(keras):
+    x = keras.Input((None,))
+    s = keras.layers.LSTM(4, return_sequences=True)(keras.layers.Embedding(11, 3, mask_zero=True)(x))
+    return keras.Model(x, [keras.layers.LSTM(3)(s * 2.0), keras.layers.GlobalAveragePooling1D()(s + s)])
 
 
 def shake(model):

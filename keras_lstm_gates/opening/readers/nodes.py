@@ -1,6 +1,6 @@
 """The calls of the layers of a functional model: as Keras 1 and 2 wrote them, and as Keras 3 does."""
 
-from keras_lstm_gates.opening.readers import old_names
+from keras_lstm_gates.opening.readers import old_names, operations
 
 
 class Nodes:
@@ -38,7 +38,12 @@ class Nodes:
         calls = old.get("inbound_nodes") or []
         if not isinstance(calls, list):
             raise ValueError(f"expected the calls of the layer {old.get('name')!r} as a list; received {calls!r}")
-        return [self._call(call, layer["class_name"], renamed) for call in calls]
+        return [self._call(call, layer, renamed) for call in calls]
+
+    def keywords(self, old):
+        """The keyword arguments of each call of a layer."""
+        calls = old.get("inbound_nodes") or []
+        return [self._given(call) for call in calls] if isinstance(calls, list) else []
 
     def ends(self, place, renamed):
         """The tensors that a model takes or gives, in the structure that it has them."""
@@ -53,11 +58,15 @@ class Nodes:
             return ends[0] if len(ends) == 1 else ends
         raise ValueError(f"expected [layer, call, output] of a tensor; received {place!r}")
 
-    def _call(self, call, kind, renamed):
+    def _call(self, call, layer, renamed):
         if isinstance(call, dict):
             raise ValueError("expected the calls of its layers as Keras 2 writes them; received those of Keras 3")
         given = self._given(call)
         tensors = self._tensors(call, renamed)
+        kind = layer["class_name"]
+        if kind == "TensorFlowOperation":
+            given = operations.keywords(layer["config"]["function"], given)
+            return {"args": [tensors], "kwargs": self._tensors(given, renamed, keyword=True)}
         if isinstance(tensors, list) and len(tensors) == 1:
             (tensors,) = tensors
         keywords = {
@@ -72,12 +81,14 @@ class Nodes:
 
     def _given(self, call):
         """The keyword arguments of a call: they stand behind each of its tensors."""
-        if self._is_origin(call):
+        if self._is_origin(call) or self._is_constant(call):
             return call[3] if len(call) > 3 and isinstance(call[3], dict) else {}
         inner = call.values() if isinstance(call, dict) else call
         return next((given for one in inner if isinstance(one, (list, dict)) and (given := self._given(one))), {})
 
     def _tensors(self, place, renamed, keyword=False):
+        if self._is_constant(place):
+            return place[2]
         if self._is_origin(place):
             name, call, output = place[:3]
             return {
@@ -107,6 +118,10 @@ class Nodes:
         if isinstance(place, (list, dict)):
             for one in place.values() if isinstance(place, dict) else place:
                 yield from self._origins(one)
+
+    def _is_constant(self, place):
+        """Whether it is a number or a list of numbers in the place of a tensor."""
+        return isinstance(place, (list, tuple)) and len(place) in (3, 4) and list(place[:2]) == ["_CONSTANT_VALUE", -1]
 
     def _is_origin(self, place):
         return (

@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from keras_lstm_gates.opening.readers import old_names
+from keras_lstm_gates.opening.readers import old_names, operations
 from keras_lstm_gates.opening.readers.nodes import Nodes
 
 
@@ -64,7 +64,8 @@ class Translation:
         layers = []
         for old in config["layers"]:
             name = old.get("name", old["config"].get("name"))
-            layer = self._within({**old, "config": {**old["config"], "name": name}}, outermost)
+            calls = nodes.keywords(old)
+            layer = self._within({**old, "config": {**old["config"], "name": name}, "calls": calls}, outermost)
             layers.append({**layer, "name": self._name(name), "inbound_nodes": nodes.of_layer(old, layer, self._name)})
         ends = {key: nodes.ends(config[key], self._name) for key in ("input_layers", "output_layers")}
         return _of_keras("keras", "Model", {"name": self._name(config["name"]), "layers": layers, **ends}, config)
@@ -90,7 +91,9 @@ class Translation:
             return self.model(old, outermost=False)
         if not isinstance(config, dict):
             raise ValueError(f"expected the configuration of a {kind}; received {_short(config)}")
-        if kind in ("Lambda", "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
+        if kind in ("TFOpLambda", "SlicingOpLambda"):
+            return self._operation(old)
+        if kind in ("Lambda", "TensorFlowOpLayer"):
             return self._problem(old, _code(old))
         cls = getattr(keras.layers, old_names.CLASSES.get(kind, kind), None)
         if kind == "ThresholdedReLU":
@@ -100,6 +103,15 @@ class Translation:
         if kind.startswith("CuDNN"):
             self._note(f"{kind} is {cls.__name__}")
         return self._built_in(kind, cls, config)
+
+    def _operation(self, old):
+        function = old["config"].get("function")
+        reason = operations.refusal(function, old.get("calls", ()))
+        if reason is not None:
+            return self._problem(old, reason)
+        name = "TensorFlowOperation"
+        config = {"function": function, "name": self._name(old["config"].get("name"))}
+        return {"module": None, "class_name": name, "config": config, "registered_name": f"keras_lstm_gates>{name}"}
 
     def _built_in(self, kind, cls, config):
         name = config.get("name", kind)
@@ -353,7 +365,7 @@ def _shape(shape):
 def _code(old):
     if old["class_name"] == "Lambda":
         return "is a Lambda, Python code in the file, which is not run"
-    return f"is {old['config'].get('function', 'an operation')!r} of TensorFlow, which Keras 3 has not as a layer"
+    return "is an operation of TensorFlow's first version, which is not translated"
 
 
 def _short(value):
