@@ -48,7 +48,7 @@ audit: $(INSTALLED)
 	$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audited.txt
 
 fuzz: $(INSTALLED)
-	cd tests && ../$(VENV)/bin/python -m fuzzing --work ../runs/readers
+	cd tests && ../$(VENV)/bin/python -m damage --work ../runs/readers
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

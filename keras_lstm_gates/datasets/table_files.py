@@ -59,8 +59,11 @@ def _parquet(path):
         ) from None
     try:
         return pd.read_parquet(path, engine="pyarrow")
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"expected {path} to be a Parquet file: {error}") from None
+    # pyarrow says of damage whatever it ran into.
+    except (pyarrow.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"expected {path} to be a Parquet file: {' '.join(str(error).split())}") from None
 
 
 def _text(path):

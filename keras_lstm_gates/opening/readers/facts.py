@@ -50,7 +50,7 @@ def facts(path, custom_objects=None, weights=None):
         >>> from keras_lstm_gates.zoo.registry import home
         >>> found = facts(home("japanese_vowels") / "model.keras")
         >>> found.inputs, found.lstms
-        ({'sequence': ((None, 29, 12), 'float32')}, ['gated_lstm'])
+        ({'sequence': ((None, None, 12), 'float32')}, ['bidirectional/forward', 'bidirectional/backward'])
     """
     with in_one_line(path), planned(path, custom_objects, weights, whole=False) as (one, source, plan):
         reading = _Reading()

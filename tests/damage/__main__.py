@@ -1,4 +1,4 @@
-"""The command: `python -m fuzzing [--only .npy recipe] [--share 1.0] [--work runs/readers]`, in tests/."""
+"""The command: `python -m damage [--only .npy recipe] [--share 1.0] [--work runs/readers]`, in tests/."""
 
 import argparse
 import sys
@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from fuzzing import runs  # noqa: E402
-from fuzzing.subjects import SUBJECTS  # noqa: E402
+from damage import runs  # noqa: E402
+from damage.subjects import SUBJECTS  # noqa: E402
 
 
 def main():

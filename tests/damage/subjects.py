@@ -109,7 +109,8 @@ def write_parquets(folder):
 
 def read_table(path):
     # Only where there is the column, is the rest read.
-    tables.read(path, "target", group="share" if b"share" in path.read_bytes() else None)
+    group = "share" if b"share" in path.read_bytes() else None
+    tables.read(path, Recipe(dataset="t", task="forecasting", target="target", group=group))
 
 
 def write_traces(folder):

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fuzzing import mutations
-from fuzzing.subjects import REFUSALS, SUBJECTS, contents
+from damage import mutations
+from damage.subjects import REFUSALS, SUBJECTS, contents
 
 GOOD = ("read", "refused")
 PART = 250

@@ -8,8 +8,8 @@ from pathlib import Path
 SCRIPT = """
 import json, os, sys, time
 from pathlib import Path
-from fuzzing import runs
-from fuzzing.subjects import SUBJECTS, Subject, write_recipes
+from damage import runs
+from damage.subjects import SUBJECTS, Subject, write_recipes
 
 def elsewhere(path):
     with open(sys.argv[1] + "/elsewhere", "w"):

@@ -1,1 +1,0 @@
-"""Thousands of damaged and foreign files through every reader: `python -m fuzzing` in tests/, or `make fuzz`."""
