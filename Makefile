@@ -4,7 +4,7 @@
 # make strangers every pair of a stranger's model and a stage, into docs/strangers.md
 # make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
-# make fuzz      25,000 damaged files through every reader, into benchmarks/readers.md: half an hour
+# make fuzz      24,600 damaged files through every reader, into benchmarks/readers.md: half an hour
 # make audit     known vulnerabilities of what is installed
 # Each makes the virtual environment .venv where there is none.
 

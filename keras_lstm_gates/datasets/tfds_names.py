@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sys
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -46,7 +47,9 @@ def prepared(name):
     with locks.alone(held, folder, patience=-1):
         # Another process may have prepared it meanwhile, which a builder notices when it is made.
         builder = tfds.builder(name)
-        builder.download_and_prepare()
+        # What TFDS tells of it is no result of whoever asks for the data.
+        with contextlib.redirect_stdout(sys.stderr):
+            builder.download_and_prepare()
     with contextlib.suppress(OSError):
         held.rmdir()
     return builder
