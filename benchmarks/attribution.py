@@ -243,7 +243,7 @@ def write(figures):
         lines += ["", FOUND, "", "![Correlation with the truth, and what is left of the answer](attribution.png)", ""]
     if "cost" in figures:
         own = {"ledger", "integrated gradients"}
-        lines += ["## Cost: 32 sequences of 60 steps and 8 features, 32 units", ""]
+        lines += ["## Cost: 32 sequences of 60 steps and 8 features, 32 units; the ledger carried on to the answer", ""]
         lines += [
             "| method | seconds | misses of its own sum | time / ledger's | time / integrated gradients' |",
             "|---|---|---|---|---|",
