@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import xarray as xr
 
+from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates.attribution.contextual import decomposed
 from keras_lstm_gates.attribution.watched import WatchedModel
 from keras_lstm_gates.opening.inputs import ModelInput, check
@@ -239,7 +240,7 @@ def _integrated_gradients(question, tolerance, progress, **_):
     shares = {key: np.zeros_like(way) for key, way in ways.items()}
     goal = question.answers - question.at_baseline
     left, points = np.arange(question.samples), 8
-    report = _reporter(progress, question.samples)
+    report = reporter(progress, question.samples, "sample")
     used = np.zeros(question.samples, int)
     while len(left) and points <= MOST_STEPS:
         nodes, weights = np.polynomial.legendre.leggauss(points)
@@ -282,7 +283,7 @@ def _occlusion(question, span, progress, **_):
         raise ValueError(f"expected span to be an int > 0; received {span!r}")
     shares = {key: np.zeros_like(value) for key, value in question.values.items()}
     jobs = [job for key in question.values for job in _windows(question, key, span)]
-    report = _reporter(progress, len(jobs))
+    report = reporter(progress, len(jobs), "part")
     counts = {key: np.zeros_like(value) for key, value in question.values.items()}
     for start in range(0, len(jobs), question.batch_size):
         batch = jobs[start : start + question.batch_size]
@@ -370,10 +371,3 @@ def _picked(outputs, place):
 
 def _column(values, axes):
     return values.reshape(-1, *[1] * (axes - 1))
-
-
-def _reporter(progress, total):
-    if callable(progress):
-        return progress
-    bar = keras.utils.Progbar(total) if progress else None
-    return lambda done: bar.update(done, finalize=done == total) if bar else None

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.interventions import composed, listed
 from keras_lstm_gates.opening.graphs import layers_within
@@ -60,7 +61,7 @@ def run_each(model, x, interventions, measure=None, *, batch_size=512, progress=
     if measure is None:
         outputs = [one for _, one in _runs(model, x, interventions, batch_size)]
         return keras.tree.map_structure(lambda *each: np.stack(each), *outputs)
-    report = _reporter(progress, count)
+    report = reporter(progress, count, "intervention")
     kept = KeptRows(count, samples, to, identity)
     for place, outputs in _runs(model, x, interventions, batch_size, kept.done):
         row = np.asarray(measure(outputs), np.float64)
@@ -164,12 +165,3 @@ class _Batch:
         if gate not in Gates._fields:
             return np.ones((1, 1, 1)), np.zeros((1, 1, 1))  # `steer` refuses it by name.
         return composed(listed(interventions[key], gate, path), key, units, steps, self._samples)
-
-
-def _reporter(progress, total):
-    if callable(progress):
-        return progress
-    if not progress:
-        return lambda done: None
-    bar = keras.utils.Progbar(total, unit_name="intervention")
-    return lambda done: bar.update(done, finalize=done == total)

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates._support.zarr_stores import check_own
 from keras_lstm_gates.gates import DESCRIPTIONS, kind_of
@@ -68,7 +69,7 @@ def trace(model, data, batch_size=None, progress=True, *, to=None, vocabulary=No
     tracer = Tracer(model, layers, vocabulary)
     batch_size = _batch_size(model, batch_size)
     parts, total = batches(data, batch_size, tracer.inputs)
-    report = _progress_reporter(progress, total)
+    report = reporter(progress, total, "sequence")
     if to is None:
         collector = Collector(total)
         for _, x, y in parts:
@@ -309,12 +310,3 @@ def _batch_size(model, batch_size):
     if batch is not None and batch_size not in (None, batch):
         raise ValueError(f"expected batch_size={batch}, which the model fixes, or None; received {batch_size}")
     return batch_size or batch or BATCH_SIZE
-
-
-def _progress_reporter(progress, total):
-    if callable(progress):
-        return progress
-    if not progress:
-        return lambda done: None
-    bar = keras.utils.Progbar(total, unit_name="sequence")
-    return lambda done: bar.update(done, finalize=done == total)

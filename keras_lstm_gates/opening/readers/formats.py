@@ -164,6 +164,10 @@ def _hdf5(content):
         yield file
 
 
+DAMAGE = (ValueError, RuntimeError, NotImplementedError, EOFError, LookupError, zipfile.BadZipFile, zlib.error)
+"""What the library raises of an archive that is damaged."""
+
+
 @contextlib.contextmanager
 def _member(content, name):
     """An HDF5 file within a zip archive."""
@@ -171,15 +175,7 @@ def _member(content, name):
         with zipfile.ZipFile(content.path) as archive:
             sizes.check(sum(member.file_size for member in archive.infolist()), content.size)
             data = io.BytesIO(archive.read(name))
-    except (
-        ValueError,
-        RuntimeError,
-        NotImplementedError,
-        EOFError,
-        LookupError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except DAMAGE as error:
         raise ValueError(f"{content.path} is not a whole .keras file: {error}") from None
     check_self_contained(content.path, data)
     with h5py.File(data, "r") as file:
@@ -190,15 +186,7 @@ def _text(content, name):
     try:
         with zipfile.ZipFile(content.path) as archive:
             return archive.read(name).decode("utf-8")
-    except (
-        ValueError,
-        RuntimeError,
-        NotImplementedError,
-        EOFError,
-        LookupError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except DAMAGE as error:
         raise ValueError(f"{content.path} is not a whole .keras file: {error}") from None
 
 
