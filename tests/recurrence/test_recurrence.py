@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from reference import lstm
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.recurrence import PATHS, gates_from_hidden, recurrence, use_path
-from keras_lstm_gates.recurrence.compiled import chain_rule, programs
+from keras_lstm_gates.recurrence.compiled import chain_rule, programs, rows
 
 # The cudnn path needs a kernel that gives h: `test_every_gate_from_the_hidden_states_alone` and `test_lstm.py` test it.
 PATHS = [path for path in PATHS if path != "cudnn"]
@@ -60,7 +61,7 @@ def run(arrays, mask=None, dropout=None, dtype="float64", **options):
 def assert_close(received, expected, tolerance, what=""):
     received, expected = np.asarray(received, "float64"), np.asarray(expected, "float64")
     assert received.shape == expected.shape, what
-    error = np.max(np.abs(received - expected) / np.maximum(1, np.max(np.abs(expected))), initial=0)
+    error = np.max(np.abs(received - expected) / np.max(np.abs(expected), initial=1), initial=0)
     assert error <= tolerance, f"{what}: {error}"
 
 
@@ -444,6 +445,54 @@ def test_batches_of_free_size(path, jit):
         for got, expected in zip(outputs, reference(*own, part[3], dropout[:, :batch]), strict=True):
             assert_close(got, expected, 1e-12, f"batch {batch}")
         for got, expected in zip(received, gradients(own, part[4:], part[3], dropout[:, :batch], path="portable")):
+            assert_close(got, expected, 1e-11, f"batch {batch}")
+
+
+@pytest.mark.parametrize("cores, programs_of_64", [(1, [64]), (2, [32]), (6, [11, 9]), (8, [8])])
+def test_a_batch_has_as_many_parts_as_cores(monkeypatch, cores, programs_of_64):
+    """On one core a second part would only be one more loop; eight cores are all given one, of at least 8 sequences."""
+    monkeypatch.setattr(rows, "cores", lambda: cores)
+    for size in (0, 1, 7, 15, 16, 33, 64, 200):
+        sizes = [part.stop - part.start for part in rows.parts(tf.zeros([size, 1]))]
+        assert sum(sizes) == size and 1 <= len(sizes) <= max(1, min(cores, size // rows.ROWS_PER_PART))
+    calls = calls_of_forward_loop(monkeypatch)
+    arrays, _, _ = case(B=64, T=3, D=1, U=2, dtype="float32")
+    got = tf.function(lambda: run(arrays, dtype="float32", outputs={"h"}).h, autograph=False)()
+    assert_close(got, reference(*float64_of(arrays)).h, 1e-6)
+    assert [call[2].h.shape[0] for call in calls] == programs_of_64
+
+
+def test_a_gpu_or_one_thread_of_tensorflow_runs_one_part(monkeypatch):
+    allowed = min(len(os.sched_getaffinity(0)), tf.config.threading.get_inter_op_parallelism_threads() or 10**6)
+    assert rows.cores() == allowed
+    monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 1)
+    assert rows.cores.__wrapped__() == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
+    assert rows.cores.__wrapped__() == 1
+
+
+def test_batches_of_free_size_on_eight_cores(monkeypatch):
+    """Of the eight parts of a small batch most are empty."""
+    monkeypatch.setattr(rows, "cores", lambda: 8)
+    chain_rule._chain.cache_clear()
+    arrays, m, _ = case(B=70, T=3, D=2, U=2, mask="gaps")
+    signature = [*[tf.TensorSpec([None, *array.shape[1:]], tf.float64) for array in arrays[:3]]]
+
+    @tf.function(input_signature=[*signature, tf.TensorSpec([None, 3], tf.bool)], autograph=False)
+    def slopes(x, h0, c0, mask):
+        tensors = [x, h0, c0, *map(tf.constant, arrays[3:])]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            h = run(tensors, mask, outputs={"h"}).h
+        return h, tape.gradient(h, tensors)
+
+    for batch in (1, 70):
+        own = [*[array[:batch] for array in arrays[:3]], *arrays[3:]]
+        h, received = slopes(*own[:3], m[:batch])
+        assert_close(h, reference(*own, m[:batch]).h, 1e-12, f"batch {batch}")
+        cotangents = [np.ones_like(h) if name == "h" else np.zeros_like(h) for name in Gates._fields]
+        for got, expected in zip(received, gradients(own, cotangents, m[:batch], None, path="portable"), strict=True):
             assert_close(got, expected, 1e-11, f"batch {batch}")
 
 

@@ -1,15 +1,17 @@
-"""The batch as the programs see it: one part a core, and few sizes, so that few programs are compiled.
+"""The batch as the programs see it: at most one part a core, and few sizes, so that few programs are compiled.
 
 Sequences are independent: no core need wait for another at every step. A program is compiled for one number of rows,
 about 0.5 s and 5 MiB each, kept for as long as the process runs. So a batch whose size only the run tells (the last of
 an epoch, any in eager mode) is filled up with rows of zeros to one of few sizes; a size known in a graph stays.
 """
 
+import functools
 import itertools
+import os
 
 import tensorflow as tf
 
-# A batch of known size is split only when each part keeps this many sequences.
+# A batch is split only when each part keeps this many sequences.
 ROWS_PER_PART = 8
 
 # Rows that programs are compiled for where a batch is filled up: at most a quarter more than needed from 16 on.
@@ -51,11 +53,25 @@ class Batch:
         return value[: self._size] if axis == 0 else value[:, : self._size]
 
 
+@functools.cache
+def cores():
+    """How many parts TensorFlow may run side by side: 1 on a GPU, where another part is only another kernel."""
+    if tf.config.list_physical_devices("GPU"):
+        return 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, tf.config.threading.get_inter_op_parallelism_threads() or allowed)
+
+
 def parts(h0):
-    """Slices of a padded batch, one a core; of two that only the run tells, the second may be empty."""
-    rows = tf.shape(h0)[0] if h0.shape[0] is None else h0.shape[0]
-    first = -(-rows // _number_of_parts(rows))
-    return [slice(0, rows)] if isinstance(rows, int) and first == rows else [slice(0, first), slice(first, rows)]
+    """Slices of a padded batch, at most one a core; of a batch that only the run tells the last may be empty."""
+    if h0.shape[0] is None:
+        rows = tf.shape(h0)[0]
+        size = -(-rows // _number_of_parts(rows))
+        bounds = [0, *[tf.minimum(part * size, rows) for part in range(1, cores())], rows]
+    else:
+        rows = h0.shape[0]
+        bounds = [*range(0, rows, max(1, -(-rows // _number_of_parts(rows)))), rows] if rows else [0, 0]
+    return list(itertools.starmap(slice, itertools.pairwise(bounds)))
 
 
 def fitting(rows):
@@ -64,14 +80,27 @@ def fitting(rows):
 
 
 def _number_of_parts(size):
-    """1 or 2, of an int or a tensor."""
-    is_split = size >= 2 * ROWS_PER_PART
-    return 1 + (tf.cast(is_split, tf.int32) if tf.is_tensor(is_split) else int(is_split))
+    """The most of 1, 2, 4, ... and the number of cores that leave each part its `ROWS_PER_PART`; of an int or a tensor.
+
+    So what `pad` adds never changes the number to one whose parts have a size of their own.
+    """
+    counts = (*(2**power for power in range(cores().bit_length()) if 2**power < cores()), cores())
+    if isinstance(size, int):
+        return max(count for count in counts if count == 1 or size >= ROWS_PER_PART * count)
+    return _step(size, counts, [ROWS_PER_PART * count for count in counts[1:]])
 
 
 def _fitting(rows):
-    """`fitting` of a tensor, by sums alone: XLA, outside, knows their value, but not that of a choice."""
-    steps = tf.constant([after - before for before, after in itertools.pairwise(SIZES)])
-    listed = SIZES[0] + tf.reduce_sum(steps * tf.cast(rows > tf.constant(SIZES[:-1]), tf.int32))
+    """`fitting` of a tensor."""
     beyond = tf.cast(rows > SIZES[-1], tf.int32)
+    listed = _step(rows, SIZES, [size + 1 for size in SIZES[:-1]])
     return listed + beyond * (-(-rows // _STEP_BEYOND) * _STEP_BEYOND - SIZES[-1])
+
+
+def _step(number, values, begins):
+    """The last of `values` whose begin, which the first has not, a tensor reaches.
+
+    By sums alone: XLA, outside, knows their value, but not that of a choice.
+    """
+    steps = tf.constant([after - before for before, after in itertools.pairwise(values)], tf.int32)
+    return values[0] + tf.reduce_sum(steps * tf.cast(number >= tf.constant(begins, tf.int32), tf.int32))
