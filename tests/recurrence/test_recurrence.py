@@ -448,13 +448,14 @@ def test_batches_of_free_size(path, jit):
             assert_close(got, expected, 1e-11, f"batch {batch}")
 
 
-@pytest.mark.parametrize("cores, programs_of_64", [(1, [64]), (2, [32]), (6, [11, 9]), (8, [8])])
+@pytest.mark.parametrize(("cores", "programs_of_64"), [(1, [64]), (2, [32]), (6, [11, 9]), (8, [8])])
 def test_a_batch_has_as_many_parts_as_cores(monkeypatch, cores, programs_of_64):
     """On one core a second part would only be one more loop; eight cores are all given one, of at least 8 sequences."""
     monkeypatch.setattr(rows, "cores", lambda: cores)
     for size in (0, 1, 7, 15, 16, 33, 64, 200):
         sizes = [part.stop - part.start for part in rows.parts(tf.zeros([size, 1]))]
-        assert sum(sizes) == size and 1 <= len(sizes) <= max(1, min(cores, size // rows.ROWS_PER_PART))
+        assert sum(sizes) == size
+        assert 1 <= len(sizes) <= max(1, min(cores, size // rows.ROWS_PER_PART))
     calls = calls_of_forward_loop(monkeypatch)
     arrays, _, _ = case(B=64, T=3, D=1, U=2, dtype="float32")
     got = tf.function(lambda: run(arrays, dtype="float32", outputs={"h"}).h, autograph=False)()
