@@ -15,14 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-TRIAL_SECONDS = 60
-"""How many seconds the trial of a file may take."""
-
-TRIAL_STEPS = (2, 7, 1, 50, 400)
-"""Numbers of time steps to try, until two work; at least one must."""
-
-TRIAL_BYTES = 2**30
-"""How much memory the trial may take, besides 16 times the file's size."""
+# The trial of a file: its seconds; numbers of time steps until two work; bytes besides 16 times the file's size.
+TRIAL_SECONDS, TRIAL_STEPS, TRIAL_BYTES = 60, (2, 7, 1, 50, 400), 2**30
 
 
 class Runner:
@@ -30,23 +24,20 @@ class Runner:
 
     Args:
         path: str or `Path`, a .tflite file that `keras_lstm_gates.exporting` wrote.
-        threads: int > 0, of the interpreter. A `Runner` and its streams may be used from several threads; their calls
-            then wait for each other.
+        threads: int > 0, of the interpreter. Calls of a `Runner` and its streams from several threads take turns.
         trial: bool. The interpreter does not validate files: a damaged one can crash the process. So a file is first
             run on a few inputs in a process of its own, which takes about as long as starting Python with NumPy. Where
             a manifest.json beside it holds its sha256, that is compared instead. False skips the trial, for a file
             whose origin you know. Neither protects against a maliciously crafted file.
 
     Attributes:
-        signatures: {signature: {"inputs": {name: shape}, "outputs": {name: shape}}}, with -1 for an axis of any
-            length.
+        signatures: {signature: {"inputs": {name: shape}, "outputs": {name: shape}}}, -1 for an axis of any length.
 
     Raises:
         FileNotFoundError: "no such file: model.tflite".
         ValueError: "model.tflite differs from its manifest.json: expected sha256 e3b0…; received 5feb…".
-        ValueError: "model.tflite is not a whole TFLite file: ...".
-        ValueError: "model.tflite does not run: the interpreter was ended by SIGSEGV", or the error of its signature.
-        ValueError: "model.tflite has no named signatures; expected ...".
+        ValueError: "model.tflite is not a whole TFLite file: ..."; "... has no named signatures; expected ..."; "...
+            does not run: the interpreter was ended by SIGSEGV", or the error of its signature.
     """
 
     def __init__(self, path, threads=1, trial=True):
@@ -71,8 +62,9 @@ class Runner:
             raise ValueError(f"{self.path} is not a whole TFLite file: {_one_line(error)}") from None
         self._lock = threading.Lock()
         if not self._runners:
-            written = "a file that keras_lstm_gates.exporting wrote"
-            raise ValueError(f"{self.path} has no named signatures; expected {written}")
+            raise ValueError(
+                f"{self.path} has no named signatures; expected a file that keras_lstm_gates.exporting wrote"
+            )
         self.signatures = {
             name: {"inputs": _shapes(runner.get_input_details()), "outputs": _shapes(runner.get_output_details())}
             for name, runner in self._runners.items()
@@ -87,6 +79,26 @@ class Runner:
     def gates(self, x):
         """The model's own outputs and every gate by name, for what `predict` takes."""
         return self.run("gates", x)
+
+    def forecast(self, table):
+        """What follows a table's last rows: {target: (horizon,)}, of quantiles {"load q0.1": (horizon,) ...}.
+
+        Args:
+            table: {column: numbers}, or a pandas frame, its rows in the order of time. Columns are found by the names
+                in the manifest.json beside a forecaster's file, in their own units; others are not read.
+        """
+        about = _manifest(self.path).get("trained_on", {})
+        if "horizon" not in about.get("recipe", {}):
+            raise ValueError(f"expected a manifest.json beside {self.path} that names the columns of a forecaster")
+        recipe, columns = about["recipe"], about["names"]["features"]
+        if missing := [name for name in columns if name not in table]:
+            raise ValueError(f"expected the columns {columns}; received {[*table]}, without {missing}")
+        rows = np.stack([np.asarray(table[name], "float64")[-recipe["window"] :] for name in columns], axis=1)
+        if len(rows) < recipe["window"]:
+            raise ValueError(f"expected {recipe['window']} rows before the forecast; received {len(rows)}")
+        values = next(iter(self.predict(rows).values())).reshape(recipe["horizon"], -1)
+        names = [f"{recipe['target']} q{quantile:g}" for quantile in recipe["quantiles"]] or [recipe["target"]]
+        return dict(zip(names, values.T, strict=True))
 
     def stream(self):
         """A new sequence, given step by step: a `Stream` whose states start at zero."""
@@ -104,8 +116,7 @@ class Runner:
             {output name: array}, with a sample axis in front where x has one.
 
         Raises:
-            ValueError: an unknown signature, another rank or feature size, a value that is not finite in float32, or a
-                token that the model does not know.
+            ValueError: an unknown signature, another rank or size, a number not finite in float32, an unknown token.
         """
         details = self.input_details(signature)
         if signature == "step":
@@ -135,8 +146,7 @@ class Runner:
         """Copies of the interpreter's outputs for {input name: array of exactly its shape and dtype}.
 
         Raises:
-            ValueError: "model.tflite failed in its signature 'predict' with {'sequence': (1, 7, 3)}: ...", in the
-                interpreter's words; a forecaster may need more time steps.
+            ValueError: "model.tflite failed in its signature 'predict' with {'x': (1, 7, 3)}: ..."; it may need more.
         """
         try:
             with self._lock:
@@ -156,10 +166,8 @@ class Runner:
 class Stream:
     """One sequence, given step by step to an exported file's signature `step`; the states are kept here.
 
-    Any number of streams can share one `Runner`, independently of each other.
-
     Args:
-        runner: `Runner`.
+        runner: `Runner`, which any number of streams can share, independently of each other.
 
     Attributes:
         states: {name: array (batch, units)}: state_h and state_c, of several LSTMs "<layer>/state_h" …. Assign them to
@@ -189,8 +197,7 @@ class Stream:
         expected = {name: tuple(int(size) for size in self._details[name]["shape"]) for name in self._states}
         if _shapes_of(states) != expected:
             raise ValueError(f"expected states of shapes {expected}; received {_shapes_of(states)}")
-        states = {name: np.array(value) for name, value in states.items()}
-        for name, value in states.items():
+        for name, value in (states := {name: np.array(value) for name, value in states.items()}).items():
             if value.dtype.kind not in "fiu":
                 raise ValueError(f"expected states of numbers; received {name!r} of dtype {value.dtype}")
         self._states = {name: _finite(value, "float32", f" in {name!r}") for name, value in states.items()}
@@ -205,8 +212,7 @@ class Stream:
             {output name: array}: the model's outputs and the gates of this step, with a batch axis where x has one.
 
         Raises:
-            ValueError: another shape, a value that is not finite, or a token that the model does not know. The states
-                are left unchanged.
+            ValueError: another shape, a number that is not finite, an unknown token. The states are left unchanged.
         """
         detail = self._details["x"]
         x = _checked(np.asarray(x), "x", ("features",), detail)
@@ -230,6 +236,10 @@ def follower(state):
     return path + slash + name.removeprefix("state_")
 
 
+def _shapes_of(arrays):
+    return {name: np.shape(value) for name, value in arrays.items()}
+
+
 def _checked(x, name, axes, detail):
     """x in the interpreter's dtype, with or without a batch axis, checked."""
     shape = tuple(int(size) for size in detail["shape_signature"])[1:]
@@ -240,7 +250,8 @@ def _checked(x, name, axes, detail):
     kinds, meant = ("b", "bools") if detail["dtype"] is np.bool_ else ("fiu", "numbers")
     if x.dtype.kind not in kinds:
         raise ValueError(f"expected {meant}; received an array of dtype {x.dtype}")
-    if x.ndim not in (rank, rank + 1) or x.size == 0 or not _fits(x.shape[x.ndim - rank :], shape):
+    own = x.shape[x.ndim - rank :]
+    if x.ndim not in (rank, rank + 1) or x.size == 0 or any(size not in (-1, one) for size, one in zip(shape, own)):
         sizes = " and ".join(f"{'any number of' if size == -1 else size} {axis}" for size, axis in zip(shape, axes))
         raise ValueError(
             f"expected {name} of shape ({', '.join(axes)}{',' * (rank == 1)}) or ({', '.join(('samples', *axes))}"
@@ -272,18 +283,9 @@ def _shapes(details):
     return {name: tuple(int(size) for size in detail["shape_signature"]) for name, detail in details.items()}
 
 
-def _shapes_of(arrays):
-    return {name: np.shape(value) for name, value in arrays.items()}
-
-
-def _fits(shape, expected):
-    return all(size == fixed or (fixed == -1 and size > 0) for size, fixed in zip(shape, expected, strict=True))
-
-
 def _one_line(error):
-    """The error's text on one line and cut off, as the interpreter may repeat itself."""
     text = " ".join(str(error).split())
-    return text if len(text) <= 400 else f"{text[:400]} …"
+    return text if len(text) <= 400 else f"{text[:400]} …"  # the interpreter may repeat itself
 
 
 def _check_signature(path, name, inputs, outputs):
@@ -302,15 +304,21 @@ def _check_signature(path, name, inputs, outputs):
 def _as_its_manifest_says(path, content):
     """Whether manifest.json beside the file lists this sha256; a `ValueError` where it lists another."""
     try:
-        manifest = json.loads((path.parent / "manifest.json").read_text("utf-8"))
-        sums = [one["sha256"][path.name] for one in manifest["formats"].values() if path.name in one["sha256"]]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        # No manifest, or another program's.
-        return False
+        formats = _manifest(path)["formats"].values()
+        sums = [one["sha256"][path.name] for one in formats if path.name in one["sha256"]]
+    except (LookupError, TypeError, AttributeError):
+        return False  # no manifest, or another program's
     received = hashlib.sha256(content).hexdigest()
     if sums and received not in sums:
         raise ValueError(f"{path} differs from its manifest.json: expected sha256 {sums[0]}; received {received}")
     return bool(sums)
+
+
+def _manifest(path):
+    try:
+        return dict(json.loads((path.parent / "manifest.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _run_in_process(path):
@@ -319,26 +327,18 @@ def _run_in_process(path):
     code = "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
     code += f"runpy.run_path({os.path.abspath(__file__)!r})['_run_all'](sys.argv[1])"
     paths = os.pathsep.join(place for place in sys.path if place and os.path.abspath(place) != os.getcwd())
+    own, command = {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}, [sys.executable, "-c", code, str(path)]
+    options = {"capture_output": True, "text": True, "errors": "replace", "env": {**os.environ, **own}}
     try:
-        process = subprocess.run(
-            [sys.executable, "-c", code, str(path)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TRIAL_SECONDS,
-            env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
-        )
+        process = subprocess.run(command, timeout=TRIAL_SECONDS, **options)
     except subprocess.TimeoutExpired:
         raise ValueError(f"{path} does not run: no answer within {TRIAL_SECONDS} s") from None
-    if process.returncode < 0:
-        raise ValueError(
-            f"{path} does not run: the interpreter was ended by {signal.Signals(-process.returncode).name}"
-        )
-    if process.returncode > 0:
+    code = process.returncode
+    if code < 0:
+        raise ValueError(f"{path} does not run: the interpreter was ended by {signal.Signals(-code).name}")
+    if code > 0:
         lines = [line for line in process.stderr.splitlines() if line.strip()]
-        raise ValueError(
-            lines[-1] if lines else f"{path} does not run: the interpreter ended with {process.returncode}"
-        )
+        raise ValueError(lines[-1] if lines else f"{path} does not run: the interpreter ended with {code}")
 
 
 def _run_all(path):

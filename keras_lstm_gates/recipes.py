@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import typing
+import zoneinfo
 from pathlib import Path
 
 TASKS = ("classification", "labelling", "forecasting", "language")
@@ -32,6 +33,13 @@ def _is_step(value):
     try:
         return isinstance(value, str) and pd.tseries.frequencies.to_offset(value).n > 0
     except ValueError:
+        return False
+
+
+def _is_timezone(value):
+    try:
+        return isinstance(value, str) and value != "" and zoneinfo.ZoneInfo(value) is not None
+    except (OSError, ValueError):
         return False
 
 
@@ -96,6 +104,7 @@ class Recipe:
             Forecasting only.
         missing: str or None, what becomes of empty cells: "interpolate" in a straight line, "forward" the last
             value, "drop" the row. None: no window holds one. Forecasting only.
+        timezone: str or None, as "Europe/Berlin", of times without an offset. Forecasting only.
         step: str or None, to which the rows are resampled by their mean, such as "1h". Forecasting only.
         fill: bool, whether steps without a row are filled, as `missing` says, or in a straight line. Forecasting only.
         duplicates: str, of rows with the same time: "error", their "mean" or the "first". Forecasting only.
@@ -151,6 +160,7 @@ class Recipe:
     dates: str | None = _choice(None, "day-first", "month-first", "year-first")
     decimal: str | None = _choice(None, "point", "comma")
     sentinels: tuple[str, ...] = _field("texts or numbers", _are_names, (), tasks=("forecasting",))
+    timezone: str | None = _field("a time zone such as Europe/Berlin", _is_timezone, None, tasks=("forecasting",))
     missing: str | None = _choice(None, "interpolate", "forward", "drop")
     step: str | None = _field("a step such as 1h or 15min", _is_step, None, tasks=("forecasting",))
     fill: bool = _field("true or false", lambda value: isinstance(value, bool), False, tasks=("forecasting",))
@@ -365,23 +375,24 @@ def resolve(name, settings):
     """A built-in recipe, the recipe of a JSON file, or one that forecasts a column of a table, with values replaced.
 
     Args:
-        name: str, of `RECIPES`, or the path of a .json, .csv, .tsv, .txt or .parquet file.
+        name: str, of `RECIPES`, or the path of a .json file or a table (`datasets.table_files`).
         settings: {key: value}, as for `Recipe.replaced`.
 
     Example:
         >>> resolve("japanese_vowels", {"units": "16"}).units
         16
     """
-    suffix = Path(name).suffix.lower()
-    if suffix in (".csv", ".tsv", ".txt", ".parquet"):
+    from keras_lstm_gates.datasets.table_files import is_table
+
+    if is_table(name):
         if "target" not in settings:
             raise ValueError(f"expected a target, the column of {name} to forecast; received none")
         return Recipe(dataset=name, task="forecasting", validation=0.1, patience=10).replaced(settings)
-    if suffix == ".json":
+    if name.lower().endswith(".json"):
         return Recipe.from_file(name).replaced(settings)
     if name not in RECIPES:
         raise ValueError(
             f"expected one of the recipes {sorted(RECIPES)}, or a file .json, .csv, .tsv, .txt, "
-            f".parquet; received {name!r}"
+            f".dat, .parquet; received {name!r}"
         )
     return RECIPES[name].replaced(settings)

@@ -33,7 +33,7 @@ ROOMS = {
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations attention convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
-    "forecasting": """calendars forecasters scoring""",
+    "forecasting": """calendars windows traced forecasters loading scoring""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """steered sequences cell weights_files lstm bidirectional""",
@@ -46,7 +46,7 @@ ROOMS = {
     "reporting": """checking interventions page""",
     "steering": """holders models sensitivities kept_rows batches measures ablations patching""",
     "tracing": """batches parts store opened_models traces gate_statistics monitor""",
-    "training": """distributed finiteness metrics summary checkpoints runs""",
+    "training": """descriptions distributed finiteness metrics summary checkpoints runs""",
     "tuning": """addresses service oracles spaces hypermodel trials hparams jobs processes results figures tables
         searches""",
     "zoo": """cards registry files builds evaluation""",

@@ -14,17 +14,33 @@ from keras_lstm_gates._support.array_files import read_npy, read_npz
 from keras_lstm_gates._support.files import clean
 
 Model = Annotated[
-    Path, typer.Argument(help="A Keras model with LSTM layers: .keras, .h5, a SavedModel.", show_default=False)
+    Path,
+    typer.Argument(
+        help="A Keras model with LSTM layers: .keras, .h5, a SavedModel; a run folder of `train`; a preset of the zoo.",
+        show_default=False,
+    ),
 ]
+TABLES = ".csv, .tsv, .txt (also .gz) or .parquet"
 DATA = (
-    "Sequences: .npy of shape (time, features) or (samples, time, features), or a .csv with one time step a row and "
-    "one feature a column; of tokens ints, (time,) or (samples, time); of several inputs an .npz with an array for "
-    "each, by its name."
+    f"Of a run that forecasts, a table as `forecast` reads it ({TABLES}). Otherwise sequences: .npy of shape (time, "
+    "features) or (samples, time, features), or a .csv with one time step a row and one feature a column; of tokens "
+    "ints, (time,) or (samples, time); of several inputs an .npz with an array for each, by its name."
 )
 Data = Annotated[Path, typer.Argument(help=DATA, show_default=False)]
 DataOrRandom = Annotated[Path | None, typer.Argument(help=DATA, show_default=False)]
 Windows = Annotated[
-    int | None, typer.Option("--window", min=1, help="Cut a table (time, ...) into windows of so many steps.")
+    int | None,
+    typer.Option(
+        "--window", min=1, help="Cut one array (time, ...) into windows of so many steps; a run's table needs none."
+    ),
+]
+At = Annotated[
+    str | None,
+    typer.Option("--at", help="Of a run's table: the window that ends at this time.", show_default="the last row"),
+]
+All = Annotated[
+    bool,
+    typer.Option("--all", help="Of a run's table: the windows from many points, so that each row is forecast once."),
 ]
 RandomData = Annotated[
     int | None,
@@ -35,7 +51,7 @@ RandomData = Annotated[
 Recipe = Annotated[
     str,
     typer.Argument(
-        help="A built-in recipe, a recipe file (.json), or a table to forecast a column of (.csv, .parquet).",
+        help=f"A built-in recipe, a recipe file (.json), or a table to forecast a column of ({TABLES}).",
         show_default=False,
     ),
 ]
@@ -85,6 +101,44 @@ def _is_number(text):
     except ValueError:
         return False
     return True
+
+
+def windows_of(run, model, path, at=None, every=False, most=None):
+    """The windows of a table that the model of a run reads; None where it is no run, or the file is no table.
+
+    Args:
+        run: `Path`, as `open_model` takes it.
+        model: its `keras.Model`.
+        path: `Path` of the data, or None.
+        at: str, of --at.
+        every: bool, of --all.
+        most: int, how many of the last windows whose targets are known; None: what --at and --all say.
+
+    Returns:
+        `keras_lstm_gates.forecasting.windows.TableWindows`.
+    """
+    from keras_lstm_gates import forecasting
+    from keras_lstm_gates.cli.models import run_of
+    from keras_lstm_gates.datasets.table_files import is_table
+    from keras_lstm_gates.training.descriptions import described
+
+    about = described(run_of(run)) if path is not None and is_table(path) and run_of(run).exists() else None
+    if about is None or about.recipe.task != "forecasting":
+        if at is not None or every:
+            raise ValueError(f"expected a run that forecasts, and a table, with --at or --all; received {run}, {path}")
+        return None
+    if every and at is not None:
+        raise ValueError(f"expected --at or --all; received both, --at {at}")
+    windows = forecasting.load(run_of(run), model).windows(path, at, rolling=every or most is not None)
+    if windows.ignored:
+        typer.echo(f"not read: {', '.join(windows.ignored)}")
+    return windows if most is None else windows.last(most)
+
+
+def sequences_of(run, model, path, random=None, window=None, at=None, every=False, most=None):
+    """What the model of a run, or of a file, is to read: of a run's table its windows, else as `sequences_for`."""
+    windows = None if window is not None else windows_of(run, model, path, at, every, most)
+    return sequences_for(model, path, random, window) if windows is None else windows.inputs
 
 
 def sequences_for(model, path, random=None, window=None):

@@ -1,5 +1,6 @@
 """The commands for servers and devices: export, drift, run."""
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -12,6 +13,8 @@ from keras_lstm_gates._support.array_files import write_npz
 from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import (
+    All,
+    At,
     Data,
     DataOrRandom,
     Model,
@@ -19,9 +22,13 @@ from keras_lstm_gates.cli.arguments import (
     Windows,
     read_arrays,
     run_folder,
-    sequences_for,
+    sequences_of,
+    windows_of,
 )
-from keras_lstm_gates.cli.models import open_model, opens_models
+from keras_lstm_gates.cli.models import open_model, opens_models, run_of
+
+COMPARED = 32
+"""The most windows of a run's table that an exported file is compared with its model on."""
 
 
 @app.command()
@@ -54,17 +61,20 @@ def export(
 
     from keras_lstm_gates import exporting
     from keras_lstm_gates._support.terminal import differences_table, files_table
+    from keras_lstm_gates.training.descriptions import described
 
     console = Console()
     loaded = open_model(model)
-    sequences = sequences_for(loaded, data, random, window)
+    sequences = sequences_of(model, loaded, data, random, window, most=COMPARED)
     with (
         run_folder("export", out) as folder,
         console.status("converting, then running each file against the Keras model"),
         # The converters and interpreters talk there.
         standard_error_to(os.devnull),
     ):
-        exported = exporting.export(loaded, folder, sequences, formats, precisions, time=time)
+        exported = exporting.export(
+            loaded, folder, sequences, formats, precisions, time=time, trained_on=described(run_of(model))
+        )
     samples = len(next(iter(sequences.values())) if isinstance(sequences, dict) else sequences)
     console.print(differences_table(exported, samples))
     for name, why in exported.missing.items():
@@ -93,7 +103,7 @@ def drift(
     from keras_lstm_gates._support.terminal import files_table
 
     console, loaded = Console(), open_model(model)
-    sequences = sequences_for(loaded, data, random, window)
+    sequences = sequences_of(model, loaded, data, random, window, most=COMPARED)
     with run_folder("drift", out) as folder:
         with warnings.catch_warnings(record=True) as caught, standard_error_to(os.devnull):
             warnings.simplefilter("always")
@@ -123,7 +133,7 @@ def drift(
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A .tflite file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A .tflite file, or the folder of its export.", show_default=False)],
     data: Data,
     signature: Annotated[
         str | None,
@@ -137,6 +147,8 @@ def run(
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Step by step, with every gate drawn live.")] = False,
     interval: Annotated[float, typer.Option(min=0, help="Of --stream: seconds between two steps.")] = 0.05,
+    at: At = None,
+    every: All = False,
 ):
     """Run an exported .tflite file with the LiteRT interpreter alone, as a device would."""
     from rich.console import Console
@@ -145,7 +157,8 @@ def run(
     from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates.edge import Runner
 
-    console, array = Console(), read_arrays(data)
+    file = file / "model.tflite" if (file / "model.tflite").is_file() else file
+    console, array = Console(), _array_for(file, data, at, every)
     with standard_error_to(os.devnull):
         runner = Runner(file)
     if signature is None:
@@ -164,6 +177,19 @@ def run(
     for name, values in outputs.items():
         table.add_row(name, str(values.shape), np.array2string(values, precision=4, threshold=12, edgeitems=3))
     console.print(table)
+
+
+def _array_for(file, data, at, every):
+    """What an exported file reads: of a forecaster's table its windows, else what a file of arrays holds."""
+    manifest = file.parent / "manifest.json"
+    if not data.name.lower().endswith((".csv", ".tsv", ".txt", ".gz", ".parquet")) or not manifest.is_file():
+        return read_arrays(data)
+    if "trained_on" not in json.loads(manifest.read_text()):
+        return read_arrays(data)
+    # Tables are read by pandas, beside TensorFlow.
+    with standard_error_to(os.devnull):
+        windows = windows_of(file, object(), data, at, every)
+    return read_arrays(data) if windows is None else windows.inputs
 
 
 def _streamed(runner, array, console, interval):

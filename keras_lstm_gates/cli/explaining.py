@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import DataOrRandom, Model, RandomData, Windows, run_folder, sequences_for, some_of
+from keras_lstm_gates.cli.arguments import (
+    All,
+    At,
+    DataOrRandom,
+    Model,
+    RandomData,
+    Windows,
+    run_folder,
+    sequences_for,
+    some_of,
+    windows_of,
+)
 from keras_lstm_gates.cli.models import open_model, opens_models
 
 
@@ -20,7 +31,7 @@ def explain(
         str | None,
         typer.Option(
             help="Which number of the output: a class, or comma-separated indices as STEP,CLASS or HORIZON,QUANTILE.",
-            show_default="the largest",
+            show_default="the largest; of a run's table the next step",
         ),
     ] = None,
     output: Annotated[str | None, typer.Option(help="Which of several outputs.", show_default="the only one")] = None,
@@ -30,6 +41,8 @@ def explain(
     ] = None,
     window: Windows = None,
     random: RandomData = None,
+    at: At = None,
+    every: All = False,
 ):
     """Why this answer: what the memory holds for it, where it is sensitive, and what it loses without each step."""
     from rich.console import Console
@@ -42,7 +55,9 @@ def explain(
     console = Console()
     index = _index(target)
     loaded = open_model(model)
-    sequences = sequences_for(loaded, data, random, window)
+    windows = None if window is not None else windows_of(model, loaded, data, at, every)
+    sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
+    index = windows.first_answer if index is None and windows is not None else index
     with run_folder("explain", out) as folder:
         with console.status("asking what the answer comes from"):
             explanation = explain(loaded, sequences, index, sample=sample, output=output)

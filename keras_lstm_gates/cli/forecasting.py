@@ -1,23 +1,28 @@
-"""The commands that use a trained forecaster on a table: forecast, score."""
+"""The commands that use a trained forecaster on a table: forecast, evaluate."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import empty_folder, new_folder
+from keras_lstm_gates.cli.arguments import TABLES, empty_folder, new_folder
+from keras_lstm_gates.cli.models import run_of
 
 Run = Annotated[
     str,
     typer.Argument(
-        help="The run folder of `train`, or a forecasting preset of the zoo.", metavar="RUN", show_default=False
+        help="The run folder of `train`, the folder of its export, or a forecasting preset of the zoo.",
+        metavar="RUN",
+        show_default=False,
     ),
 ]
 Table = Annotated[
     Path,
     typer.Argument(
-        help="A table (.csv, .parquet) with the columns of the training, in any order.",
+        help=f"A table with the columns of the training, in any order: {TABLES}.",
         metavar="FILE",
         show_default=False,
     ),
@@ -57,8 +62,7 @@ def forecast(
         figure = plots.forecast(result, forecaster.history(table, at), forecaster.recipe.target)
         with replaced_when_whole(folder / "forecast.png") as temporary:
             figure.savefig(temporary, dpi=120)
-    if result.attrs["ignored"]:
-        console.print(f"not read: {', '.join(result.attrs['ignored'])}", soft_wrap=True, highlight=False)
+    _tell_ignored(console, result)
     console.print(result.head(12).to_string(index=False), soft_wrap=True, highlight=False)
     if len(result) > 12:
         console.print(f"... {len(result):,} rows in all", highlight=False)
@@ -66,14 +70,15 @@ def forecast(
 
 
 @app.command()
-def score(run: Run, table: Table):
-    """How good a forecaster is on a table, beside the baselines that need no training."""
+def evaluate(run: Run, table: Table):
+    """How good a forecaster is on new rows, beside the baselines that need no training."""
     from rich.console import Console
 
     from keras_lstm_gates import forecasting
 
     result = forecasting.scores(_forecaster(run), table)
     console = Console()
+    _tell_ignored(console, result)
     console.print(f"{result.attrs['windows']:,} windows", highlight=False)
     console.print(result.to_string(float_format="{:.5g}".format, na_rep=""), soft_wrap=True, highlight=False)
     best = result["mae"].idxmin()
@@ -83,8 +88,13 @@ def score(run: Run, table: Table):
         )
 
 
+def _tell_ignored(console, result):
+    if result.attrs["ignored"]:
+        console.print(f"not read: {', '.join(result.attrs['ignored'])}", soft_wrap=True, highlight=False, markup=False)
+
+
 def _forecaster(run):
     from keras_lstm_gates import forecasting
-    from keras_lstm_gates.zoo.registry import home, presets
 
-    return forecasting.load(home(run) if run in presets() and not Path(run).exists() else run)
+    with standard_error_to(os.devnull):  # The interpreter of an exported file talks there.
+        return forecasting.load(run_of(run))

@@ -9,13 +9,18 @@ import typer
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import (
     DATA,
+    All,
+    At,
     DataOrRandom,
     Model,
     RandomData,
     Windows,
+    new_folder,
     run_folder,
     sequences_for,
+    sequences_of,
     some_of,
+    windows_of,
 )
 from keras_lstm_gates.cli.models import open_model, opens_models
 
@@ -35,22 +40,26 @@ def trace(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Sequences to run at once.", show_default="what the model fixes, or 32")
     ] = None,
+    at: At = None,
+    every: All = False,
 ):
     """Run sequences through any trained model with LSTMs; save every gate of every step, and draw one sequence."""
     from rich.console import Console
 
-    from keras_lstm_gates import plots, tracing
+    from keras_lstm_gates import forecasting, plots, tracing
     from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
 
     console = Console()
     loaded = open_model(model)
-    sequences = sequences_for(loaded, data, random, window)
+    windows = None if window is not None else windows_of(model, loaded, data, at, every)
+    sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
     samples = _samples(sequences)
     _check_drawn(loaded, samples, layer, sample)
     with run_folder("trace", out) as folder:
         with counted(console, "sequences traced", samples) as progress:
             tree = tracing.trace(loaded, sequences, batch_size, progress)
+        tree = tree if windows is None else forecasting.with_times(tree, windows)
         figure = plots.gates(tree, layer=layer, sample=sample)
         with filled_when_whole(folder) as temporary:
             tracing.save(tree, temporary / "gates.zarr")
@@ -79,10 +88,18 @@ def _check_drawn(model, samples, layer, sample):
 @app.command()
 def report(
     gates: Annotated[
-        Path, typer.Argument(help="A trace: gates.zarr from `trace`, or the folder that holds it.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A trace: gates.zarr from `trace`, or the folder that holds it. Before FILE: a run that forecasts.",
+            show_default=False,
+        ),
     ],
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A table to trace first, as `forecast` reads it.", show_default=False),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The .html file.", show_default="report.html beside the trace")
+        Path | None, typer.Option(help="The .html file.", show_default="report.html beside the trace, or in runs/")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page.", show_default="the model's name")] = None,
     gradients: Annotated[
@@ -90,22 +107,37 @@ def report(
         typer.Option(help="gradients.zarr from `gradients`, or its folder, for a section on it.", show_default="none"),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="The most sequences to show.")] = 20,
+    at: At = None,
+    every: All = False,
 ):
     """Write one HTML page of a trace: statistics, heat maps, curves, and a drawing of every step of every unit."""
     from rich.console import Console
 
     from keras_lstm_gates import reporting
 
-    gates = _store(gates, "gates.zarr")
+    store = _store(gates, "gates.zarr") if data is None else None
     gradients = None if gradients is None else _store(gradients, "gradients.zarr")
-    out = gates.parent / "report.html" if out is None else out
+    if out is None:
+        out = (new_folder(Path("runs"), "report") if store is None else store.parent) / "report.html"
     if out.suffix != ".html":
         raise ValueError(f"expected --out with the ending .html; received {out}")
     if out.exists():
         raise FileExistsError(f"expected no file at {out}; it exists")
-    trees = [None if store is None else _whole(store) for store in (gates, gradients)]
-    reporting.report(trees[0], out, title=title, samples=samples, gradients=trees[1])
+    tree = _traced(gates, data, at, every) if store is None else _whole(store)
+    gradients = None if gradients is None else _whole(gradients)
+    reporting.report(tree, out, title=title, samples=samples, gradients=gradients)
     Console().print(f"{out}  ({out.stat().st_size / 1024**2:.1f} MiB): open it in a browser", soft_wrap=True)
+
+
+def _traced(run, table, at, every):
+    """The trace of a run on a table."""
+    from keras_lstm_gates import forecasting, tracing
+
+    model = open_model(run)
+    windows = windows_of(run, model, table, at, every)
+    if windows is None:
+        raise ValueError(f"expected a trace, or a run that forecasts and a table; received {run} and {table}")
+    return forecasting.with_times(tracing.trace(model, windows.inputs, progress=False), windows)
 
 
 def _store(path, name):
@@ -130,13 +162,15 @@ def _whole(store):
 @opens_models
 def gradients(
     models: Annotated[
-        list[Path], typer.Argument(help=f"Model files (.keras), then the data. {DATA}", show_default=False)
+        list[Path], typer.Argument(help=f"Model files or run folders, then the data. {DATA}", show_default=False)
     ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for gradients.zarr and gradients.png.", show_default="new, in runs/")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Layer to draw.", show_default="the first")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="The number of sequences, from the first.")] = 8,
+    samples: Annotated[
+        int, typer.Option(min=1, help="The number of sequences, from the first; of a table the last.")
+    ] = 8,
     norms: Annotated[
         str,
         typer.Option(help="exact; estimated, within some percent and much sooner; auto: exact where it takes seconds."),
@@ -162,7 +196,7 @@ def gradients(
         if file.stem in loaded:
             raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
         loaded[file.stem] = open_model(file)
-    sequences = sequences_for(loaded[files[0].stem], data, random, window)
+    sequences = sequences_of(files[0], loaded[files[0].stem], data, random, window, most=samples)
     sequences = some_of(sequences, 0, samples)
     _check_layer(loaded, layer)
     with run_folder("gradients", out) as folder:

@@ -46,9 +46,25 @@ def opens_models(command):
     return with_options
 
 
+def run_of(name):
+    """The path of a run: a folder or file as it is, or the folder of a preset of the zoo."""
+    from keras_lstm_gates.zoo.registry import home, presets
+
+    return Path(name) if Path(name).exists() or str(name) not in presets() else home(str(name))
+
+
 def open_model(path):
-    """The model of a file; what was translated and what is warned of is printed."""
+    """The model of a file, a run folder or a preset; what was translated and what is warned of is printed."""
     from keras_lstm_gates.opening.readers import read
+
+    path = run_of(path)
+    if (path / "model.keras").is_file():
+        path = path / "model.keras"
+    elif (path / "manifest.json").is_file():
+        raise ValueError(
+            f"expected a model that can be opened; received {path}, an export, whose gates come from "
+            f"`keras-lstm-gates run {path} FILE --signature gates`"
+        )
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, read_array, run_folder, sequences_for
+from keras_lstm_gates.cli.arguments import (
+    At,
+    Data,
+    Model,
+    read_array,
+    run_folder,
+    sequences_for,
+    sequences_of,
+    windows_of,
+)
+from keras_lstm_gates.cli.models import open_model
+
+ABLATED = 256
+"""The most windows of a run's table that are run without each part."""
 
 Out = Annotated[
     Path | None, typer.Option(help="Folder for the table, the picture and the store.", show_default="new, in runs/")
@@ -36,7 +49,10 @@ class Over(StrEnum):
 def ablate(
     model: Model,
     data: Data,
-    targets: Annotated[Path, typer.Argument(help=".npy or .csv, a row a sequence.", show_default=False)],
+    targets: Annotated[
+        Path | None,
+        typer.Argument(help=".npy or .csv, a row a sequence; a run's table holds its own.", show_default=False),
+    ] = None,
     metric: Annotated[
         str | None, typer.Option(help="A Keras loss, or accuracy.", show_default="the loss of the model")
     ] = None,
@@ -46,10 +62,9 @@ def ablate(
 ):
     """How much worse a metric gets without each unit, gate or step."""
     from keras_lstm_gates import plots, steering
-    from keras_lstm_gates.opening.readers import load_model
 
-    loaded = load_model(model)
-    sequences, y = sequences_for(loaded, data), read_array(targets)
+    loaded = open_model(model)
+    sequences, y = _with_targets(model, loaded, data, targets)
     with run_folder("ablate", out) as folder, _counted("parts ablated") as progress:
         result = steering.ablate(
             loaded, sequences, y, metric, what.value, 0 if to is To.zero else "mean",
@@ -76,16 +91,16 @@ def patch(
     ] = Over.places,
     gates: Annotated[str, typer.Option(help="Any of i, f, g, o, c, h, as fch.")] = "ifgoch",
     out: Out = None,
+    at: At = None,
 ):
     """What part of the difference between two runs each gate carries, at each unit and step."""
     import pandas as pd
 
     from keras_lstm_gates import plots, steering
-    from keras_lstm_gates.opening.readers import load_model
 
     axes = {Over.places: ("time", "unit"), Over.steps: ("time",), Over.units: ("unit",), Over.gates: ()}[over]
-    index, loaded = _index(metric), load_model(model)
-    pair = [sequences_for(loaded, path) for path in (clean, corrupted)]
+    index, loaded = _index(metric), open_model(model)
+    pair = [sequences_of(model, loaded, path, at=at) for path in (clean, corrupted)]
     with run_folder("patch", out) as folder, _counted("places patched") as progress:
         tree = steering.patch(loaded, *pair, index, axes, gates, progress=progress, store=folder / "patching.zarr")
     paths = tree.attrs["layers"]
@@ -99,6 +114,16 @@ def patch(
         folder,
         f"most is restored in {path} at ({', '.join(tables[path].index.names)}) = ({named}): {largest[path]:.3g}",
     )
+
+
+def _with_targets(run, model, data, targets):
+    """(what the model reads, what it should answer): of a run's table both, else of two files."""
+    if targets is not None:
+        return sequences_for(model, data), read_array(targets)
+    windows = windows_of(run, model, data, most=ABLATED)
+    if windows is None:
+        raise ValueError(f"expected TARGETS, a file with a row a sequence of {data}; received none")
+    return windows.inputs, windows.actual.astype("float32")
 
 
 def _counted(text):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, Windows, run_folder, sequences_for
+from keras_lstm_gates.cli.arguments import All, At, Data, Model, Windows, run_folder, sequences_of
 from keras_lstm_gates.cli.models import open_model, opens_models
 
 
@@ -25,6 +25,8 @@ def steer(
         typer.Option(help="Folder for both runs: outputs .npz and gates .zarr.", show_default="new, in runs/"),
     ] = None,
     window: Windows = None,
+    at: At = None,
+    every: All = False,
 ):
     """Set gates to a number while a model runs, and keep its outputs and gates beside those of the plain run."""
     import keras
@@ -38,7 +40,7 @@ def steer(
 
     console = Console()
     loaded = open_model(model)
-    sequences = sequences_for(loaded, data, window=window)
+    sequences = sequences_of(model, loaded, data, window=window, at=at, every=every)
     longest = max(array.shape[1] for array in keras.tree.flatten(sequences))
     steered = steered_model(loaded, _interventions(set_, units, steps), steps=longest)
     trees = {}

@@ -24,6 +24,10 @@ def train(
     horizon: Horizon = None,
     dates: Annotated[str | None, typer.Option(help="Of a table: day-first, month-first or year-first.")] = None,
     decimal: Annotated[str | None, typer.Option(help="Of a table: point or comma before decimals.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Of times without an offset, as Europe/Berlin; they become UTC.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="Of a table of several series: the column that names them.")] = None,
     missing: Annotated[str | None, typer.Option(help="Of empty cells: interpolate, forward or drop.")] = None,
     sentinel: Annotated[
         list[str] | None, typer.Option(help="A cell that marks a missing value, as -200; repeatable.")
@@ -42,6 +46,7 @@ def train(
     from keras_lstm_gates.recipes import resolve
 
     given = {"dates": dates, "decimal": decimal, "missing": missing, "step": step, "duplicates": duplicates}
+    given |= {"timezone": timezone, "group": group}
     given |= {"sentinels": list(sentinel) if sentinel else None, "fill": fill or None}
     values = of_table(target, window, horizon) | {key: value for key, value in given.items() if value is not None}
     for setting in settings or []:

@@ -1,5 +1,6 @@
 """From a table with one row a time step to windows: split by time, scaled by the training part alone."""
 
+import json
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ TEST_PART = 0.2
 # A series is regular if at least this share of its time steps equals the most common one; any other step is a gap.
 # In a less regular one, such as trading days, every row follows the one before it.
 REGULAR = 0.85
+# An input with more empty cells is better left out than filled.
+MOSTLY = 0.3
 
 
 class Series(NamedTuple):
@@ -44,7 +47,7 @@ def series(recipe, test=True):
     """
     if recipe.target is None:
         raise ValueError(f"expected a target, the column of {recipe.dataset} to forecast; received None")
-    if recipe.dataset.lower().endswith(tables.SUFFIXES):
+    if tables.is_table(recipe.dataset):
         frame = tables.read(recipe.dataset, recipe)
     else:
         frame = tables.checked(_rows(recipe.dataset), recipe.dataset, recipe)
@@ -59,7 +62,7 @@ def series(recipe, test=True):
             raise ValueError(
                 f"expected a window of {recipe.window} and a horizon of {recipe.horizon} rows without a gap in the "
                 f"{name} part of {recipe.dataset}; received {len(frame)} rows, {int(np.sum(part == 0))} of them for "
-                f"training, with {gaps} gaps{_remedy(frame)}"
+                f"training, with {gaps} gaps{_remedy(frame, part, recipe, gaps, step)}"
             )
     return Series(frame, columns, part, starts_by_part, gaps, step)
 
@@ -122,12 +125,25 @@ def summary(names):
     return [*lines, f"parts: {times or 'by the order of the rows'}"]
 
 
-def _remedy(frame):
+def _remedy(frame, part, recipe, gaps, step):
+    """An option that gives each part a window, where there is one."""
     empty = frame.attrs["empty"]
-    if not empty:
+    if empty:
+        name = max(empty, key=empty.get)
+        others = [other for other in frame if other not in (tables.TIME, tables.GROUP) and empty.get(other, 0) < MOSTLY]
+        said = f"; {empty[name]:.0%} of {name!r} is empty: "
+        if empty[name] < MOSTLY or recipe.target not in others:
+            return f"{said}--missing interpolate"
+        return f"{said}--set 'features={json.dumps(others, ensure_ascii=False)}'"
+    if gaps and step[0].isdigit() and ":" not in step and step != "1 row":
+        offset = "MS" if "month" in step else pd.tseries.frequencies.to_offset(pd.Timedelta(step)).freqstr
+        return f": --step {offset} --fill"
+    fewest = min(int(np.sum(part == number)) for number in range(3) if number != 1 or recipe.validation)
+    horizon = min(recipe.horizon, fewest)
+    window = min(recipe.window, (int(np.sum(part == 0)) - horizon) // 2)
+    if gaps or tables.GROUP in frame or min(horizon, window) < 1:
         return ""
-    name = max(empty, key=empty.get)
-    return f"; {empty[name]:.0%} of {name!r} is empty: --missing interpolate, or other columns, --set features=..."
+    return f": --window {window} --horizon {horizon} is short enough"
 
 
 def _rows(name):
@@ -162,13 +178,8 @@ def _starts(frame, columns, length):
         breaks[1:] |= frame[tables.GROUP].to_numpy()[1:] != frame[tables.GROUP].to_numpy()[:-1]
     groups, step = int(breaks.sum()), "1 row"
     if tables.TIME in frame and len(frame) > 1:
-        steps = frame[tables.TIME].diff()
-        within = steps[~breaks]
-        common = within.mode()
-        if len(common) and (within == common[0]).mean() >= REGULAR:
-            step = _words(common[0])
-            # A time that was read from a float or a text is exact to the microsecond at best.
-            breaks |= ((steps - common[0]).abs() > common[0] / 1000).to_numpy()
+        step, strange = _steps(frame[tables.TIME], breaks)
+        breaks |= strange
     gaps = int(breaks.sum()) - groups
     empty = frame[columns].isna().any(axis=1).to_numpy()
     gaps += int(np.sum(empty & ~np.r_[False, empty[:-1]]))
@@ -180,9 +191,34 @@ def _starts(frame, columns, length):
     return starts[complete], gaps, step
 
 
+def _steps(times, breaks):
+    """(the step in words, (rows,) bool: a row lies another step behind the one before it)."""
+    steps = times.diff()
+    within = steps[~breaks]
+    common = within.mode()
+    if len(common) and (within == common[0]).mean() >= REGULAR:
+        # A time that was read from a float or a text is exact to the microsecond at best.
+        return _words(common[0]), ((steps - common[0]).abs() > common[0] / 1000).to_numpy()
+    months = (12 * times.dt.year + times.dt.month).diff()
+    usual = months[~breaks].mode()
+    if len(usual) and within.min() > pd.Timedelta(20, "D") and (months[~breaks] == usual[0]).mean() >= REGULAR:
+        count = int(usual[0])
+        return (f"{count} months" if count > 1 else "1 month"), (months != usual[0]).to_numpy()
+    none = np.zeros(len(times), bool)
+    if not len(within):
+        return "1 row", none
+    if common[0] == pd.Timedelta(1, "D") and (times.dt.dayofweek < 5).all():
+        return "1 trading day", none
+    near = min(_EVEN, key=lambda even: abs(np.log(pd.Timedelta(even) / within.median())))
+    return f"1 row: uneven, {_words(within.min())} to {_words(within.max())} (--step {near} makes it even)", none
+
+
+_EVEN = ("1s", "10s", "30s", "1min", "5min", "10min", "15min", "30min", "1h", "3h", "6h", "12h", "1D", "7D", "30D")
+
+
 def _words(step):
     for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second")):
         count = step / pd.Timedelta(1, unit)
         if count >= 1 and count == int(count):
             return f"{int(count)} {word}{'s' if count > 1 else ''}"
-    return str(step)
+    return str(step).removeprefix("0 days ")

@@ -2,17 +2,25 @@
 
 import collections
 import csv
+import gzip
 import io
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet")
+WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
 ROW_NAMES = "row names"
 EMPTY = ["?", "-", "--", "*", "n.a.", "na", "N.A.", "nil", "missing", "Missing", "#NV", "Null", "NaT"]
 """Cells that say that nothing was measured, beside those that pandas knows: "", NA, N/A, NaN, null, None ..."""
+
+
+def is_table(path):
+    """Whether a file is called as a table is: .csv, .tsv, .txt, .dat, each also .gz, or .parquet; or as a workbook."""
+    return str(path).lower().removesuffix(".gz").endswith((*SUFFIXES, *WORKBOOKS))
 
 
 def cells(path):
@@ -23,13 +31,31 @@ def cells(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a .csv or .parquet file; found none at {path}")
+        raise FileNotFoundError(f"expected a table, a file {', '.join(SUFFIXES)}; found none at {path}")
+    if path.suffix.lower() in WORKBOOKS:
+        raise ValueError(
+            f"expected a table as text or Parquet; received the workbook {path}. Save its sheet as CSV: python -c "
+            f"\"import pandas; pandas.read_excel('{path}').to_csv('{path.with_suffix('.csv')}', index=False)\""
+        )
     try:
         return numbered(_parquet(path)) if path.suffix.lower() == ".parquet" else _text(path)
     except pd.errors.EmptyDataError:
         raise ValueError(f"expected {path} to hold a header and rows; it is empty") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeError, csv.Error) as error:
-        raise ValueError(f"expected {path} to be a table with one cell a column in each row: {error}") from None
+    except pd.errors.ParserError as error:
+        line = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if line is None:
+            raise _no_table(path, error) from None
+        raise ValueError(
+            f"expected {line[1]} cells on each line of {path}; received {line[3]} on line {line[2]}. Mend it, or "
+            f"leave the line out: sed -i {line[2]}d {path}"
+        ) from None
+    except (pd.errors.ParserWarning, UnicodeError, csv.Error, gzip.BadGzipFile, EOFError) as error:
+        raise _no_table(path, error) from None
+
+
+def _no_table(path, error):
+    said = " ".join(str(error).split())
+    return ValueError(f"expected {path} to be a table with one cell a column in each row: {said}")
 
 
 def numbered(frame):
@@ -66,8 +92,12 @@ def _parquet(path):
         raise ValueError(f"expected {path} to be a Parquet file: {' '.join(str(error).split())}") from None
 
 
+def _opened(path):
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
 def _text(path):
-    with path.open("rb") as file:
+    with _opened(path) as file:
         start = file.read(1 << 16)
     encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
@@ -116,6 +146,10 @@ def _layout(lines):
         if not rows:
             continue
         header = rows[0]
+        # A header may stand in the last remark, as the weather services write it.
+        above = lines[header - 1][1] if header else ""
+        if above.startswith("#") and all(map(is_number, _split(lines[header][1], separator))):
+            header -= int(len(_split(above, separator)) == count)
         if header == 1 and counts[0] == count - 1:
             # Half a line for a header that is one short: another separator may fit it whole.
             header, often = 0, often + 0.5
@@ -125,12 +159,14 @@ def _layout(lines):
 
 
 def _split(line, separator):
-    return line.split() if separator == " " else next(csv.reader(io.StringIO(line), delimiter=separator), [])
+    if separator == " ":
+        return [cell.strip('"') for cell in re.findall(r'"[^"]*"|\S+', line)]
+    return next(csv.reader(io.StringIO(line), delimiter=separator), [])
 
 
 def _header(lines, header, separator):
     """(names of the columns, number of lines up to the first row)."""
-    names = [name.strip() for name in _split(lines[header], separator)]
+    names = [name.strip() for name in _split(lines[header].lstrip("# "), separator)]
     rows = [_split(line, separator) for line in lines[header + 1 : header + 30] if line.strip()]
     # yfinance: Price,Close,... / Ticker,AAPL,... / Date,,...
     if len(rows) > 2 and len(names) > 1 and rows[1][0] and not any(rows[1][1:]) and len(rows[0]) == len(names):
@@ -143,6 +179,11 @@ def _header(lines, header, separator):
     if one_short and (numbered_rows or all(line.startswith('"') for line in quoted)):
         names = [ROW_NAMES, *names]
     return _unique(names), header + 1
+
+
+def is_number(text):
+    """Whether a cell is a number, or a date or time in numbers."""
+    return re.fullmatch(r"\s*[-+]?[\d.,:/-]*\d[\d.,:/ T-]*\s*", text) is not None
 
 
 def _unique(names):

@@ -81,10 +81,10 @@ def numbers_of(column, source, mark=".", sentinels=()):
         bad = np.flatnonzero(numbers.isna() & text.notna() & (text.astype(str) != "nan"))
         if len(bad):
             raise _no_number(column, bad[0], source)
+    marks = [float(mark) for mark in map(str, sentinels) if re.fullmatch(r"[-+]?(\d+(\.\d+)?|inf)", mark)]
+    numbers = numbers.mask(numbers.isin(marks))
     if np.isinf(numbers).any():
         raise _no_number(column, np.flatnonzero(np.isinf(numbers))[0], source)
-    marks = [float(mark) for mark in map(str, sentinels) if re.fullmatch(r"[-+]?\d+(\.\d+)?", mark)]
-    numbers = numbers.mask(numbers.isin(marks))
     if "none" not in sentinels:
         _check_sentinels(numbers, column, source)
     return numbers

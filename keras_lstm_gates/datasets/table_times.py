@@ -8,7 +8,7 @@ import pandas as pd
 from keras_lstm_gates.datasets.table_files import place
 
 ORDERS = ("day-first", "month-first", "year-first")
-_NAME = re.compile(r"time|date|epoch|unix|^ts$|^t$|utc|^zeit|^datum|^fecha|^heure", re.IGNORECASE)
+_NAME = re.compile(r"time|date|epoch|unix|^ts$|^t$|utc|^zeit|^datum|^fecha|^heure|y{4}-?mm", re.IGNORECASE)
 _PARTS = {
     "year": r"year|yr|yyyy|jahr|anno|annee",
     "month": r"month|mon|mm|mnth|mo|monat",
@@ -16,6 +16,7 @@ _PARTS = {
     "hour": r"hour|hr|hh|stunde",
     "minute": r"minute|min|mn|mi",
 }
+_WEEK = r"week|wk|week_?no|kw|woche"
 _MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _ZONES = {
     "Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "CET": 1, "BST": 1, "WEST": 1, "CEST": 2, "EET": 2, "EEST": 3, "EST": -5,
@@ -35,13 +36,17 @@ _DATES = (
     r"(?P<m>\d{1,2})[-/](?P<y>\d{4})",
     r"(?P<m>[A-Za-z]{3,9})\.?[-/ ,]\s?(?P<y>\d{4})",
     r"(?P<y>\d{4})[-/ ](?P<m>[A-Za-z]{3,9})\.?",
+    r"(?P<m>[A-Za-z]{3,9})\.?[-/' ]+(?P<y>\d{2})",
 )
+_COMPACT = r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)[T ]?(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)?(?P<f>$^)?(?P<p>$^)?(?P<z>Z)?"
+"""20240301T000000, without a mark between its numbers."""
+
 _CLOCK = r"(?P<H>\d{1,2})(?:[:.h](?P<M>\d{2}))?(?:[:.](?P<S>\d{2})(?:[.,:](?P<f>\d{1,9}))?)?\s*(?P<p>[AaPp]\.?[Mm]\.?)?"
 _ZONE = r"\s*(?P<z>[A-Z]{1,4}|[+-]\d\d(?::?\d\d)?)?"
 _RANGE = r"(?:\s+-\s+.*)?"
 
 
-def times_of(frame, source, order=None):
+def times_of(frame, source, order=None, timezone=None, group=None):
     """(the times or None, the names of the columns that hold them), of the first columns that do.
 
     A date, with a clock time in a column beside it where it has none of its own; year, month, day, hour, minute in
@@ -51,27 +56,64 @@ def times_of(frame, source, order=None):
         frame: `pandas.DataFrame` of `table_files.cells`.
         source: str, the table's name in errors.
         order: of `ORDERS` or None, where dates of three numbers do not tell it.
+        timezone: str or None, as "Europe/Berlin", of times without an offset: they become UTC. Of an hour that occurs
+            twice, as clocks go back, the earlier row is the earlier time.
+        group: `pandas.Series` or None, the series of each row.
     """
+    times, names = _first_times(frame, source, order)
+    if times is None or timezone is None or times.attrs.get("utc"):
+        return times, names
+    return _in_utc(times, timezone, source, group), names
+
+
+def _first_times(frame, source, order):
     for name in frame:
         if pd.api.types.is_datetime64_any_dtype(frame[name]):
             column = frame[name]
             if column.isna().any():
                 raise _no_date(column, np.flatnonzero(column.isna())[0], source)
-            return (column if column.dt.tz is None else column.dt.tz_convert(None)), [name]
+            return (column if column.dt.tz is None else _utc(column.dt.tz_convert(None))), [name]
     for name in frame:
         kind = _kind(frame[name])
         if kind is not None:
-            times = _dates(frame[name], kind, source, order)
-            beside = _clock_column(frame, name) if (times == times.dt.normalize()).all() else None
-            return (times, [name]) if beside is None else (times + _clock(frame[beside], source), [name, beside])
+            return _with_clock(_dates(frame[name], kind, source, order), name, frame, source)
     parts = _part_columns(frame)
     if parts:
         return _of_parts(frame, parts, source), list(parts.values())
     for name in frame:
         times = _of_numbers(frame[name]) if _NAME.search(name) else None
         if times is not None:
-            return times, [name]
+            return _with_clock(times, name, frame, source)
     return None, []
+
+
+def _utc(times):
+    times.attrs["utc"] = True
+    return times
+
+
+def _in_utc(times, timezone, source, group):
+    keys = pd.DataFrame({"time": times} if group is None else {"time": times, "group": group})
+    again = keys.duplicated().to_numpy()
+    is_summer = again if len(times) and times.iloc[0] > times.iloc[-1] else ~again
+    local = times.dt.tz_localize(timezone, ambiguous=is_summer, nonexistent="NaT")
+    if local.isna().any():
+        at = np.flatnonzero(local.isna())[0]
+        raise ValueError(
+            f"expected times that there are in {timezone} in {source}; received {times.iloc[at]} {place(times, at)}, "
+            "which its clocks pass over. If the times are in UTC, say --timezone UTC"
+        )
+    return local.dt.tz_convert(None)
+
+
+def _with_clock(times, name, frame, source):
+    beside = _clock_column(frame, name) if (times == times.dt.normalize()).all() else None
+    return (times, [name]) if beside is None else (times + _clock(frame[beside], source), [name, beside])
+
+
+def is_date(column):
+    """Whether the cells of a column of text begin as dates."""
+    return _kind(column) is not None
 
 
 def is_called_time(name):
@@ -86,8 +128,7 @@ def _kind(column):
     first = str(column.dropna().iloc[0]).strip()
     if re.fullmatch(r"\d{8}", first) and not _NAME.search(str(column.name)):
         return None  # 20240101 is a number, unless the name says that it is a date.
-    for date in _DATES:
-        pattern = _whole(date)
+    for pattern in (*map(_whole, _DATES), _COMPACT):
         match = re.fullmatch(pattern, _plain(first))
         if match and ("m" not in match.groupdict() or match["m"].isdigit() or match["m"][:3].lower() in _MONTHS):
             # 1949.01 may be a number.
@@ -128,7 +169,8 @@ def _dates(column, pattern, source, order):
     times = times + _span(parts)
     if times.isna().any():
         raise _no_date(column, np.flatnonzero(times.isna())[0], source)
-    return times - _offsets(column, parts["z"], source)
+    offsets = _offsets(column, parts["z"], source)
+    return times if offsets is None else _utc(times - offsets)
 
 
 def _ordered(column, parts, source, order):
@@ -144,6 +186,9 @@ def _ordered(column, parts, source, order):
         possible = ["day-first"]
     if order is not None:
         possible = [order] if order in readings else possible
+    if len(possible) > 1:
+        even = [name for name in possible if _is_even(*readings[name])]
+        possible = even if len(even) == 1 else possible
     if len(possible) > 1 and "year-first" in possible:
         d, m, y = readings["year-first"]
         days = pd.to_datetime(pd.DataFrame({"year": _full_year(y), "month": m, "day": d}), errors="coerce")
@@ -163,6 +208,18 @@ def _ordered(column, parts, source, order):
         )
     day, month, year = readings[possible[0]]
     return {"y": year.astype(str), "m": month.astype(str), "d": day.astype(str)}
+
+
+def _is_even(day, month, year):
+    """Whether there are several rows a day, and each day is the one after the day before: where clocks stand beside.
+
+    Of one row a day the other reading is as even: the first days of months.
+    """
+    text = year.astype(str) + "/" + month.astype(str) + "/" + day.astype(str)
+    first = ~text.duplicated()
+    columns = {"year": _full_year(year[first]), "month": month[first], "day": day[first]}
+    days = pd.to_datetime(pd.DataFrame(columns).astype(int), errors="coerce")
+    return len(days) > 1 and not first.all() and (days.diff().iloc[1:].abs() == pd.Timedelta(1, "D")).all()
 
 
 def _full_year(years):
@@ -189,9 +246,9 @@ _SETTLED_BY = {"BST": "GMT", "CST": "CDT", "EST": "EDT", "MST": "MDT"}
 
 
 def _offsets(column, zones, source):
-    """How far each row is ahead of UTC."""
+    """How far each row is ahead of UTC; None where the cells do not say."""
     if zones.isna().all():
-        return pd.Timedelta(0)
+        return None
     known, names = {}, set(zones.dropna())
     for zone in zones.unique():
         if zone in _SETTLED_BY and _SETTLED_BY[zone] not in names:
@@ -244,6 +301,9 @@ def _part_columns(frame):
         if name is None:
             break
         found[part] = name
+    if [*found] == ["year"]:
+        name = next((name for name in frame if re.fullmatch(_WEEK, name.strip(), re.IGNORECASE)), None)
+        found |= {} if name is None else {"week": name}
     if "year" not in found or not pd.to_numeric(frame[found["year"]], errors="coerce").between(1000, 3000).all():
         return {}
     return found
@@ -258,6 +318,8 @@ def _of_parts(frame, parts, source):
             numbers = numbers.fillna(column.astype(str).str.strip().str[:3].str.lower().map(_MONTHS))
         columns[part] = numbers
     one = pd.Series(1, frame.index)
+    if "week" in parts:
+        return _of_weeks(columns["year"], columns["week"], source)
     dates = pd.to_datetime(
         pd.DataFrame({part: columns.get(part, one) for part in ("year", "month", "day")}), errors="coerce"
     )
@@ -273,6 +335,20 @@ def _of_parts(frame, parts, source):
     return times.rename("time")
 
 
+def _of_weeks(year, week, source):
+    """The first day of each week: by ISO 8601, or, where a year has a week that ISO's has not, as the CDC counts."""
+    bad = np.flatnonzero(~(week.between(1, 53) & (week % 1 == 0)))
+    if len(bad):
+        raise _no_date(week, bad[0], source, "a week from 1 to 53")
+    # The first Monday, and the first Sunday, of a week that holds at least four days of January.
+    fourth = pd.to_datetime(pd.DataFrame({"year": year, "month": 1, "day": 4}))
+    days = {"ISO": fourth.dt.dayofweek, "CDC": (fourth.dt.dayofweek + 1) % 7}
+    first = {name: fourth - pd.to_timedelta(of_week, "D") for name, of_week in days.items()}
+    times = {name: begin + pd.to_timedelta((week - 1) * 7, "D") for name, begin in first.items()}
+    beyond = {name: (at + pd.Timedelta(3, "D")).dt.year.ne(year).any() for name, at in times.items()}
+    return times["CDC" if beyond["ISO"] and not beyond["CDC"] else "ISO"].astype("datetime64[ns]").rename("time")
+
+
 def _of_numbers(column):
     """Times in a column of numbers that is called time: since 1970, as 20241231, or as 1949.083; or None."""
     numbers = pd.to_numeric(column, errors="coerce")
@@ -282,10 +358,14 @@ def _of_numbers(column):
         times = pd.to_datetime(numbers.astype(int).astype(str), format="%Y%m%d", errors="coerce")
         if times.notna().all():
             return times.astype("datetime64[ns]")
+    if re.search("date|datum|fecha", str(column.name), re.IGNORECASE) and numbers.between(20_000, 80_000).all():
+        # Excel's days since the end of 1899.
+        return (pd.Timestamp("1899-12-30") + pd.to_timedelta((numbers * 86_400).round(), "s")).astype("datetime64[ns]")
     for unit, scale in (("s", 1), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)):
         if numbers.between(3e8 * scale, 5e9 * scale).all():
             whole = (numbers % 1 == 0).all()
-            return pd.to_datetime(numbers.astype("int64") if whole else numbers, unit=unit).astype("datetime64[ns]")
+            times = pd.to_datetime(numbers.astype("int64") if whole else numbers, unit=unit)
+            return _utc(times.astype("datetime64[ns]"))
     if numbers.between(1000, 2200).all() and len(numbers) > 2:
         for parts in (1, 4, 12):
             counts = numbers * parts

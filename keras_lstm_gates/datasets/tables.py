@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from keras_lstm_gates.datasets import table_files, table_numbers, table_times
-from keras_lstm_gates.datasets.table_files import SUFFIXES, place
+from keras_lstm_gates.datasets.table_files import is_table, place
 
-__all__ = ["GROUP", "SUFFIXES", "TIME", "checked", "read"]
+__all__ = ["GROUP", "TIME", "checked", "is_table", "read"]
 
 # Columns that `checked` makes, with names that no column of a file has.
 TIME, GROUP = "\0time", "\0group"
@@ -59,12 +59,14 @@ def _checked(frame, source, recipe, features):
     for name in [target, *features, *([group] if group else [])]:
         if name not in frame and _category_of(name, frame) is None:
             raise ValueError(
-                f"expected {source} to have the column {name!r}; received {list(frame)}{_nearest(name, list(frame))}"
+                f"expected {source} to have the column {name!r}; received {list(frame)}{_remedy(name, frame, source)}"
             )
     if len(frame) < 2:
         raise ValueError(f"expected {source} to hold at least 2 rows below its header; received {len(frame)}")
     others = [name for name in frame if name not in (group, target)]
-    times, time_columns = table_times.times_of(frame[others], source, recipe.dates)
+    times, time_columns = table_times.times_of(
+        frame[others], source, recipe.dates, recipe.timezone, None if group is None else frame[group]
+    )
     inputs, left_out = _inputs(frame, [name for name in others if name not in time_columns], features, target)
     mark = table_numbers.decimal_mark(
         frame, [name for name in inputs if name in frame and not table_numbers.is_text(frame[name])], source,
@@ -82,6 +84,7 @@ def _checked(frame, source, recipe, features):
             table[name] = _category(name, inputs, frame, source, recipe.sentinels)
     table = pd.DataFrame(table)
     notes = [f"passed over {', '.join(frame.attrs['skipped'])}"] if frame.attrs["skipped"] else []
+    notes += [f"times of {recipe.timezone}, in UTC"] if recipe.timezone is not None and times is not None else []
     empty = {name: float(share) for name, share in table[inputs].isna().mean().items() if share > 0}
     table, more = _arranged(table, inputs, source, recipe)
     table.attrs = {
@@ -89,6 +92,15 @@ def _checked(frame, source, recipe, features):
         "notes": notes + more,
     }  # fmt: skip
     return table
+
+
+def _remedy(name, frame, source):
+    """What to do where a column is missing: the nearest name, or a header."""
+    names = list(frame)
+    if all(map(table_files.is_number, names)):
+        header = ",".join(f"column{number}" for number in range(1, len(names) + 1))
+        return f". Its first line is no header. Write one above it, as {header}: sed -i '1i {header}' {source}"
+    return _nearest(name, names)
 
 
 def _nearest(name, names):
@@ -129,7 +141,7 @@ def _inputs(frame, names, features, target):
             inputs += [f"{name}={value}" for value in sorted(column.dropna().astype(str).unique())]
             continue
         else:
-            reason = "text"
+            reason = "a time" if table_times.is_date(column) else "text"
         if features:
             raise ValueError(f"expected numbers, or text of few values, in the column {name!r}; it is {reason}")
         left_out[name] = reason
@@ -166,8 +178,7 @@ def _arranged(table, inputs, source, recipe):
             first, second = np.flatnonzero((table[keys] == key).all(axis=1))[:2]
             raise ValueError(
                 f"expected each time once in {source}; received {key[TIME]} {place(table[TIME], first)} and "
-                f"{place(table[TIME], second)}. Clocks that go back, or several series (--set group=COLUMN)? Say "
-                "--duplicates mean or --duplicates first"
+                f"{place(table[TIME], second)}. {_distinction(table)}"
             )
         if double.any():
             notes.append(f"{int(double.sum())} rows with a time that occurs twice: {recipe.duplicates}")
@@ -195,6 +206,23 @@ def _arranged(table, inputs, source, recipe):
         table[inputs] = groups.transform(filled) if GROUP in table else filled(groups)
         notes.append(f"{before - int(table[inputs].isna().to_numpy().sum()):,} cells filled: {missing}")
     return table, notes
+
+
+def _distinction(table):
+    """What may tell rows of the same time apart, as options."""
+    series = [name.partition("=")[0] for name in table if "=" in name]
+    of_series = next((name for name in series if not _double(table, name)), None)
+    if of_series is not None:
+        return f"Several series? Say --group {of_series!r}; or --duplicates mean or --duplicates first"
+    return (
+        "Say --duplicates mean or --duplicates first; of clocks that go back, --timezone with the zone's name, as "
+        "Europe/Berlin; of several series, --group with their column"
+    )
+
+
+def _double(table, series):
+    own = [name for name in table if name in (TIME, GROUP) or name.startswith(f"{series}=")]
+    return table.duplicated(own).any()
 
 
 def _resampled(table, step):

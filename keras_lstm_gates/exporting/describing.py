@@ -17,7 +17,7 @@ SUMMARIES = {
 }
 
 
-def manifest(model_name, request, results, missing):
+def manifest(model_name, request, results, missing, trained_on=None):
     """The manifest of a folder.
 
     Args:
@@ -26,6 +26,7 @@ def manifest(model_name, request, results, missing):
         results: {format: (`keras_lstm_gates.exporting.exported_files.ExportedFile`, {signature: {output: difference}},
             {signature: milliseconds of a call})}.
         missing: {signature that there is not: why}.
+        trained_on: as of `export`.
 
     Returns:
         Plain data. Shapes have null for an axis of any length; sizes are in bytes; `largest_error` is the largest
@@ -43,6 +44,7 @@ def manifest(model_name, request, results, missing):
         "signatures": {name: _signature(name, one, request) for name, one in request.signatures.items()},
         "missing": missing,
         "formats": {name: _format(*of_format) for name, of_format in results.items()},
+        **({} if trained_on is None else {"trained_on": trained_on.to_dict()}),
     }
 
 
@@ -142,5 +144,20 @@ def readme(manifest, usages):
             lines += ["", f"Begin with zeros; then {pairs}. A masked step leaves states and outputs as they were."]
         lines.append("")
     lines += [f"There is no `{name}`: {why}.\n" for name, why in manifest["missing"].items()]
+    lines += _columns(manifest)
     inputs = next((one["inputs"] for name, one in manifest["signatures"].items() if name != "step"), ["sequence"])
     return "\n".join([*lines, *(line for usage in usages for line in usage(manifest, list(inputs)))])
+
+
+def _columns(manifest):
+    """What a forecaster reads of a table, for the README."""
+    recipe = manifest.get("trained_on", {}).get("recipe", {})
+    if recipe.get("task") != "forecasting":
+        return []
+    columns = ", ".join(f"`{name}`" for name in manifest["trained_on"]["names"]["features"])
+    return [
+        f"It reads {recipe['window']} rows of the columns {columns}, in this order and in their own units, and "
+        f"forecasts `{recipe['target']}` for the next {recipe['horizon']}; `edge.Runner(file).forecast(table)` finds "
+        "them by name.",
+        "",
+    ]

@@ -40,6 +40,7 @@ def export(
     batch=None,
     time=None,
     tolerances=None,
+    trained_on=None,
 ):
     """Export a model with named signatures, each file compared with the model before it is kept.
 
@@ -83,6 +84,8 @@ def export(
             none.
         tolerances: {precision: what an output may be off} where it is not that of `TOLERANCES`, which says how it
             is measured.
+        trained_on: `training.descriptions.Description` of the model, or None. The manifest then names the columns that
+            a forecaster reads, and `edge.Runner.forecast` takes them by name.
 
     Returns:
         `Exported(files, differences, missing)`.
@@ -115,7 +118,7 @@ def export(
             for file in files:
                 differences = comparing.compare(file, own, references.of(plan.sizes), tolerances, request.reduced)
                 results[file.name] = file, differences, _latencies(file, own, request.data)
-        manifest = describing.manifest(model.name, request, results, missing)
+        manifest = describing.manifest(model.name, request, results, missing, trained_on)
         usages = [FORMATS[name].usage for name in FORMATS if name in formats and FORMATS[name].usage]
         (temporary / "README.md").write_text(describing.readme(manifest, usages))
         manifest["sha256"] = {"README.md": hashlib.sha256((temporary / "README.md").read_bytes()).hexdigest()}

@@ -1,6 +1,8 @@
 """Forecasts of a user's own tables by a trained model, with names and times."""
 
-from keras_lstm_gates.forecasting.forecasters import Forecaster, load
+from keras_lstm_gates.forecasting.forecasters import Forecaster
+from keras_lstm_gates.forecasting.loading import load
 from keras_lstm_gates.forecasting.scoring import scores
+from keras_lstm_gates.forecasting.traced import with_times
 
-__all__ = ["Forecaster", "load", "scores"]
+__all__ = ["Forecaster", "load", "scores", "with_times"]

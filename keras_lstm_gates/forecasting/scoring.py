@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from keras_lstm_gates.datasets import tables
-from keras_lstm_gates.datasets.forecasting import windows_within
+from keras_lstm_gates.forecasting.windows import rolling_windows
 
 
 def scores(forecaster, table):
@@ -19,50 +19,74 @@ def scores(forecaster, table):
         season, where the recipe names one that fits in the window): `mae`, `rmse`, `mase` (mae / that of persistence
         one step ahead, over the table), of the median where there are quantiles; with quantiles `pinball`, and
         `coverage`, the share of targets between the lowest and the highest quantile, which should be `nominal`.
-        `attrs["windows"]` is the number of windows.
+        `attrs["windows"]` is the number of windows, `attrs["ignored"]` the columns that were not read.
 
     Source: mase: Hyndman & Koehler 2006, Another look at measures of forecast accuracy.
     """
-    frame, _ = forecaster.read(table)
+    frame = forecaster.read(table)
     recipe = forecaster.recipe
-    numbers = frame[forecaster.columns].to_numpy(np.float64)
-    starts = windows_within(frame, forecaster.columns, recipe.window + recipe.horizon)
-    if not len(starts):
-        raise ValueError(
-            f"expected a window of {recipe.window} and a horizon of {recipe.horizon} rows without a gap; received "
-            f"{len(frame)} rows with none"
-        )
-    place = forecaster.columns.index(recipe.target)
-    windows = numbers[starts[:, None] + np.arange(recipe.window)]
-    actual = numbers[starts[:, None] + recipe.window + np.arange(recipe.horizon), place]
-    quantiles = np.array(recipe.quantiles)
-    predicted = forecaster.predict(windows)
-    middle = predicted[..., int(np.argmin(np.abs(quantiles - 0.5))) if len(quantiles) else 0]
-    history = windows[:, :, place]
-    forecasts = {"model": middle, "persistence": np.repeat(history[:, -1:], recipe.horizon, axis=1)}
-    if recipe.season is not None and recipe.season <= recipe.window:
-        again = np.resize(np.arange(recipe.season), recipe.horizon) + recipe.window - recipe.season
-        forecasts["seasonal naive"] = history[:, again]
-    scale = _step_error(frame, recipe.target)
-    rows = {
-        name: {
-            "mae": float(np.abs(actual - values).mean()),
-            "rmse": float(np.sqrt(((actual - values) ** 2).mean())),
-            "mase": float(np.abs(actual - values).mean() / scale) if scale > 0 else np.nan,
-        }
-        for name, values in forecasts.items()
-    }
-    if len(quantiles):
-        error = actual[..., None] - predicted
-        inside = (actual >= predicted[..., 0]) & (actual <= predicted[..., -1])
-        rows["model"]["pinball"] = float(np.maximum(quantiles * error, (quantiles - 1) * error).mean())
-        rows["model"] |= {"coverage": float(inside.mean()), "nominal": float(quantiles[-1] - quantiles[0])}
-    result = pd.DataFrame.from_dict(rows, orient="index")
-    result.attrs["windows"] = len(starts)
+    windows = rolling_windows(frame, recipe, forecaster.columns, every=1)
+    figures = Figures(recipe.quantiles)
+    for part in windows.batches():
+        predicted, history, actual = forecaster.predict(part.inputs), part.histories(recipe.target), part.actual
+        figures.add("model", actual, middle_of(predicted, recipe.quantiles), predicted)
+        figures.add("persistence", actual, np.repeat(history[:, -1:], recipe.horizon, axis=1))
+        if recipe.season is not None and recipe.season <= recipe.window:
+            again = np.resize(np.arange(recipe.season), recipe.horizon) + recipe.window - recipe.season
+            figures.add("seasonal naive", actual, history[:, again])
+    result = figures.table(step_error(frame, recipe.target))
+    result.attrs.update(windows=len(windows), ignored=windows.ignored)
     return result
 
 
-def _step_error(frame, target):
+class Figures:
+    """Sums from which the figures of several forecasts follow, added up batch by batch.
+
+    Args:
+        quantiles: of floats, may be empty.
+    """
+
+    def __init__(self, quantiles):
+        self._quantiles, self._sums, self._counts = np.array(quantiles), {}, {}
+
+    def add(self, name, actual, middle, predicted=None):
+        """Some forecasts.
+
+        Args:
+            name: str, whose.
+            actual, middle: (windows, horizon).
+            predicted: (windows, horizon, quantiles), or None.
+        """
+        error, sums = actual - middle, {}
+        sums["mae"], sums["rmse"] = np.abs(error).sum(), (error**2).sum()
+        if len(self._quantiles) and predicted is not None:
+            error = actual[..., None] - predicted
+            sums["pinball"] = np.maximum(self._quantiles * error, (self._quantiles - 1) * error).mean(axis=-1).sum()
+            sums["coverage"] = np.sum((actual >= predicted[..., 0]) & (actual <= predicted[..., -1]))
+        own = self._sums.setdefault(name, dict.fromkeys(sums, 0.0))
+        for key, value in sums.items():
+            own[key] += float(value)
+        self._counts[name] = self._counts.get(name, 0) + actual.size
+
+    def table(self, scale):
+        """`pandas.DataFrame`, a row a name: mae, rmse, mase (mae / scale), and pinball, coverage and nominal."""
+        rows = {}
+        for name, sums in self._sums.items():
+            row = {key: value / self._counts[name] for key, value in sums.items()}
+            row["rmse"] = row["rmse"] ** 0.5
+            row = {"mae": row["mae"], "rmse": row["rmse"], "mase": row["mae"] / scale if scale > 0 else np.nan} | row
+            if "coverage" in row:
+                row["nominal"] = float(self._quantiles[-1] - self._quantiles[0])
+            rows[name] = row
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def middle_of(predicted, quantiles):
+    """(windows, horizon) of (windows, horizon, quantiles or 1): the quantile that is closest to the median."""
+    return predicted[..., int(np.argmin(np.abs(np.array(quantiles) - 0.5))) if len(quantiles) else 0]
+
+
+def step_error(frame, target):
     """The mean absolute change from row to row."""
     change = frame.groupby(tables.GROUP)[target].diff() if tables.GROUP in frame else frame[target].diff()
     return float(change.abs().mean())

@@ -18,7 +18,7 @@ from keras_lstm_gates._support.files import clean, replaced_when_whole, write_js
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.recipes import Recipe
-from keras_lstm_gates.training import distributed, summary
+from keras_lstm_gates.training import descriptions, distributed, summary
 from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.finiteness import first_not_finite
 from keras_lstm_gates.training.metrics import evaluate
@@ -93,8 +93,8 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     Returns:
         `Run(model, metrics, folder)`; metrics hold those of `evaluate` on the test part as `test_<name>`, `parameters`
         and `seconds` (of the training). The folder holds recipe.json, environment.json, names.json (what the
-        numbers mean: `Data.names`), history.json, metrics.json, model.keras, gate_statistics.json (of up to 64
-        validation sequences, or test sequences where there are none),
+        numbers mean: `Data.names`), history.json, metrics.json, model.keras (which holds recipe and names too),
+        gate_statistics.json (of up to 64 validation sequences, or test sequences where there are none),
         gate_saturation.png, learning_curves.png and, until these are written, checkpoint.npz.
 
     Raises:
@@ -148,6 +148,7 @@ def _fit(recipe, folder, strategy, writes, callbacks):
         write_json(folder / "names.json", data.names)
         with replaced_when_whole(folder / "model.keras") as temporary:
             model.save(temporary)
+            descriptions.write_within(temporary, descriptions.Description(recipe, data.names))
         summary.write(folder, model, checkpoints.history, data.test if data.validation is None else data.validation)
         write_json(folder / "metrics.json", metrics)
         (folder / "checkpoint.npz").unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """A user's own tables and our series: windows, parts, scale, and every bad table told."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -134,7 +135,9 @@ def test_a_short_step_is_a_gap_and_a_rounded_one_is_none(recipe, minutes, gaps):
     assert not np.isin(loads, alone).any()
 
 
-@pytest.mark.parametrize(("odd", "gaps", "step"), [(29, 29, "1 hour"), (30, 0, "1 row")])
+@pytest.mark.parametrize(
+    ("odd", "gaps", "step"), [(29, 29, "1 hour"), (30, 0, "1 row: uneven, 1 hour to 2 hours (--step 1h makes it even)")]
+)
 def test_a_series_is_regular_with_85_of_100_steps(recipe, odd, gaps, step):
     # Of 199 steps 29 or 30 are two hours: 85.4 % or 84.9 % are one.
     hours = np.arange(200) + np.minimum(np.arange(200) // 6, odd)
@@ -145,7 +148,7 @@ def test_a_series_is_regular_with_85_of_100_steps(recipe, odd, gaps, step):
 def test_days_without_weekends_are_taken_row_by_row(recipe):
     rows = table(time=pd.bdate_range("2024-01-01", periods=200))
     data = datasets.load(recipe(rows))
-    assert (data.names["step"], data.names["gaps"]) == ("1 row", 0)
+    assert (data.names["step"], data.names["gaps"]) == ("1 trading day", 0)
     assert len(everything(data.train)[0]) == 160 - 8
 
 
@@ -251,7 +254,7 @@ def test_one_test_window_needs_the_horizon_alone(recipe):
 
 def test_missing_and_broken_files(recipe, tmp_path):
     missing = Recipe(dataset=str(tmp_path / "no.csv"), task="forecasting", target="load")
-    with pytest.raises(FileNotFoundError, match=r"expected a \.csv or \.parquet file; found none at .*no\.csv"):
+    with pytest.raises(FileNotFoundError, match=r"expected a table, a file .*; found none at .*no\.csv"):
         datasets.load(missing)
     with pytest.raises(ValueError, match=r"expected .*x\.parquet to be a Parquet file"):
         datasets.load(recipe("time,load\n", "x.parquet"))
@@ -287,3 +290,37 @@ def test_daily_stocks_against_the_definition():
     first = frame.iloc[0]
     assert first["log_volatility"] == pytest.approx(np.log(np.sqrt(variance)), rel=1e-5)
     assert first["log_return"] == pytest.approx(np.log(3.919675 / 4.186663), rel=1e-4)
+
+
+def test_a_missing_month_is_a_gap(recipe):
+    months = pd.date_range("2000-01-01", periods=120, freq="MS")
+    assert datasets.load(recipe(table().head(120).assign(time=months), window=3, horizon=1)).names["step"] == "1 month"
+    ends = pd.date_range("2000-01-31", periods=121, freq="ME").delete(40)
+    names = datasets.load(recipe(table().head(120).assign(time=ends), window=3, horizon=1)).names
+    assert (names["gaps"], names["step"]) == (1, "1 month")
+    days = pd.bdate_range("2000-01-03", periods=120)
+    assert (
+        datasets.load(recipe(table().head(120).assign(time=days), window=3, horizon=1)).names["step"] == "1 trading day"
+    )
+
+
+def test_a_part_without_a_window_names_what_helps(recipe):
+    holes = table()
+    holes["load"] = holes["load"].where(np.arange(len(holes)) % 5 > 0)
+    with pytest.raises(ValueError, match=r"20% of 'load' is empty: --missing interpolate"):
+        datasets.load(recipe(holes, window=4, horizon=1))
+    rain = table().assign(rain=np.where(np.arange(200) < 80, 1.0, np.nan))
+    with pytest.raises(ValueError, match=r"60% of 'rain' is empty: --set 'features=\[\"load\"") as told:
+        datasets.load(recipe(rain, window=4, horizon=1))
+    features = json.loads(str(told.value).partition("features=")[2].rstrip("'"))
+    assert "rain" not in features
+    datasets.load(recipe(rain, window=4, horizon=1, features=tuple(features)))
+    with pytest.raises(ValueError, match=r"--window .* --horizon .* is short enough") as told:
+        datasets.load(recipe(table(), window=190, horizon=60))
+    words = str(told.value).split()
+    window, horizon = (int(words[words.index(option) + 1]) for option in ("--window", "--horizon"))
+    datasets.load(recipe(table(), window=window, horizon=horizon))
+    sparse = table().drop(index=range(5, 200, 8))
+    with pytest.raises(ValueError, match="gaps: --step h --fill"):
+        datasets.load(recipe(sparse, window=12, horizon=1))
+    datasets.load(recipe(sparse, window=12, horizon=1, step="h", fill=True))

@@ -1,5 +1,7 @@
 """Tables as Excel, pandas, R, SQL and data loggers write them: read, or refused with the option that settles it."""
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +41,13 @@ def rows(*times):
         (("2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00"), ["2024-10-27 00:00", "2024-10-27 01:00"]),
         (("2024-10-27 02:00 CEST", "2024-10-27 02:00 CET"), ["2024-10-27 00:00", "2024-10-27 01:00"]),
         (("Mon 01 Jan 2024", "Tue 02 Jan 2024"), ["2024-01-01", "2024-01-02"]),
+        (("Jan-90", "Feb-90", "Mar-90"), ["1990-01-01", "1990-02-01", "1990-03-01"]),
+        (("20240301T000000", "20240301T010000"), ["2024-03-01 00:00", "2024-03-01 01:00"]),
+        # Of several rows a day, one reading has the days one after the other.
+        (
+            ("3/1/24 11:00 AM", "3/1/24 11:00 PM", "3/2/24 11:00 AM", "3/3/24 11:00 AM"),
+            ["2024-03-01 11:00", "2024-03-01 23:00", "2024-03-02 11:00", "2024-03-03 11:00"],
+        ),
         (("31.12.2023 18:00", "01.01.2024 19:00"), ["2023-12-31 18:00", "2024-01-01 19:00"]),
     ],
 )
@@ -59,6 +68,10 @@ def test_dates(read, times, expected):
         ("No,year,month,day,hour,load\n1,2010,1,1,0,5\n2,2010,1,1,1,6\n", ["2010-01-01 00:00", "2010-01-01 01:00"]),
         ("Date;Time;load\n10/03/2004;18.00.00;5\n13/03/2004;19.00.00;6\n", ["2004-03-10 18:00", "2004-03-13 19:00"]),
         ("Date,Time,load\n2024-01-01,00:00:00,1\n2024-01-01,24:00,2\n", ["2024-01-01", "2024-01-02"]),
+        ("date,load\n45352,1\n45353,2\n", ["2024-03-01", "2024-03-02"]),
+        ("YEAR,WEEK,load\n2014,52,1\n2014,53,2\n2015,1,3\n", ["2014-12-21", "2014-12-28", "2015-01-04"]),
+        ("YEAR,WEEK,load\n2020,52,1\n2020,53,2\n2021,1,3\n", ["2020-12-21", "2020-12-28", "2021-01-04"]),
+        ("# A station\n# YYYYMMDD, HH, load\n20240301, 1, 5\n20240301, 24, 6\n", ["2024-03-01 01:00", "2024-03-02"]),
         ("dteday,hr,load\n2011-01-01,0,1\n2011-01-01,1,2\n", ["2011-01-01 00:00", "2011-01-01 01:00"]),
     ],
 )
@@ -88,6 +101,45 @@ def test_numbers_and_layouts(read, text, name, expected):
     table = read(text, name)
     np.testing.assert_array_equal(table["load"], expected)
     assert set(table) <= {"load", "heat", "wind"}
+
+
+def test_names_of_rows_with_spaces(read):
+    assert read('"heat" "load"\n"row 1" 1.5 2.5\n"row 2" 2.5 3.5\n', "t.txt")["load"].tolist() == [2.5, 3.5]
+
+
+def test_a_compressed_file_and_other_endings(tmp_path):
+    recipe = Recipe(dataset="t", task="forecasting", target="load")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"heat,load\n1,2\n3,4\n"))
+    (tmp_path / "t.dat").write_text("heat load\n1 2\n3 4\n")
+    for name in ("t.csv.gz", "t.dat"):
+        assert tables.read(tmp_path / name, recipe)["load"].tolist() == [2, 4]
+    (tmp_path / "t.xlsx").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"received the workbook .*t.xlsx. Save its sheet as CSV: python -c .*to_csv"):
+        tables.read(tmp_path / "t.xlsx", recipe)
+    (tmp_path / "bad.csv.gz").write_bytes(b"\x1f\x8bnothing")
+    with pytest.raises(ValueError, match=r"expected .*bad.csv.gz to be a table"):
+        tables.read(tmp_path / "bad.csv.gz", recipe)
+
+
+def test_a_time_zone_tells_the_hour_that_occurs_twice(read):
+    times = ("2024-10-27 01:30", "2024-10-27 02:30", "2024-10-27 02:30", "2024-10-27 03:30")
+    expected = pd.to_datetime(["2024-10-26 23:30", "2024-10-27 00:30", "2024-10-27 01:30", "2024-10-27 02:30"])
+    table = read(rows(*times), timezone="Europe/Berlin")
+    assert table[tables.TIME].tolist() == expected.tolist()
+    assert table.attrs["notes"] == ["times of Europe/Berlin, in UTC"]
+    backwards = read(rows(*times[::-1]), timezone="Europe/Berlin")
+    assert backwards["load"].tolist() == [3, 2, 1, 0]
+    # Times with an offset are told already.
+    assert read(rows("2024-10-27T01:30+05:00", "2024-10-27T02:30+05:00"), timezone="Europe/Berlin")[
+        tables.TIME
+    ].tolist() == [pd.Timestamp("2024-10-26 20:30"), pd.Timestamp("2024-10-26 21:30")]
+    both = "when,load,shop\n" + "".join(
+        f"{time},{number},{shop}\n" for shop in "ab" for number, time in enumerate(times)
+    )
+    grouped = read(both, timezone="Europe/Berlin", group="shop")
+    assert grouped[tables.TIME].tolist() == [*expected, *expected]
+    with pytest.raises(ValueError, match=r"received 2024-03-31 02:30:00 on line 2, which its clocks pass over"):
+        read(rows("2024-03-31 02:30", "2024-03-31 03:30"), timezone="Europe/Berlin")
 
 
 def test_a_footer_is_passed_over_and_said(read):
@@ -156,6 +208,13 @@ def test_what_is_left_out_is_said_and_categories_become_inputs(read):
         ('load,heat\n"1,234",1\n"2,345",2\n', r"'1,234' in the column 'load'.*--decimal point or --decimal comma"),
         ("Load,heat\n1,2\n3,4\n", r"Did you mean 'Load'\?"),
         ("# a\nload\n1\n\nx\n3\n4\n", r"received 'x' on line 5"),
+        ("time,load\n1,2\n3,4,5\n", r"expected 2 cells on each line of .*; received 3 on line 3.*sed -i 3d .*t.csv"),
+        ("2024-01-01,5\n2024-01-02,6\n", r"no header. Write one above it.*sed -i '1i column1,column2' .*t.csv"),
+        (
+            "when,load,shop\n" + "".join(f"2024-01-{1 + n // 2:02},{n},{'ab'[n % 2]}\n" for n in range(20)),
+            r"Several series\? Say --group 'shop'; or --duplicates mean",
+        ),
+        ("load,heat\n1,1\ninf,2\n3,3\n", r"received inf on line 3.*--sentinel 'inf'"),
         (rows("2024-01-01", "2024-02-30"), r"'2024-02-30' on line 3"),
         (rows("2024-01-01 00:00 XYZ", "2024-01-01 01:00 XYZ"), r"with a time zone, such as \+01:00"),
         (rows("2024-01-01 00:00 CST", "2024-01-01 01:00 CST"), r"\+01:00; received CST, which zones of several"),

@@ -214,12 +214,15 @@ def test_commands(run, command, tmp_path):
     assert code == 0
     assert "not read: note" in printed
     assert len(pd.read_csv(tmp_path / "all" / "forecast.csv")) == 57 * HORIZON
-    code, printed, _ = command("score", run, "new.csv")
+    code, printed, _ = command("evaluate", run, "new.csv")
     assert code == 0
     assert "seasonal naive" in printed
     for arguments, told in [
         (("forecast", run, "none.csv"), "none.csv"),
-        (("forecast", "nowhere", "new.csv"), "no such run: expected a folder with model.keras; received nowhere"),
+        (
+            ("forecast", "nowhere", "new.csv"),
+            "no such run: expected a folder with model.keras, or an export; received nowhere",
+        ),
         (
             ("forecast", run, "new.csv", "--at", "soon"),
             "expected at to be a time such as 2024-12-31 18:00; received 'soon'",
@@ -258,7 +261,10 @@ def test_a_preset_of_the_zoo(command, tmp_path):
 def test_a_run_that_does_not_say_its_columns_is_refused(run, tmp_path):
     shutil.copytree(run, tmp_path / "old")
     (tmp_path / "old" / "names.json").unlink()
-    with pytest.raises(ValueError, match=r"to hold names.json, which `keras-lstm-gates train` writes.*Train again"):
+    forecaster = forecasting.load(tmp_path / "old")
+    pd.testing.assert_frame_equal(forecaster.forecast(table()), forecasting.load(run).forecast(table()))
+    forecaster.model.save(tmp_path / "old" / "model.keras")
+    with pytest.raises(ValueError, match=r"to say what its columns are called.*Train or export it again"):
         forecasting.load(tmp_path / "old")
     recipe = json.loads((run / "recipe.json").read_text()) | {"task": "language"}
     (tmp_path / "old" / "names.json").write_text("{}")

@@ -1,0 +1,84 @@
+"""A forecaster of a run folder, a preset, a model's file or an export."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting.saved_model import open_saved_model
+from keras_lstm_gates.forecasting.forecasters import Forecaster
+from keras_lstm_gates.opening.readers import load_model
+from keras_lstm_gates.training.descriptions import described
+
+EXPORTS = ("model.tflite", "saved_model")
+"""What is run of an export folder, the first that it holds; another .tflite file is run by its own path."""
+
+
+def load(run, model=None):
+    """The forecaster of a run.
+
+    Args:
+        run: str or `Path` of the folder that `train` made from a table, of a forecasting preset of the zoo, of an
+            export of one of these (`keras-lstm-gates export`), or of a file in them: model.keras, model_int8.tflite.
+        model: `keras.Model`, where it is open already; None: that of the run.
+
+    Returns:
+        `Forecaster`.
+
+    Raises:
+        FileNotFoundError: "no such run: ...".
+        ValueError: a run of another task, or one that does not say what its columns are called.
+    """
+    path = Path(run)
+    if not (path.is_file() or _holds_model(path)):
+        raise FileNotFoundError(f"no such run: expected a folder with model.keras, or an export; received {run}")
+    about = described(path)
+    if about is None:
+        raise ValueError(
+            f"expected {run} to say what its columns are called, as `keras-lstm-gates train` and `export` write it; "
+            "received a model without its names.json. Train or export it again"
+        )
+    if about.recipe.task != "forecasting":
+        raise ValueError(f"expected a run that forecasts; received {run}, a run of {about.recipe.task}")
+    return Forecaster(_model(path) if model is None else model, about.recipe, list(about.names["features"]))
+
+
+def _holds_model(folder):
+    return any((folder / name).exists() for name in ("model.keras", *EXPORTS, "manifest.json"))
+
+
+def _model(path):
+    if path.is_dir() and (path / "model.keras").is_file():
+        return load_model(path / "model.keras")
+    if path.is_dir() and (path / "manifest.json").is_file():
+        held = next((path / name for name in EXPORTS if (path / name).exists()), None)
+        if held is None:
+            formats = [*json.loads((path / "manifest.json").read_text())["formats"]]
+            raise ValueError(f"expected an export with one of {list(EXPORTS)}; received {path} with {formats}")
+        path = held
+    if path.suffix == ".tflite":
+        return _OnDevice(Runner(path))
+    return _OnServer(path) if path.is_dir() else load_model(path)
+
+
+class _OnDevice:
+    """A .tflite file, called as a `keras.Model` is."""
+
+    def __init__(self, runner):
+        self.runner = runner
+
+    def predict(self, inputs, **_):
+        return next(iter(self.runner.predict(inputs).values()))
+
+
+class _OnServer:
+    """A SavedModel of `export`, called as a `keras.Model` is."""
+
+    def __init__(self, path):
+        self._call = open_saved_model(path)
+
+    def predict(self, inputs, batch_size=256, **_):
+        firsts = range(0, len(inputs), batch_size)
+        parts = [self._call("predict", {"sequence": inputs[first : first + batch_size]}) for first in firsts]
+        return np.concatenate([next(iter(part.values())) for part in parts])
