@@ -36,11 +36,8 @@ def _is_step(value):
         return False
 
 
-def _is_timezone(value):
-    try:
-        return isinstance(value, str) and value != "" and zoneinfo.ZoneInfo(value) is not None
-    except (OSError, ValueError):
-        return False
+def _is_zone(value):
+    return isinstance(value, str) and value in zoneinfo.available_timezones()
 
 
 def _part(default):
@@ -115,6 +112,8 @@ class Recipe:
         quantiles: of floats in (0, 1), increasing. Empty: the forecast is a point. Forecasting only.
         validation: float in [0, 1), the part of the training data that is set aside for early stopping and selection;
             of a series, the last part in time.
+        test: float in (0, 1), the last part of a series, which no training reads. Forecasting only.
+        until: str or None, the time from which on rows are not read; without times their share. Forecasting only.
         units: int > 0, of each LSTM.
         layers: int > 0, the number of stacked LSTMs.
         pooling: str, the h to classify: "last", or its "mean" over the steps. Classification only.
@@ -160,7 +159,7 @@ class Recipe:
     dates: str | None = _choice(None, "day-first", "month-first", "year-first")
     decimal: str | None = _choice(None, "point", "comma")
     sentinels: tuple[str, ...] = _field("texts or numbers", _are_names, (), tasks=("forecasting",))
-    timezone: str | None = _field("a time zone such as Europe/Berlin", _is_timezone, None, tasks=("forecasting",))
+    timezone: str | None = _field("a time zone such as Europe/Berlin", _is_zone, None, tasks=("forecasting",))
     missing: str | None = _choice(None, "interpolate", "forward", "drop")
     step: str | None = _field("a step such as 1h or 15min", _is_step, None, tasks=("forecasting",))
     fill: bool = _field("true or false", lambda value: isinstance(value, bool), False, tasks=("forecasting",))
@@ -171,6 +170,8 @@ class Recipe:
         "increasing numbers in (0, 1)", _are_increasing_parts, (), tasks=("forecasting",)
     )
     validation: float = _part(0.0)
+    test: float = _field("a number in (0, 1)", lambda x: _is_positive(x) and x < 1, 0.2, tasks=("forecasting",))
+    until: str | None = _field("a time", lambda value: isinstance(value, str), None, tasks=("forecasting",))
     units: int = _count(64)
     layers: int = _count(1)
     bidirectional: bool = _field(

@@ -23,8 +23,8 @@ ROOMS = {
     "_support": """progress sizes array_files epoch_monitor locks files sums hdf5 python standard_error terminal
         versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
-    "baselines": """ngrams volatility measures""",
-    "cli": """app arguments models live demo deployment explaining forecasting inspecting inspection questions
+    "baselines": """forecasts ngrams volatility measures""",
+    "cli": """app models arguments recipes live demo deployment explaining forecasting inspecting inspection questions
         steering training tuning zoo entry""",
     "datasets": """examples package_files table_files table_numbers table_times tables
     tfds_names words builders forecasting language sequences data""",
@@ -33,7 +33,7 @@ ROOMS = {
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations attention convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
-    "forecasting": """calendars windows traced forecasters loading scoring""",
+    "forecasting": """calendars windows traced forecasters loading scoring backtests""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """steered sequences cell weights_files lstm bidirectional""",

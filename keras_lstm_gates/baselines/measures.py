@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_lstm_gates.baselines import volatility
+from keras_lstm_gates.baselines.forecasts import WINDOWS, fitted
 from keras_lstm_gates.baselines.ngrams import NGrams
 from keras_lstm_gates.datasets import words
 
@@ -141,26 +142,19 @@ def dtw(train, test):
 
 
 def _forecasting(recipe, data):
-    place = data.names["features"].index(recipe.target)
-    train, test = _rows(data.train), _rows(data.test)
-    x, y = (np.concatenate([batch[number] for batch in train]) for number in range(2))
-    x_test, y_test = (np.concatenate([batch[number] for batch in test]) for number in range(2))
-    last = x_test[:, -1:, place]
-    figures = {"persistence": float(np.abs(y_test - last).mean())}
-    if recipe.season is not None and recipe.season <= recipe.window:
-        again = np.resize(np.arange(recipe.season), recipe.horizon) + recipe.window - recipe.season
-        figures["seasonal naive"] = float(np.abs(y_test - x_test[:, again, place]).mean())
-
-    def design(windows):
-        scaled = (windows - mean) / spread
-        return np.concatenate([scaled.reshape(len(windows), -1), np.ones((len(windows), 1))], axis=1)
-
-    mean, spread = x.mean(axis=(0, 1)), x.std(axis=(0, 1)) + 1e-9
-    rows = np.linspace(0, len(x) - 1, min(len(x), 4000)).astype(int)
-    a = design(x[rows]).astype("float64")
-    weights = np.linalg.solve(a.T @ a + len(rows) * 1e-3 * np.eye(a.shape[1]), a.T @ y[rows])
-    figures["ridge regression"] = float(np.abs(y_test - design(x_test) @ weights).mean())
-    if recipe.target == "log_volatility" and "log_return" in data.names["features"]:
+    columns = data.names["features"]
+    forecasts = fitted(recipe, columns, *data.some("train", WINDOWS))
+    sums, count = dict.fromkeys(forecasts, 0.0), 0
+    for x, y in data.test.as_numpy_iterator():
+        for name, forecast in forecasts.items():
+            sums[name] += float(np.abs(y - forecast(x)).sum())
+        count += y.size
+    figures = {name: value / count for name, value in sums.items()}
+    if recipe.target == "log_volatility" and "log_return" in columns:
+        place = columns.index(recipe.target)
+        train, test = _rows(data.train), _rows(data.test)
+        x, y = (np.concatenate([batch[number] for batch in train]) for number in range(2))
+        x_test, y_test = (np.concatenate([batch[number] for batch in test]) for number in range(2))
         if recipe.window >= 22:
             forecast = volatility.har(x[:, :, place], y, x_test[:, :, place])
             figures["HAR"] = float(np.abs(y_test - forecast).mean())

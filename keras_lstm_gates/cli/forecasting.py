@@ -1,4 +1,4 @@
-"""The commands that use a trained forecaster on a table: forecast, evaluate."""
+"""The commands that use a trained forecaster on a table: forecast, evaluate, backtest."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,7 @@ from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import TABLES, empty_folder, new_folder
 from keras_lstm_gates.cli.models import run_of
+from keras_lstm_gates.cli.recipes import takes_recipe
 
 Run = Annotated[
     str,
@@ -86,6 +87,40 @@ def evaluate(run: Run, table: Table):
         console.print(
             f"the model (mae {result['mae']['model']:.3g}) loses to {best} ({result['mae'][best]:.3g})", highlight=False
         )
+
+
+@app.command()
+@takes_recipe
+def backtest(
+    recipe,
+    folds: Annotated[int, typer.Option(min=1, help="How many origins, evenly spaced in the last half.")] = 5,
+    refit: Annotated[
+        bool, typer.Option("--refit/--no-refit", help="Train anew for each fold, or once, for the first.")
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; an interrupted backtest in it resumes.", show_default="new, in runs/")
+    ] = None,
+):
+    """How a recipe would have done in the past: an origin that rolls, beside the baselines."""
+    from rich.console import Console
+
+    from keras_lstm_gates import forecasting
+    from keras_lstm_gates._support.terminal import counted, files_table
+
+    console, folder = Console(), new_folder(Path("runs"), "backtest") if out is None else out
+    try:
+        with counted(console, "folds", folds) as progress:
+            result = forecasting.backtest(recipe, folder, folds, refit=refit, progress=progress)
+    except KeyboardInterrupt:
+        console.print(f"stopped; the same command with --out {folder} resumes", soft_wrap=True, highlight=False)
+        raise typer.Exit(130) from None
+    shown = result.drop(columns=["first", "last"]).to_string(float_format="{:.5g}".format, na_rep="")
+    console.print(shown, soft_wrap=True, highlight=False)
+    overall = result.loc["all"]["mae"]
+    best = overall.idxmin()
+    if best != "model":
+        console.print(f"the model (mae {overall['model']:.3g}) loses to {best} ({overall[best]:.3g})", highlight=False)
+    console.print(files_table(folder))
 
 
 def _tell_ignored(console, result):

@@ -25,6 +25,7 @@ class Data(NamedTuple):
         train_at: epoch -> `tf.data.Dataset`: one pass over the training part in an order that depends only on the
             recipe's seed and this number. A run that resumes at epoch 5 with `train_at(5)` gets the batches of an
             uninterrupted run.
+        some: ("train" or "validation", most) -> (inputs, targets), at most so many evenly spaced examples as arrays.
         arguments: dict, keyword arguments of the task's model that follow from the training part:
             classification   features, classes, mean, variance; of tokens vocabulary, classes
             labelling        vocabulary, classes
@@ -39,6 +40,7 @@ class Data(NamedTuple):
     arguments: dict
     names: dict
     train_at: Callable[[int], Any]
+    some: Callable[[str, int], tuple] | None = None
 
 
 def load(recipe, test=True):
@@ -67,6 +69,7 @@ def load(recipe, test=True):
         arguments,
         names,
         lambda epoch: examples.shuffled(train, recipe.batch_size, recipe.seed, epoch),
+        lambda part, most: examples.some({"train": train, "validation": validation}[part], most),
     )
 
 

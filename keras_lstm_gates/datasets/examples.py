@@ -59,6 +59,12 @@ def in_order(source, batch_size):
     return _batched(source, tf.data.Dataset.range(source.size), batch_size)
 
 
+def some(source, most):
+    """At most `most` examples of a source, evenly spaced, as arrays."""
+    numbers = np.unique(np.linspace(0, source.size - 1, min(source.size, most)).astype(np.int64))
+    return tuple(np.asarray(part) for part in source.batch(numbers))
+
+
 def shuffled(source, batch_size, seed, epoch):
     """One pass over a source as batches, in an order that depends on seed and epoch alone."""
     order = np.random.default_rng((seed, epoch)).permutation(source.size)

@@ -10,7 +10,6 @@ import tensorflow_datasets as tfds
 
 from keras_lstm_gates.datasets import examples, tables, tfds_names
 
-TEST_PART = 0.2
 # A series is regular if at least this share of its time steps equals the most common one; any other step is a gap.
 # In a less regular one, such as trading days, every row follows the one before it.
 REGULAR = 0.85
@@ -45,14 +44,40 @@ def series(recipe, test=True):
     Raises:
         ValueError: what `tables.checked` raises, or a part without a window.
     """
+    return cut(table(recipe), recipe, test)
+
+
+def table(recipe):
+    """The table of a recipe, as `tables.checked` returns it, up to where the recipe says."""
     if recipe.target is None:
         raise ValueError(f"expected a target, the column of {recipe.dataset} to forecast; received None")
     if tables.is_table(recipe.dataset):
         frame = tables.read(recipe.dataset, recipe)
     else:
         frame = tables.checked(_rows(recipe.dataset), recipe.dataset, recipe)
+    if recipe.until is None:
+        return frame
+    places = places_of(frame)
+    until = pd.Timestamp(recipe.until).to_datetime64() if tables.TIME in frame else float(recipe.until)
+    kept = frame[places < until].reset_index(drop=True)
+    kept.attrs = frame.attrs
+    return kept
+
+
+def places_of(frame):
+    """Where each row of a table stands in time: (rows,) of times; without a time 0 to 1, within its group."""
+    if tables.TIME in frame:
+        return frame[tables.TIME].to_numpy()
+    if tables.GROUP in frame:
+        groups = frame.groupby(tables.GROUP)[tables.GROUP]
+        return np.asarray(groups.cumcount() / groups.transform("size"))
+    return np.arange(len(frame)) / len(frame)
+
+
+def cut(frame, recipe, test=True):
+    """The `Series` of a recipe whose table was read."""
     columns = [name for name in frame if name not in (tables.TIME, tables.GROUP)]
-    part = _parts(frame, recipe.validation)
+    part = _parts(frame, recipe.validation, recipe.test)
     starts, gaps, step = _starts(frame, columns, recipe.window + recipe.horizon)
     first, last = part[starts + recipe.window], part[starts + recipe.window + recipe.horizon - 1]
     starts_by_part = [starts[(first == number) & (last == number)] for number in range(3)]
@@ -155,19 +180,13 @@ def _rows(name):
     )
 
 
-def _parts(frame, validation):
+def _parts(frame, validation, test):
     """(rows,) int: 0 training, 1 validation, 2 test, by time; without a time, by position within the group."""
-    borders = [(1 - TEST_PART) * (1 - validation), 1 - TEST_PART]
+    borders, places = [(1 - test) * (1 - validation), 1 - test], places_of(frame)
     if tables.TIME in frame:
-        times = np.sort(frame[tables.TIME].to_numpy())
-        cuts = [times[min(round(border * len(times)), len(times) - 1)] for border in borders]
-        return np.searchsorted(cuts, frame[tables.TIME].to_numpy(), side="right")
-    if tables.GROUP in frame:
-        groups = frame.groupby(tables.GROUP)[tables.GROUP]
-        place = groups.cumcount() / groups.transform("size")
-    else:
-        place = np.arange(len(frame)) / len(frame)
-    return np.searchsorted(borders, np.asarray(place), side="right")
+        times = np.sort(places)
+        borders = [times[min(round(border * len(times)), len(times) - 1)] for border in borders]
+    return np.searchsorted(borders, places, side="right")
 
 
 def _starts(frame, columns, length):

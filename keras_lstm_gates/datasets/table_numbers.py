@@ -66,6 +66,8 @@ def numbers_of(column, source, mark=".", sentinels=()):
     """A column as float64; empty cells and sentinels are NaN, text is refused with its place."""
     if pd.api.types.is_numeric_dtype(column):
         numbers = column.astype(np.float64)
+    elif mark == "." and (plain := pd.to_numeric(column, errors="coerce")).notna().equals(column.notna()):
+        numbers = plain.astype(np.float64)
     else:
         text = column.astype(object).where(column.notna(), None).map(_bare, na_action="ignore")
         text = text.mask(text.isin([str(sentinel) for sentinel in sentinels]))

@@ -1,5 +1,6 @@
 """The times of a table, however its columns write them."""
 
+import contextlib
 import re
 
 import numpy as np
@@ -38,6 +39,7 @@ _DATES = (
     r"(?P<y>\d{4})[-/ ](?P<m>[A-Za-z]{3,9})\.?",
     r"(?P<m>[A-Za-z]{3,9})\.?[-/' ]+(?P<y>\d{2})",
 )
+_ISO = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
 _COMPACT = r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)[T ]?(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)?(?P<f>$^)?(?P<p>$^)?(?P<z>Z)?"
 """20240301T000000, without a mark between its numbers."""
 
@@ -145,6 +147,10 @@ def _plain(text):
 
 
 def _dates(column, pattern, source, order):
+    if column.notna().all() and re.fullmatch(_ISO, str(column.iloc[0])):
+        # Without the pieces of each cell, which take twenty times as much memory.
+        with contextlib.suppress(ValueError):
+            return pd.to_datetime(column, format="ISO8601").astype("datetime64[ns]")
     text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
     text = text.str.replace(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?\s+", "", regex=True)
     parts = text.str.extract(f"^{pattern}$")

@@ -37,6 +37,10 @@ class TableWindows:
         for first in range(0, len(self), size):
             yield self._of(self.starts[first : first + size])
 
+    def spread(self, most):
+        """At most so many windows, evenly spaced: a `TableWindows`."""
+        return self._of(self.starts[np.unique(np.linspace(0, len(self) - 1, min(len(self), most)).astype(int))])
+
     def last(self, count):
         """The last windows: a `TableWindows` of at most so many."""
         return self._of(self.starts[-count:])

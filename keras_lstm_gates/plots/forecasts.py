@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from keras_lstm_gates.plots._styles import MODEL_COLOURS
 
@@ -47,4 +48,34 @@ def forecast(result, history, target):
     figure.axes[-1].set_xlabel("row" if key == "row" else "")
     if key == "time" and isinstance(result[key].iloc[0], pd.Timestamp):
         figure.autofmt_xdate()
+    return figure
+
+
+def backtest(result):
+    """The mean absolute error of each forecast, fold by fold, and, where there are quantiles, their coverage.
+
+    Args:
+        result: `pandas.DataFrame` of `forecasting.backtest`.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    folds = result.drop(index="all", level="fold")
+    names = [name for name in ("mae", "coverage") if name in folds]
+    figure = Figure(figsize=(8, 0.6 + 2.6 * len(names)), layout="constrained")
+    for axes, name in zip(figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0], names, strict=True):
+        for forecast, of_forecast in folds[name].groupby(level="forecast", sort=False):
+            is_model = forecast == "model"
+            x = of_forecast.index.get_level_values("fold").astype(int)
+            axes.plot(
+                x, of_forecast.to_numpy(), marker="o", markersize=4, linewidth=2 if is_model else 1.2, label=forecast,
+                color=MODEL_COLOURS[0] if is_model else None, linestyle="-" if is_model else "--",
+            )  # fmt: skip
+        axes.set_ylabel(name)
+        axes.spines[["top", "right"]].set_visible(False)
+        if name == "coverage":
+            axes.axhline(folds["nominal"].max(), color="0.6", linewidth=1, label="nominal")
+    figure.axes[0].legend(frameon=False, fontsize=9)
+    figure.axes[-1].set_xlabel("fold")
+    figure.axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

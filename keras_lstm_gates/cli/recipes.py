@@ -1,0 +1,61 @@
+"""The options of the commands that train: a recipe, and how its table is read."""
+
+import functools
+import inspect
+from typing import Annotated
+
+import typer
+
+from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window
+
+_OPTIONS = {
+    "target": Target,
+    "window": Window,
+    "horizon": Horizon,
+    "group": Annotated[str | None, typer.Option(help="Of a table of several series: the column that names them.")],
+    "dates": Annotated[str | None, typer.Option(help="Of a table: day-first, month-first or year-first.")],
+    "decimal": Annotated[str | None, typer.Option(help="Of a table: point or comma before decimals.")],
+    "timezone": Annotated[
+        str | None, typer.Option(help="Of times without an offset, as Europe/Berlin; they become UTC.")
+    ],
+    "missing": Annotated[str | None, typer.Option(help="Of empty cells: interpolate, forward or drop.")],
+    "sentinels": Annotated[
+        list[str] | None, typer.Option("--sentinel", help="A cell that marks a missing value, as -200; repeatable.")
+    ],
+    "step": Annotated[str | None, typer.Option(help="Resample the rows to this step, as 1h.")],
+    "fill": Annotated[bool, typer.Option("--fill", help="Fill steps without a row; with --step.")],
+    "duplicates": Annotated[str | None, typer.Option(help="Of rows of the same time: error, mean or first.")],
+    "settings": Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the recipe; repeatable.")
+    ],
+}
+
+
+def takes_recipe(command):
+    """Give a command the argument RECIPE and the options of a recipe; it is called with the `Recipe` first."""
+
+    @functools.wraps(command)
+    def with_options(recipe, **options):
+        from keras_lstm_gates.recipes import resolve
+
+        values = {name: options.pop(name) for name in _OPTIONS}
+        settings = values.pop("settings") or []
+        values = {name: value for name, value in values.items() if value not in (None, False, [])}
+        for setting in settings:
+            key, equals, value = setting.partition("=")
+            if not equals:
+                raise ValueError(f"expected --set KEY=VALUE; received {setting!r}")
+            values[key] = value
+        return command(resolve(recipe, values), **options)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    own = list(inspect.signature(command).parameters.values())[1:]
+    added = [
+        inspect.Parameter(name, kind, annotation=annotation, default=False if name == "fill" else None)
+        for name, annotation in _OPTIONS.items()
+    ]
+    first = inspect.Parameter("recipe", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Recipe)
+    with_options.__signature__ = inspect.Signature([first, *added, *(one.replace(kind=kind) for one in own)])
+    annotations = {one.name: one.annotation for one in (first, *added, *own)}
+    with_options.__annotations__ = annotations
+    return with_options
