@@ -33,7 +33,7 @@ ROOMS = {
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations attention convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
-    "forecasting": """calendars windows traced forecasters loading scoring backtests""",
+    "forecasting": """calendars windows traced shards forecasters loading scoring backtests""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """steered sequences cell weights_files lstm bidirectional""",

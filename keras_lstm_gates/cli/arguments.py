@@ -42,6 +42,10 @@ All = Annotated[
     bool,
     typer.Option("--all", help="Of a run's table: the windows from many points, so that each row is forecast once."),
 ]
+Sharded = Annotated[
+    str | None,
+    typer.Option("--shard", help="Of a run's table: do this part alone, as 3/16, into --out, which all parts share."),
+]
 RandomData = Annotated[
     int | None,
     typer.Option(
@@ -208,6 +212,14 @@ def new_folder(parent, name):
             continue
         return folder
     raise FileExistsError(f"no free run folder below {parent}")
+
+
+def shared_folder(out):
+    """The folder of --out, which several processes fill."""
+    if out is None:
+        raise ValueError("expected --out, the folder that all shards share, with --shard; received none")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
 
 
 def empty_folder(path):

@@ -8,7 +8,7 @@ import typer
 
 from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import TABLES, empty_folder, new_folder
+from keras_lstm_gates.cli.arguments import TABLES, Sharded, empty_folder, new_folder, shared_folder
 from keras_lstm_gates.cli.models import run_of
 from keras_lstm_gates.cli.recipes import takes_recipe
 
@@ -40,6 +40,7 @@ def forecast(
     every: Annotated[
         bool, typer.Option("--all", help="From many points of the table, so that each row is forecast once.")
     ] = False,
+    shard: Sharded = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for forecast.csv and forecast.png.", show_default="new, in runs/")
     ] = None,
@@ -55,6 +56,9 @@ def forecast(
         raise ValueError(f"expected --at or --all; received both, --at {at}")
     console = Console()
     forecaster = _forecaster(run)
+    if shard is not None:
+        _write_shard(console, forecaster, forecaster.windows(table, at, rolling=every), shard, out, every)
+        return
     result = forecaster.rolling(table) if every else forecaster.forecast(table, at)
     folder = new_folder(Path("runs"), "forecast") if out is None else empty_folder(out)
     with replaced_when_whole(folder / "forecast.csv") as temporary:
@@ -68,6 +72,17 @@ def forecast(
     if len(result) > 12:
         console.print(f"... {len(result):,} rows in all", highlight=False)
     console.print(files_table(folder))
+
+
+def _write_shard(console, forecaster, windows, text, out, origin):
+    """Write one part of a forecast, unless it is there already."""
+    from keras_lstm_gates.forecasting.shards import shard_of, write_table
+
+    shard, folder = shard_of(text), shared_folder(out)
+    if not (folder / shard.file("parquet")).exists():
+        write_table(forecaster.of(shard.of(windows), origin), folder, shard)
+    done = len(list(folder.glob(f"part-*-of-{shard.count:05}.parquet")))
+    console.print(f"{folder / shard.file('parquet')}: {done} of {shard.count} parts are there", highlight=False)
 
 
 @app.command()

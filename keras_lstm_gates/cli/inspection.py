@@ -14,11 +14,13 @@ from keras_lstm_gates.cli.arguments import (
     DataOrRandom,
     Model,
     RandomData,
+    Sharded,
     Windows,
     new_folder,
     run_folder,
     sequences_for,
     sequences_of,
+    shared_folder,
     some_of,
     windows_of,
 )
@@ -42,6 +44,7 @@ def trace(
     ] = None,
     at: At = None,
     every: All = False,
+    shard: Sharded = None,
 ):
     """Run sequences through any trained model with LSTMs; save every gate of every step, and draw one sequence."""
     from rich.console import Console
@@ -53,6 +56,9 @@ def trace(
     console = Console()
     loaded = open_model(model)
     windows = None if window is not None else windows_of(model, loaded, data, at, every)
+    if shard is not None:
+        _trace_shard(console, loaded, windows, shard, out, batch_size)
+        return
     sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
     samples = _samples(sequences)
     _check_drawn(loaded, samples, layer, sample)
@@ -65,6 +71,23 @@ def trace(
             tracing.save(tree, temporary / "gates.zarr")
             figure.savefig(temporary / "gates.png", dpi=130)
     console.print(files_table(folder))
+
+
+def _trace_shard(console, model, windows, text, out, batch_size):
+    """Write the trace of one part, unless it is there already; the last part joins all."""
+    from keras_lstm_gates import forecasting, tracing
+    from keras_lstm_gates.forecasting.shards import join_traces, shard_of
+
+    if windows is None:
+        raise ValueError("expected a run that forecasts, and a table, with --shard")
+    shard, folder = shard_of(text), shared_folder(out)
+    part = folder / shard.file("zarr")
+    if not part.exists() and not (folder / "gates.zarr").exists():
+        windows = shard.of(windows)
+        tree = tracing.trace(model, windows.inputs, batch_size, progress=False)
+        tracing.save(forecasting.with_times(tree, windows), part)
+    joined = join_traces(folder, shard, "gates.zarr")
+    console.print(f"{folder / 'gates.zarr'} is whole" if joined else f"{part} is one of {shard.count} parts")
 
 
 def _samples(sequences):

@@ -121,6 +121,7 @@ def parts(recipe, test):
         ]
         names["times"] = {name: [str(rows.min()), str(rows.max())] for name, rows in times if len(rows)}
     names["table"] = {key: frame.attrs[key] for key in ("rows", "time", "left_out", "empty", "notes")}
+    names["scaler"] = {name: [one, other**0.5] for name, one, other in zip(columns, mean, variance, strict=True)}
     inputs = tf.constant(numbers, tf.float32)
     needed = (True, recipe.validation > 0, test)
     windows = tuple(

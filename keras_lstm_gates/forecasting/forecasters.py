@@ -68,10 +68,13 @@ class Forecaster(NamedTuple):
         Raises:
             ValueError: as `windows`.
         """
-        frame = self.read(table)
-        windows = last_windows(frame, self.recipe, self.columns, at)
-        result, step = self._table(windows)
-        result.attrs.update(ignored=frame.attrs["ignored"], step=step)
+        return self.of(self.windows(table, at))
+
+    def of(self, windows, origin=False):
+        """The forecasts of some windows, a table as `forecast` gives; with `origin` as `rolling` does."""
+        parts = [self._table(part, origin) for part in windows.batches()]
+        result = pd.concat([part for part, _ in parts], ignore_index=True)
+        result.attrs.update(ignored=windows.ignored, step=parts[-1][1], windows=len(windows))
         return result
 
     def history(self, table, at=None, windows=3):
@@ -99,11 +102,7 @@ class Forecaster(NamedTuple):
             `pandas.DataFrame` as `forecast` gives, of all windows that no gap or empty cell interrupts and whose
             targets are known, with `origin`, the last time (or row) that the forecast has seen.
         """
-        frame = self.read(table)
-        windows = rolling_windows(frame, self.recipe, self.columns, every)
-        result = pd.concat([self._table(part, origin=True)[0] for part in windows.batches()], ignore_index=True)
-        result.attrs.update(ignored=frame.attrs["ignored"], windows=len(windows))
-        return result
+        return self.of(self.windows(table, every=every, rolling=True), origin=True)
 
     def predict(self, windows):
         """The forecasts of windows (sample, window, columns), float64 (sample, horizon, quantiles or 1)."""

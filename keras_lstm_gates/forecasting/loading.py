@@ -9,7 +9,7 @@ from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting.saved_model import open_saved_model
 from keras_lstm_gates.forecasting.forecasters import Forecaster
 from keras_lstm_gates.opening.readers import load_model
-from keras_lstm_gates.training.descriptions import described
+from keras_lstm_gates.training.descriptions import SAVED_MODEL, described
 
 EXPORTS = ("model.tflite", "saved_model")
 """What is run of an export folder, the first that it holds; another .tflite file is run by its own path."""
@@ -45,7 +45,7 @@ def load(run, model=None):
 
 
 def _holds_model(folder):
-    return any((folder / name).exists() for name in ("model.keras", *EXPORTS, "manifest.json"))
+    return any((folder / name).exists() for name in ("model.keras", SAVED_MODEL, "manifest.json"))
 
 
 def _model(path):

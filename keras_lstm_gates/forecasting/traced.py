@@ -1,5 +1,9 @@
 """The times of a table on the steps of a trace."""
 
+import numpy as np
+
+from keras_lstm_gates.datasets import tables
+
 
 def with_times(tree, windows):
     """A trace whose samples are windows of a table, with what the table says of them.
@@ -9,22 +13,26 @@ def with_times(tree, windows):
         windows: `TableWindows`.
 
     Returns:
-        A copy with the coordinates `when` (sample, time), the time or row of each step, `origin` (sample), the last of
-        them, where the table has groups `group` (sample), and `feature`, the names of the columns.
+        A copy with the coordinates `when` (sample, time), the time or row of each step, and `origin` (sample), the last
+        of them. The attribute `columns` names the features; where the table has groups, `groups` names them, and the
+        coordinate `group` (sample) is their number there.
     """
     places = windows.places
     if windows.key == "time":
         places = places.astype("datetime64[us]")
     tree = tree.copy()
+    tree.attrs["columns"] = [*windows.columns]
+    names = [] if windows.groups is None else [*map(str, dict.fromkeys(windows.frame[tables.GROUP]))]
+    if names:
+        tree.attrs["groups"] = names
     for node in tree.subtree:
         dataset = node.to_dataset(inherit=False)
-        if "feature" in dataset.sizes:
-            dataset = dataset.assign_coords(feature=[*windows.columns])
         if {"sample", "time"} <= set(dataset.dims) and dataset.sizes["time"] == places.shape[1]:
             dataset = dataset.assign_coords(when=(("sample", "time"), places))
         if "sample" in dataset.dims:
             dataset = dataset.assign_coords(origin=("sample", places[:, -1]))
-            if windows.groups is not None:
-                dataset = dataset.assign_coords(group=("sample", windows.groups.astype(str)))
+            if names:
+                numbers = [names.index(str(name)) for name in windows.groups]
+                dataset = dataset.assign_coords(group=("sample", np.array(numbers)))
         node.dataset = dataset
     return tree

@@ -35,15 +35,21 @@ class TableWindows:
     def batches(self, size=1024):
         """Yield some windows after the others: each a `TableWindows`."""
         for first in range(0, len(self), size):
-            yield self._of(self.starts[first : first + size])
+            yield self.at(slice(first, first + size))
 
     def spread(self, most):
         """At most so many windows, evenly spaced: a `TableWindows`."""
-        return self._of(self.starts[np.unique(np.linspace(0, len(self) - 1, min(len(self), most)).astype(int))])
+        return self.at(np.unique(np.linspace(0, len(self) - 1, min(len(self), most)).astype(int)))
 
     def last(self, count):
         """The last windows: a `TableWindows` of at most so many."""
-        return self._of(self.starts[-count:])
+        return self.at(slice(-count, None))
+
+    def at(self, numbers):
+        """Some of the windows: a `TableWindows`."""
+        part = object.__new__(TableWindows)
+        part.__dict__.update(self.__dict__, starts=self.starts[numbers])
+        return part
 
     @property
     def ignored(self):
@@ -109,11 +115,6 @@ class TableWindows:
         if step is None and len(rows):
             step = times_after(pd.Series(times[self.group_starts[-1] : rows[-1, 0]]), 1)[1]
         return "time", result, step
-
-    def _of(self, starts):
-        part = object.__new__(TableWindows)
-        part.__dict__.update(self.__dict__, starts=starts)
-        return part
 
     def _at(self):
         return self.frame[tables.TIME].to_numpy() if self.key == "time" else np.arange(len(self.frame))

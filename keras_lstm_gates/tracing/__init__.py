@@ -2,10 +2,11 @@
 
 from keras_lstm_gates.tracing.gate_statistics import of_layer, statistics
 from keras_lstm_gates.tracing.monitor import GateMonitor
-from keras_lstm_gates.tracing.traces import flat, load, node, nodes, save, sole_input, tokens, trace
+from keras_lstm_gates.tracing.traces import concatenated, flat, load, node, nodes, save, sole_input, tokens, trace
 
 __all__ = [
     "GateMonitor",
+    "concatenated",
     "flat",
     "load",
     "node",

@@ -103,6 +103,27 @@ def load(path):
     return xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None)
 
 
+def concatenated(stores, path):
+    """Write the traces of several stores one after the other as one store, one of them in memory at a time.
+
+    Args:
+        stores: of paths, of traces of the same model whose sequences are as long.
+        path: str or `Path` of a store that is not there yet.
+    """
+    first = 0
+    for store in stores:
+        tree = load(store)
+        for node in tree.subtree:
+            dataset = node.to_dataset(inherit=False).load().drop_encoding()
+            samples = dataset.sizes.get("sample", 0)
+            if "sample" in dataset.indexes:
+                dataset = dataset.assign_coords(sample=np.arange(first, first + samples))
+            how = {"mode": "w" if node.path == "/" else "a"} if first == 0 else {"append_dim": "sample"}
+            if first == 0 or samples:
+                dataset.to_zarr(path, group=node.path, consolidated=False, **how)
+        first += tree.sizes["sample"]
+
+
 def nodes(tree):
     """The LSTMs of a trace, or of its statistics: {path: node}, in the model's order.
 

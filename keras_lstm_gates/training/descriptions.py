@@ -11,6 +11,9 @@ from keras_lstm_gates.recipes import Recipe
 MEMBER = "trained_on.json"
 """Within a .keras file, which is a zip archive; Keras passes over it."""
 
+SAVED_MODEL = "saved_model.pb"
+"""Within a SavedModel, which is a folder."""
+
 MANIFEST_KEY = "trained_on"
 """Within the manifest.json of an export."""
 
@@ -52,7 +55,7 @@ def described(path):
         ValueError: a description that is damaged.
     """
     path = Path(path)
-    folder = path if path.is_dir() else path.parent
+    folder = path if path.is_dir() and not (path / SAVED_MODEL).is_file() else path.parent
     try:
         if path.is_file() and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

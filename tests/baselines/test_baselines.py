@@ -16,7 +16,8 @@ from keras_lstm_gates.recipes import RECIPES, Recipe
 
 def data(train, test, arguments=None, names=None):
     parts = [tf.data.Dataset.from_tensors(tuple(map(np.asarray, part))) for part in (train, test)]
-    return Data(parts[0], None, parts[1], arguments or {}, names or {}, lambda epoch: parts[0])
+    some = lambda part, most: tuple(map(np.asarray, train))  # noqa: E731  fewer than the most
+    return Data(parts[0], None, parts[1], arguments or {}, names or {}, lambda epoch: parts[0], some)
 
 
 def test_classes_that_differ_in_their_mean(rng):

@@ -68,6 +68,11 @@ def test_windows_are_the_rows_split_by_time(recipe, name):
             "test": ["2024-01-07 16:00:00", "2024-01-09 07:00:00"],
         },
         "table": {"rows": 200, "time": ["time"], "left_out": {}, "empty": {}, "notes": []},
+        # The mean and the standard deviation of the training part, which the model takes off and divides by.
+        "scaler": {
+            "load": [pytest.approx(59.5), pytest.approx(np.arange(120).std())],
+            "heat": [pytest.approx(11.5), pytest.approx(np.arange(24).std())],
+        },
     }
 
 

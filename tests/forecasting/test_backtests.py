@@ -91,14 +91,9 @@ def test_all_folds_together(result):
     assert len(pd.read_csv(folder / "backtest.csv")) == 12
 
 
-def test_one_training_for_all_folds_and_other_arguments(recipe, result, command, tmp_path):
+def test_other_arguments_are_no_part_of_it(recipe, result):
     _, folder = result
     with pytest.raises(ValueError, match=r"expected the arguments of the backtest in .*; received others"):
         forecasting.backtest(recipe, folder, 3)
-    settings = [word for key in ("units=2", "epochs=1", "season=4", "quantiles=[0.1,0.9]") for word in ("--set", key)]
-    options = ("--target", "load", "--window", WINDOW, "--horizon", HORIZON, "--folds", 2, "--no-refit")
-    code, printed, errors = command("backtest", recipe.dataset, *options, *settings, "--out", "out")
-    assert code == 0, errors
-    assert "seasonal naive" in printed
-    assert sorted(path.name for path in (tmp_path / "out").glob("fold*")) == ["fold-1"]
-    assert len(pd.read_csv(tmp_path / "out" / "backtest.csv")) == 12
+    with pytest.raises(ValueError, match=r"expected folds, an int > 0, and a share in \(0, 1\); received 0"):
+        forecasting.backtest(recipe, folder, 0)

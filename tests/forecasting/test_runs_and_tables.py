@@ -1,6 +1,11 @@
 """A run, its export and the same table: every command reads the file as the training did, by the columns' names."""
 
 import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -83,29 +88,35 @@ def test_a_trace_has_the_times_of_the_table(folder, command, tmp_path):
     windows = forecasting.load(folder / "run").windows(table(), rolling=True)
     np.testing.assert_array_equal(node["when"], windows.places)
     assert node["when"].dims == ("sample", "time")
-    assert tree["input"]["feature"].values.tolist() == ["load", "wind", "sun"]
+    assert tree.attrs["columns"] == ["load", "wind", "sun"]
     expected = tracing.trace(forecasting.load(folder / "run").model, windows.inputs, progress=False)
     np.testing.assert_allclose(node["f"], expected["lstm"]["f"], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "made"),
-    [
-        (("report", "RUN", "FILE", "--out", "page.html"), "page.html"),
-        (("explain", "RUN", "FILE", "--at", "2024-03-04 06:00", "--out", "out"), "out/explanation.csv"),
-        (("gradients", "RUN", "FILE", "--samples", "2", "--out", "out"), "out/gradients.zarr"),
-        (("ablate", "RUN", "FILE", "--what", "gates", "--out", "out"), "out/ablation.csv"),
-        (("steer", "RUN", "FILE", "--set", "lstm/f=1", "--out", "out"), "out/steered.npz"),
-        (("run", "EXPORT", "FILE", "--out", "out.npz"), "out.npz"),
-        (("forecast", "EXPORT", "FILE", "--out", "out"), "out/forecast.csv"),
-    ],
-)
-def test_commands_take_a_run_and_its_table(folder, command, tmp_path, arguments, made):
-    places = {"RUN": folder / "run", "EXPORT": folder / "ex", "FILE": folder / "shuffled.csv"}
-    code, printed, errors = command(*(places.get(word, word) for word in arguments))
-    assert code == 0, errors
-    assert "not read: note" in printed
-    assert (tmp_path / made).exists()
+def test_the_tutorial(command, tmp_path, monkeypatch):
+    """Every command and line of Python of the page, as they stand there but for a small model."""
+    page = (Path(__file__).parents[2] / "docs" / "forecasting.md").read_text(encoding="utf-8").partition("\n## What")[0]
+    first, last = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(first, scope)
+    lines = re.findall(r"^    keras-lstm-gates (.*)$", page, re.MULTILINE)
+    assert len(lines) == 14
+    for line in lines:
+        small = ["--set", "units=2", "--set", "epochs=1"] if line.startswith(("train", "backtest")) else []
+        code, _, errors = command(*shlex.split(line), *small, *(["--no-refit"] if "backtest" in line else []))
+        assert code == 0, (line, errors)
+    made = "next/forecast.png past/backtest.png gates/gates.zarr page.html why/explanation.csv chain/gradients.zarr "
+    made += "without/ablation.csv steered/steered.npz from_export/forecast.csv outputs.npz"
+    assert [name for name in made.split() if not (tmp_path / name).exists()] == []
+    # `--no-refit`: one training, all folds.
+    assert sorted(path.name for path in (tmp_path / "past").glob("fold*")) == ["fold-1"]
+    assert len(pd.read_csv("past/backtest.csv")) == 9
+    expected = pd.read_csv("next/forecast.csv")
+    assert expected["time"].iloc[0] == "2024-02-20 00:00:00"
+    np.testing.assert_allclose(pd.read_csv("from_export/forecast.csv")["load"], expected["load"], rtol=1e-4)
+    exec(last.replace("\nRunner(", "\nresult = Runner("), scope)
+    np.testing.assert_allclose(scope["result"]["load"], expected["load"], rtol=1e-4)
 
 
 def test_an_exported_file_is_run_on_the_same_windows(folder, command, tmp_path):
@@ -127,3 +138,65 @@ def test_new_rows_are_evaluated(folder, command):
     assert code == 0, errors
     assert f"{ROWS - WINDOW - HORIZON + 1} windows" in printed
     assert "coverage" in printed
+
+
+KILLED = """
+import os, signal
+import pandas
+def to_parquet(self, path, **_):
+    path.write_bytes(b"PAR1 half of")
+    os.kill(os.getpid(), signal.SIGKILL)
+pandas.DataFrame.to_parquet = to_parquet
+"""
+
+
+def process(folder, place, number, before=""):
+    """A process that forecasts one of four shards."""
+    arguments = ["forecast", "run", "shuffled.csv", "--all", "--shard", f"{number}/4", "--out", str(place)]
+    code = f"{before}\nimport sys; sys.argv[1:] = {arguments!r}\nfrom keras_lstm_gates.cli import main; main()"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=-1, stderr=-1, text=True)
+
+
+def test_four_processes_forecast_a_part_each_and_one_is_killed(folder, tmp_path):
+    started = [process(folder, tmp_path / "all", number, KILLED if number == 3 else "") for number in (1, 2, 3, 4)]
+    ended = [one.communicate() for one in started]
+    assert [one.returncode for one in started] == [0, 0, -9, 0], ended
+    parts = sorted(path.name for path in (tmp_path / "all").glob("*.parquet"))
+    assert parts == [f"part-0000{number}-of-00004.parquet" for number in (1, 2, 4)]
+    again = process(folder, tmp_path / "all", 3)
+    assert "4 of 4 parts are there" in again.communicate()[0]
+    result = pd.read_parquet(tmp_path / "all")
+    expected = forecasting.load(folder / "run").rolling(folder / "load.csv")
+    pd.testing.assert_frame_equal(result, expected, rtol=1e-5)
+
+
+def test_shards_of_a_trace_become_one(folder, command, tmp_path):
+    trace = ("trace", folder / "run", folder / "load.csv", "--all", "--out", "all")
+    for number in (2, 3, 1):
+        code, printed, errors = command(*trace, "--shard", f"{number}/3")
+        assert code == 0, errors
+        assert ("is whole" in printed) == (number == 1)
+    # A part that is done is not done again.
+    assert "is whole" in command(*trace, "--shard", "2/3")[1]
+    assert [path.name for path in (tmp_path / "all").iterdir()] == ["gates.zarr"]
+    tree = tracing.load(tmp_path / "all" / "gates.zarr")
+    forecaster = forecasting.load(folder / "run")
+    windows = forecaster.windows(table(), rolling=True)
+    expected = tracing.trace(forecaster.model, windows.inputs, progress=False)
+    np.testing.assert_allclose(tree["lstm"]["f"], expected["lstm"]["f"], rtol=1e-5)
+    np.testing.assert_array_equal(tree["lstm"]["when"], windows.places)
+    assert tree["lstm"]["sample"].values.tolist() == list(range(len(windows)))
+    assert tree.attrs["weights_sha256"] == expected.attrs["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--shard", "5/4", "--out", "x"), "expected a shard such as 3/16, from 1/16 to 16/16; received '5/4'"),
+        (("--shard", "1/4"), "expected --out, the folder that all shards share"),
+        (("--shard", "1/2", "--out", "x"), "expected up to 1 shards of 1 windows; received 2"),
+    ],
+)
+def test_shards_that_there_are_not(folder, command, options, told):
+    code, _, errors = command("forecast", folder / "run", folder / "load.csv", *options)
+    assert (code, told in errors) == (1, True), errors
