@@ -41,6 +41,7 @@ def forecast(
         bool, typer.Option("--all", help="From many points of the table, so that each row is forecast once.")
     ] = False,
     shard: Sharded = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write forecast.parquet, not forecast.csv.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for forecast.csv and forecast.png.", show_default="new, in runs/")
     ] = None,
@@ -51,6 +52,7 @@ def forecast(
     from keras_lstm_gates import plots
     from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates._support.terminal import files_table
+    from keras_lstm_gates.forecasting.shards import write_table
 
     if every and at is not None:
         raise ValueError(f"expected --at or --all; received both, --at {at}")
@@ -61,8 +63,11 @@ def forecast(
         return
     result = forecaster.rolling(table) if every else forecaster.forecast(table, at)
     folder = new_folder(Path("runs"), "forecast") if out is None else empty_folder(out)
-    with replaced_when_whole(folder / "forecast.csv") as temporary:
-        result.to_csv(temporary, index=False)
+    if parquet:
+        write_table(result, folder / "forecast.parquet")
+    else:
+        with replaced_when_whole(folder / "forecast.csv") as temporary:
+            result.to_csv(temporary, index=False)
     if not every:
         figure = plots.forecast(result, forecaster.history(table, at), forecaster.recipe.target)
         with replaced_when_whole(folder / "forecast.png") as temporary:
@@ -80,7 +85,7 @@ def _write_shard(console, forecaster, windows, text, out, origin):
 
     shard, folder = shard_of(text), shared_folder(out)
     if not (folder / shard.file("parquet")).exists():
-        write_table(forecaster.of(shard.of(windows), origin), folder, shard)
+        write_table(forecaster.of(shard.of(windows), origin), folder / shard.file("parquet"))
     done = len(list(folder.glob(f"part-*-of-{shard.count:05}.parquet")))
     console.print(f"{folder / shard.file('parquet')}: {done} of {shard.count} parts are there", highlight=False)
 

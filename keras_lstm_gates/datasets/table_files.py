@@ -14,7 +14,7 @@ import pandas as pd
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet")
 WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
 ROW_NAMES = "row names"
-EMPTY = ["?", "-", "--", "*", "n.a.", "na", "N.A.", "nil", "missing", "Missing", "#NV", "Null", "NaT"]
+EMPTY = ["?", "-", "--", "*", "n.a.", "na", "N.A.", "nil", "missing", "Missing", "#NV", "Null", "NaT", "NAN"]
 """Cells that say that nothing was measured, beside those that pandas knows: "", NA, N/A, NaN, null, None ..."""
 
 
@@ -111,19 +111,22 @@ def _parsed(path, encoding, start):
     if len(start) == 1 << 16:
         lines = lines[:-1]
     separator, header = _layout(lines[:200])
-    names, first = _header(lines, header, separator)
+    names, first, units = _header(lines, header, separator)
     with warnings.catch_warnings():
         # Otherwise cells beyond the header's are dropped with a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(
             path, encoding=encoding, sep=r"\s+" if separator == " " else separator, header=None, names=names,
             skiprows=first, na_values=EMPTY, low_memory=False, index_col=False, skip_blank_lines=False,
+            skipinitialspace=True,
             # Where a comma may be the decimal one, no number is read before all columns were seen.
             dtype=None if separator == "," else str,
         )  # fmt: skip
     frame.index = pd.RangeIndex(first + 1, first + 1 + len(frame), name="line")
     skipped = [
-        f"line {number}" for number in range(1, header + 1) if number <= len(lines) and lines[number - 1].strip()
+        f"line {number}"
+        for number in (*range(1, header + 1), *range(first - units + 1, first + 1))
+        if number <= len(lines) and lines[number - 1].strip()
     ]
     frame, footer = _without_footer(frame)
     frame.attrs |= {"skipped": skipped + footer, "separator": separator}
@@ -146,6 +149,8 @@ def _layout(lines):
         if not rows:
             continue
         header = rows[0]
+        if len(rows) > 2 and _is_title(*(_split(lines[number][1], separator) for number in rows[:2])):
+            header = rows[1]
         # A header may stand in the last remark, as the weather services write it.
         above = lines[header - 1][1] if header else ""
         if above.startswith("#") and all(map(is_number, _split(lines[header][1], separator))):
@@ -158,27 +163,49 @@ def _layout(lines):
     return best[2:]
 
 
+def _is_title(first, second):
+    """Whether a line stands above the header: mostly empty, or a data logger's, and the next line is words."""
+    if first[0] == "TOA5":
+        return True
+    full = [sum(bool(cell.strip()) for cell in cells) for cells in (first, second)]
+    return 2 * full[0] < len(first) and full[1] > full[0] and not any(map(is_number, second)) and len(first) > 2
+
+
 def _split(line, separator):
     if separator == " ":
         return [cell.strip('"') for cell in re.findall(r'"[^"]*"|\S+', line)]
-    return next(csv.reader(io.StringIO(line), delimiter=separator), [])
+    return next(csv.reader(io.StringIO(line), delimiter=separator, skipinitialspace=True), [])
 
 
 def _header(lines, header, separator):
-    """(names of the columns, number of lines up to the first row)."""
+    """(names of the columns, number of lines up to the first row, how many of them hold units)."""
     names = [name.strip() for name in _split(lines[header].lstrip("# "), separator)]
     rows = [_split(line, separator) for line in lines[header + 1 : header + 30] if line.strip()]
     # yfinance: Price,Close,... / Ticker,AAPL,... / Date,,...
     if len(rows) > 2 and len(names) > 1 and rows[1][0] and not any(rows[1][1:]) and len(rows[0]) == len(names):
         several = len(set(rows[0][1:])) > 1
         pairs = zip(names[1:], rows[0][1:], strict=True)
-        return _unique([rows[1][0], *(f"{name} {which}" if several else name for name, which in pairs)]), header + 3
+        return _unique([rows[1][0], *(f"{name} {which}" if several else name for name, which in pairs)]), header + 3, 0
     quoted = lines[header + 1 : header + 3]
     numbered_rows = [row[0] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
     one_short = bool(rows) and all(len(row) == len(names) + 1 for row in rows)
     if one_short and (numbered_rows or all(line.startswith('"') for line in quoted)):
         names = [ROW_NAMES, *names]
-    return _unique(names), header + 1
+    units = _units(rows) if all(line.strip() for line in lines[header + 1 : header + 4]) else 0
+    return _unique(names), header + 1 + units, units
+
+
+def _units(rows):
+    """How many rows below the header hold no data but words, such as units, that no later row repeats."""
+    for count, row in enumerate(rows[:3]):
+        later = rows[count + 1 :]
+        words = [(place, cell.strip()) for place, cell in enumerate(row) if cell.strip()]
+        is_data = any(is_number(cell) or cell in EMPTY or cell.upper() in ("NA", "NAN", "NULL") for _, cell in words)
+        again = any(cell == other[place].strip() for place, cell in words for other in later if place < len(other))
+        with_numbers = sum(any(map(is_number, other)) for other in later)
+        if not words or is_data or again or with_numbers < max(3, len(later) - 2 + count):
+            return count
+    return 3
 
 
 def is_number(text):

@@ -76,7 +76,8 @@ def _first_times(frame, source, order):
                 raise _no_date(column, np.flatnonzero(column.isna())[0], source)
             return (column if column.dt.tz is None else _utc(column.dt.tz_convert(None))), [name]
     for name in frame:
-        kind = _kind(frame[name])
+        # Of a date that many rows have not, it is something else's.
+        kind = _kind(frame[name]) if frame[name].isna().mean() < 0.1 else None
         if kind is not None:
             return _with_clock(_dates(frame[name], kind, source, order), name, frame, source)
     parts = _part_columns(frame)
@@ -384,9 +385,10 @@ def _of_numbers(column):
 
 
 def _no_date(column, at, source, expected="a date"):
-    value = column.iloc[at]
+    value, line = column.iloc[at], column.index[at]
     value = repr(value) if isinstance(value, str) else str(value)
+    remedy = f". Mend it, or leave the line out: sed -i {line}d {source}" if column.index.name == "line" else ""
     return ValueError(
         f"expected {expected} in each row of the column {column.name!r} of {source}; received {value} "
-        f"{place(column, at)}"
+        f"{place(column, at)}{remedy}"
     )

@@ -86,7 +86,9 @@ def _checked(frame, source, recipe, features):
     notes = [f"passed over {', '.join(frame.attrs['skipped'])}"] if frame.attrs["skipped"] else []
     notes += [f"times of {recipe.timezone}, in UTC"] if recipe.timezone is not None and times is not None else []
     empty = {name: float(share) for name, share in table[inputs].isna().mean().items() if share > 0}
-    table, more = _arranged(table, inputs, source, recipe)
+    if empty.get(target) == 1:
+        raise ValueError(f"expected numbers in the target {target!r} of {source}; received an empty column")
+    table, more = _arranged(table, inputs, source, recipe, frame)
     table.attrs = {
         "time": time_columns, "names": list(frame), "left_out": left_out, "empty": empty, "rows": len(frame),
         "notes": notes + more,
@@ -168,7 +170,7 @@ def _category(name, inputs, frame, source, sentinels):
     return (values == name.partition("=")[2]).astype(np.float64).where(values.notna())
 
 
-def _arranged(table, inputs, source, recipe):
+def _arranged(table, inputs, source, recipe, frame):
     """(the table sorted, its times once each, at its step, its empty cells as the recipe says; notes)."""
     notes, keys = [], [name for name in (GROUP, TIME) if name in table]
     if TIME in table:
@@ -178,7 +180,7 @@ def _arranged(table, inputs, source, recipe):
             first, second = np.flatnonzero((table[keys] == key).all(axis=1))[:2]
             raise ValueError(
                 f"expected each time once in {source}; received {key[TIME]} {place(table[TIME], first)} and "
-                f"{place(table[TIME], second)}. {_distinction(table)}"
+                f"{place(table[TIME], second)}. {_distinction(table, frame)}"
             )
         if double.any():
             notes.append(f"{int(double.sum())} rows with a time that occurs twice: {recipe.duplicates}")
@@ -208,21 +210,17 @@ def _arranged(table, inputs, source, recipe):
     return table, notes
 
 
-def _distinction(table):
+def _distinction(table, frame):
     """What may tell rows of the same time apart, as options."""
-    series = [name.partition("=")[0] for name in table if "=" in name]
-    of_series = next((name for name in series if not _double(table, name)), None)
+    keys = table[[name for name in (GROUP, TIME) if name in table]].set_axis(frame.index)
+    series = [name for name in frame if table_numbers.is_text(frame[name]) and not table_times.is_date(frame[name])]
+    of_series = next((name for name in series if not keys.assign(series=frame[name]).duplicated().any()), None)
     if of_series is not None:
         return f"Several series? Say --group {of_series!r}; or --duplicates mean or --duplicates first"
     return (
         "Say --duplicates mean or --duplicates first; of clocks that go back, --timezone with the zone's name, as "
         "Europe/Berlin; of several series, --group with their column"
     )
-
-
-def _double(table, series):
-    own = [name for name in table if name in (TIME, GROUP) or name.startswith(f"{series}=")]
-    return table.duplicated(own).any()
 
 
 def _resampled(table, step):

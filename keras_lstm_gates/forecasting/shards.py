@@ -42,8 +42,8 @@ def shard_of(text):
     return Shard(int(match[1]), int(match[2]))
 
 
-def write_table(table, folder, shard):
-    """Write the forecasts of a shard into a folder, which is one Parquet data set; whole or not at all.
+def write_table(table, path):
+    """Write forecasts as a Parquet file, whole or not at all; a folder of shards is one Parquet data set.
 
     Raises:
         ImportError: without pyarrow.
@@ -52,9 +52,9 @@ def write_table(table, folder, shard):
         import pyarrow  # noqa: F401
     except ImportError:
         raise ImportError(
-            "shards are Parquet files, for pyarrow; run: pip install 'keras_lstm_gates[parquet]'"
+            f"{path} is written with pyarrow, which is not installed; run: pip install 'keras_lstm_gates[parquet]'"
         ) from None
-    with replaced_when_whole(folder / shard.file("parquet")) as temporary:
+    with replaced_when_whole(path) as temporary:
         table.to_parquet(temporary, index=False)
 
 

@@ -103,6 +103,31 @@ def test_numbers_and_layouts(read, text, name, expected):
     assert set(table) <= {"load", "heat", "wind"}
 
 
+def test_dates_with_holes_are_not_the_time(read):
+    table = read("approved,load\n" + "".join(f"{'' if n % 3 else '2024-01-01'},{n}\n" for n in range(9)))
+    assert (list(table), table.attrs["left_out"]) == (["load"], {"approved": "a time"})
+
+
+def test_spaces_after_commas(read):
+    table = read('load, "heat of the day"\n1, "5"\n2, "6"\n')
+    assert table["heat of the day"].tolist() == [5, 6]
+
+
+def test_units_below_the_header_and_a_title_above(read):
+    rows = "".join(f"2024-01-0{day},{day},a\n" for day in range(1, 7))
+    table = read("day,load,kind\n,kW,text\n" + rows)
+    assert table["load"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert table.attrs["notes"] == ["passed over line 2"]
+    logger = "TOA5,station,CR1000\nTIMESTAMP,load,heat\nTS,kW,K\n,Smp,Avg\n" + rows.replace(",a", ",5")
+    assert read(logger).attrs["notes"] == ["passed over line 1, line 3, line 4"]
+    assert read("Loads of the year,,\nday,load,kind\n" + rows)["load"].tolist() == [1, 2, 3, 4, 5, 6]
+    # A word that occurs again is data, and so is an empty cell.
+    with pytest.raises(ValueError, match="received 'off' on line 2"):
+        read("kind,load\na,off\nb,2\na,3\na,off\nb,4\nb,5\na,6\n")
+    empty = read("load,heat,kind\nNA,NA,x\n1,2,a\n3,4,b\n5,6,c\n7,8,d\n")
+    assert empty["load"].isna().tolist() == [True] + [False] * 4
+
+
 def test_names_of_rows_with_spaces(read):
     assert read('"heat" "load"\n"row 1" 1.5 2.5\n"row 2" 2.5 3.5\n', "t.txt")["load"].tolist() == [2.5, 3.5]
 
@@ -214,8 +239,19 @@ def test_what_is_left_out_is_said_and_categories_become_inputs(read):
             "when,load,shop\n" + "".join(f"2024-01-{1 + n // 2:02},{n},{'ab'[n % 2]}\n" for n in range(20)),
             r"Several series\? Say --group 'shop'; or --duplicates mean",
         ),
+        (
+            "year,country,load\n" + "".join(f"{2000 + n},country {c},{n}\n" for c in range(30) for n in range(4)),
+            r"Several series\? Say --group 'country'",
+        ),
+        (
+            "day,load,heat\n2024-01-01,,1\n2024-01-02,,2\n",
+            "numbers in the target 'load' of .*; received an empty column",
+        ),
         ("load,heat\n1,1\ninf,2\n3,3\n", r"received inf on line 3.*--sentinel 'inf'"),
-        (rows("2024-01-01", "2024-02-30"), r"'2024-02-30' on line 3"),
+        (
+            rows("2024-01-01", "2024-02-30"),
+            r"'2024-02-30' on line 3. Mend it, or leave the line out: sed -i 3d .*t.csv",
+        ),
         (rows("2024-01-01 00:00 XYZ", "2024-01-01 01:00 XYZ"), r"with a time zone, such as \+01:00"),
         (rows("2024-01-01 00:00 CST", "2024-01-01 01:00 CST"), r"\+01:00; received CST, which zones of several"),
     ],

@@ -119,6 +119,13 @@ def test_the_tutorial(command, tmp_path, monkeypatch):
     np.testing.assert_allclose(scope["result"]["load"], expected["load"], rtol=1e-4)
 
 
+def test_a_forecast_as_parquet(folder, command, tmp_path):
+    assert command("forecast", folder / "run", folder / "load.csv", "--parquet", "--out", "out")[0] == 0
+    expected = forecasting.load(folder / "run").forecast(table())
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "forecast.parquet"), expected, rtol=1e-5)
+    assert not (tmp_path / "out" / "forecast.csv").exists()
+
+
 def test_an_exported_file_is_run_on_the_same_windows(folder, command, tmp_path):
     assert command("run", folder / "ex", folder / "shuffled.csv", "--out", "out.npz")[0] == 0
     expected = forecasting.load(folder / "run").forecast(table())[["load q0.1", "load q0.5", "load q0.9"]]
