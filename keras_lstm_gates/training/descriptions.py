@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_lstm_gates._support import sizes
 from keras_lstm_gates.recipes import Recipe
 
 MEMBER = "trained_on.json"
@@ -35,7 +36,11 @@ class Description(NamedTuple):
 
     @classmethod
     def from_dict(cls, values):
-        return cls(Recipe.from_dict(values["recipe"]), dict(values["names"]))
+        recipe, names = Recipe.from_dict(values["recipe"]), values["names"]
+        columns = names.get("features", [])
+        if recipe.task == "forecasting" and not (columns and all(isinstance(name, str) for name in columns)):
+            raise ValueError(f"expected the names of the columns that it reads; received {str(columns)[:80]}")
+        return cls(recipe, dict(names))
 
 
 def write_within(path, description):
@@ -55,33 +60,46 @@ def described(path):
         ValueError: a description that is damaged.
     """
     path = Path(path)
-    folder = path if path.is_dir() and not (path / SAVED_MODEL).is_file() else path.parent
     try:
-        if path.is_file() and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                if MEMBER in archive.namelist():
-                    return Description.from_dict(json.loads(archive.read(MEMBER)))
-        if (folder / "card.json").is_file():
-            return Description.from_dict(_json(folder / "card.json"))
-        if (folder / "manifest.json").is_file():
-            values = _json(folder / "manifest.json").get(MANIFEST_KEY)
-            return None if values is None else Description.from_dict(values)
-        if (folder / "recipe.json").is_file() and (folder / "names.json").is_file():
-            return Description(Recipe.from_file(folder / "recipe.json"), _json(folder / "names.json"))
-        if path.is_dir() and (path / "model.keras").is_file():
-            return described(path / "model.keras")
-    except (
-        LookupError,
-        TypeError,
-        AttributeError,
-        ValueError,
-        RecursionError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+        values = _within(path) if path.is_file() else _of_folder(path)
+        return None if values is None else Description.from_dict(values)
+    except _DAMAGES as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"expected {path} to say what it was trained on: {said}") from None
-    return None
+
+
+_DAMAGES = (
+    LookupError, TypeError, AttributeError, ValueError, RecursionError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def _within(path):
+    """The plain data of a file: its own, or, where it has the name that this package gives it, its folder's."""
+    own = _member(path)
+    named = path.name == "model.keras" or path.suffix == ".tflite"
+    return _of_folder(path.parent) if own is None and named else own
+
+
+def _member(path):
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        if MEMBER not in archive.namelist():
+            return None
+        sizes.check(archive.getinfo(MEMBER).file_size, path.stat().st_size)
+        return json.loads(archive.read(MEMBER))
+
+
+def _of_folder(folder):
+    if (folder / SAVED_MODEL).is_file():
+        folder = folder.parent
+    if (folder / "card.json").is_file():
+        return _json(folder / "card.json")
+    if (folder / "manifest.json").is_file():
+        return _json(folder / "manifest.json").get(MANIFEST_KEY)
+    if (folder / "recipe.json").is_file() and (folder / "names.json").is_file():
+        return {key: _json(folder / f"{key}.json") for key in ("recipe", "names")}
+    return _member(folder / "model.keras") if (folder / "model.keras").is_file() else None
 
 
 def _json(path):

@@ -79,6 +79,29 @@ def test_a_file_alone_says_what_it_was_trained_on(folder, tmp_path):
     assert "`load`, `wind`, `sun`, in this order" in (folder / "ex" / "README.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [("{", "to say what it was trained on: "), ("[]", "to say what it was"), ('{"features": 3}', "to say what it was"),
+     ("{}", "expected the names of the columns that it reads; received")],
+)  # fmt: skip
+def test_a_damaged_description_is_one_line(folder, command, tmp_path, names, told):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("model.keras", "recipe.json"):
+        (run / name).write_bytes((folder / "run" / name).read_bytes())
+    (run / "names.json").write_text(names)
+    code, _, errors = command("forecast", run, folder / "load.csv", "--out", "out")
+    assert (code, len(errors.splitlines()), told in errors) == (1, 1, True), errors
+
+
+def test_files_of_others_beside_a_model_say_nothing(folder, tmp_path):
+    model = forecasting.load(folder / "run").model
+    model.save(tmp_path / "mine.keras")
+    (tmp_path / "manifest.json").write_text("[]")
+    (tmp_path / "card.json").write_text("a card")
+    assert described(tmp_path / "mine.keras") is None
+
+
 def test_a_trace_has_the_times_of_the_table(folder, command, tmp_path):
     code, printed, errors = command("trace", folder / "run", folder / "shuffled.csv", "--all", "--out", "gates")
     assert code == 0, errors
