@@ -47,7 +47,7 @@ def explain(
     """Why this answer: what the memory holds for it, where it is sensitive, and what it loses without each step."""
     from rich.console import Console
 
-    from keras_lstm_gates import reporting, tracing
+    from keras_lstm_gates import forecasting, reporting, tracing
     from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.attribution import explain
@@ -62,13 +62,15 @@ def explain(
         with console.status("asking what the answer comes from"):
             explanation = explain(loaded, sequences, index, sample=sample, output=output)
             tree = tracing.trace(loaded, some_of(sequences, sample, sample + 1), progress=False)
+        data = explanation.data
+        if windows is not None:
+            tree = forecasting.with_times(tree, windows.at([sample]))
+            data = data.assign_coords(when=("time", windows.places[sample]))
         with replaced_when_whole(folder / "explanation.png") as temporary:
             explanation.figure.savefig(temporary, dpi=130)
-        names = [
-            name for name in ("token", "stored", "sensitive", "closed", "causal", "mask") if name in explanation.data
-        ]
+        names = [name for name in ("token", "stored", "sensitive", "closed", "causal", "mask") if name in data]
         with replaced_when_whole(folder / "explanation.csv") as temporary:
-            explanation.data[names].to_dataframe().to_csv(temporary)
+            data[names].to_dataframe().to_csv(temporary)
         reporting.report(tree, folder / "report.html", explanation=explanation)
     console.print(explanation.sentence, soft_wrap=True, highlight=False)
     console.print(files_table(folder))

@@ -90,9 +90,17 @@ def gates(tree, layer=None, sample=0, title=None):
     for name, _ in rows:
         panels[name].set_ylabel(f"unit, by mean {kind.memory}")
     for name in ("input", *rows[-1]):
-        panels[name].set_xlabel("time step")
+        panels[name].set_xlabel(_steps_of(node, sample, times))
     figure.suptitle(title or f"Layer {layer!r}, sample {sample}: {len(times)} steps", fontsize=12)
     return figure
+
+
+def _steps_of(node, sample, times):
+    """What the axis of the steps is called: with the times of the first and the last, where the trace has them."""
+    if "when" not in node.coords:
+        return "time step"
+    first, last = (str(node["when"].values[sample, time])[:16].replace("T", " ") for time in times[[0, -1]])
+    return f"time step, from {first} to {last}"
 
 
 def saturation(tree, layer=None):

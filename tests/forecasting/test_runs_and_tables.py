@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keras_lstm_gates import exporting, forecasting, tracing, training
+from keras_lstm_gates import exporting, forecasting, plots, tracing, training
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.recipes import Recipe
 from keras_lstm_gates.training.descriptions import described
@@ -112,6 +112,9 @@ def test_a_trace_has_the_times_of_the_table(folder, command, tmp_path):
     np.testing.assert_array_equal(node["when"], windows.places)
     assert node["when"].dims == ("sample", "time")
     assert tree.attrs["columns"] == ["load", "wind", "sun"]
+    labels = [axes.get_xlabel() for axes in plots.gates(tree, sample=1).axes]
+    first, last = windows.places[1, [0, -1]].astype("datetime64[m]").astype(str)
+    assert f"time step, from {first} to {last}".replace("T", " ") in labels
     expected = tracing.trace(forecasting.load(folder / "run").model, windows.inputs, progress=False)
     np.testing.assert_allclose(node["f"], expected["lstm"]["f"], rtol=1e-6)
 
@@ -132,6 +135,7 @@ def test_the_tutorial(command, tmp_path, monkeypatch):
     made = "next/forecast.png past/backtest.png gates/gates.zarr page.html why/explanation.csv chain/gradients.zarr "
     made += "without/ablation.csv steered/steered.npz from_export/forecast.csv outputs.npz"
     assert [name for name in made.split() if not (tmp_path / name).exists()] == []
+    assert pd.read_csv("why/explanation.csv")["when"].iloc[-1] == "2024-02-10 08:00:00"
     # `--no-refit`: one training, all folds.
     assert sorted(path.name for path in (tmp_path / "past").glob("fold*")) == ["fold-1"]
     assert len(pd.read_csv("past/backtest.csv")) == 9
