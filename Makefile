@@ -2,6 +2,7 @@
 # make test      the tests, of strangers' models a selection of every kind and stage
 # make test-all  the same and every other pair of a stranger's model and a stage
 # make strangers every pair of a stranger's model and a stage, into docs/strangers.md
+# make docs      the site of docs/ into runs/site, and `make tutorial` its tutorial, by running it
 # make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
 # make fuzz      24,600 damaged files through every reader, into benchmarks/readers.md: half an hour
@@ -13,7 +14,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; d
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-all strangers bench matrix audit fuzz clean
+.PHONY: demo test test-all strangers docs tutorial bench matrix audit fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -30,6 +31,12 @@ test-all: test
 strangers: $(INSTALLED)
 	-$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal -m "" --junitxml $(VENV)/strangers.xml tests/strangers
 	$(VENV)/bin/python tests/strangers/table.py $(VENV)/strangers.xml
+
+docs: $(INSTALLED)
+	$(VENV)/bin/python -m mkdocs build --strict
+
+tutorial: $(INSTALLED)
+	$(VENV)/bin/python tests/notebooks.py
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --editable '.[bench]'

@@ -9,6 +9,8 @@ import typing
 import zoneinfo
 from pathlib import Path
 
+from keras_lstm_gates._support.notebooks import table
+
 TASKS = ("classification", "labelling", "forecasting", "language")
 SCHEDULES = ("constant", "cosine")
 
@@ -199,6 +201,11 @@ class Recipe:
     clip_norm: float | None = _field("a number > 0", _is_positive, 1.0)
     weight_decay: float = _field("a number >= 0", _is_not_negative, 0.0)
     seed: int = _field("an int >= 0", _is_count_or_zero, 0)
+
+    def _repr_html_(self):
+        kept = [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
+        rows = [(name, value) for name, value in kept if value != getattr(Recipe(dataset=self.dataset), name)]
+        return table(f"Recipe for {self.dataset}; the rest as by default", ("key", "value"), rows)
 
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from keras_lstm_gates._support import child_process
 from keras_lstm_gates._support.files import filled_when_whole
+from keras_lstm_gates._support.notebooks import table
 from keras_lstm_gates.exporting import comparing, describing
 from keras_lstm_gates.exporting.exported_files import Sizes, sizes
 from keras_lstm_gates.exporting.formats import FORMATS
@@ -28,6 +29,15 @@ class Exported(NamedTuple):
     files: dict
     differences: dict
     missing: dict
+
+    def _repr_html_(self):
+        rows = [
+            (self.files[name], signature, f"{max(outputs.values()):.1e}")
+            for name, signatures in self.differences.items()
+            for signature, outputs in signatures.items()
+        ]
+        rows += [("", signature, reason) for signature, reason in self.missing.items()]
+        return table("Exported", ("file", "signature", "largest difference from the model"), rows)
 
 
 def export(

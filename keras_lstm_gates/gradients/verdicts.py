@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_lstm_gates._support.notebooks import table
+
 VANISHED = 1e-3
 EXPLODED = 1e3
 
@@ -27,6 +29,9 @@ class Verdict(NamedTuple):
     lags: int
     last: float
 
+    def _repr_html_(self):
+        return Verdicts([self])._repr_html_()
+
     def __str__(self):
         where = f"{self.model}, layer {self.layer}: "
         last = f"{self.last:.3g} at lag {self.lags}"
@@ -38,6 +43,13 @@ class Verdict(NamedTuple):
             f"between {VANISHED:.0e} and {EXPLODED:.0e} of its start over all {self.lags} lags ({self.last:.3g} at the "
             "last)"
         )
+
+
+class Verdicts(list):
+    """A list of `Verdict`; in a notebook, their sentences."""
+
+    def _repr_html_(self):
+        return table("What becomes of the gradient", ("verdict",), [(str(one),) for one in self])
 
 
 def verdict(tree):
@@ -62,11 +74,11 @@ def verdict(tree):
         >>> print(*verdict(gradient_chain(model, np.zeros((1, 30, 1)))))
         plain, layer rnn: below 1e-03 of its start from lag 10 on (9.31e-10 at lag 30)
     """
-    return [
+    return Verdicts(
         judge(node.attrs["model"], node.attrs["layer"], profile(node["product_frobenius"].sel(path="full")))
         for node in tree.subtree
         if "product_frobenius" in node
-    ]
+    )
 
 
 def profile(norms):

@@ -3,9 +3,9 @@
 import matplotlib
 import numpy as np
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from keras_lstm_gates.plots._styles import Picture
 from keras_lstm_gates.plots.traces import STATE_COLOURS
 
 _LENSES = {
@@ -33,7 +33,7 @@ def explanation(data):
     lines = _lines(data, real) if of_text else []
     above = 0.5 + 0.3 * (lines[-1][1] + 1) if lines else 1.2 + 0.12 * (values.shape[-1] if values.ndim == 2 else 1)
     lenses = {lens: meaning for lens, meaning in _LENSES.items() if lens in data}
-    figure = Figure(figsize=(9, min(above, 8) + 0.6 + 1.2 * len(lenses)), layout="constrained")
+    figure = Picture(figsize=(9, min(above, 8) + 0.6 + 1.2 * len(lenses)), layout="constrained")
     panels = figure.subplots(1 + len(lenses), 1, height_ratios=[min(above, 8), *[1.2] * len(lenses)])
     limit = float(np.abs(values).max()) or 1.0
     scale = Normalize(-limit, limit)

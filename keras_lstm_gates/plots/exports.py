@@ -1,10 +1,9 @@
 """Pictures of exported files beside their models."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_lstm_gates.gates import Gates
-from keras_lstm_gates.plots._styles import MODEL_LINES, shades
+from keras_lstm_gates.plots._styles import MODEL_LINES, Picture, shades
 
 
 def drift(dataset, title=None):
@@ -23,7 +22,7 @@ def drift(dataset, title=None):
     for name in dataset["output"].values.tolist():
         path, _, gate = name.rpartition("/")
         rows.setdefault(f"layer {path}".strip() if gate in Gates._fields else "outputs", []).append(name)
-    figure = Figure(figsize=(10, 0.6 + 2.6 * len(rows)), layout="constrained")
+    figure = Picture(figsize=(10, 0.6 + 2.6 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), 2, sharex=True, squeeze=False)
     for (row, names), pair in zip(rows.items(), panels, strict=True):
         for axes, quantity in zip(pair, ("mean_difference", "largest_difference"), strict=True):

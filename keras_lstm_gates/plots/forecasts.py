@@ -2,10 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_lstm_gates.plots._styles import MODEL_COLOURS
+from keras_lstm_gates.plots._styles import MODEL_COLOURS, Picture
 
 MOST_GROUPS = 6
 
@@ -26,7 +25,7 @@ def forecast(result, history, target):
     names = [name for name in result if name == target or str(name).startswith(f"{target} q")]
     groups = list(dict.fromkeys(result["group"])) if "group" in result else [None]
     shown = groups[:MOST_GROUPS]
-    figure = Figure(figsize=(9, 0.7 + 2.4 * len(shown)), layout="constrained")
+    figure = Picture(figsize=(9, 0.7 + 2.4 * len(shown)), layout="constrained")
     for axes, group in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
         of_group = result if group is None else result[result["group"] == group]
         before = history if group is None else history[history["group"] == group]

@@ -1,9 +1,8 @@
 """Pictures of the gradient chain."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES
+from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES, Picture
 
 _TERM_STYLES = {
     "direct": ("#0b3c8c", "-", 2.2),
@@ -46,7 +45,7 @@ def gradient_chain(tree, layer=None, title=None):
     if layer is not None and layer not in names:
         raise ValueError(f"expected one of the layers {names}; received {layer!r}")
     node = datasets[0 if layer is None else names.index(layer)]
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Picture(figsize=(13, 4.2), layout="constrained")
     terms, paths, models = figure.subplots(1, 3)
     state = "c" if "chain" in node["path"].values else "h"
 

@@ -1,9 +1,9 @@
 """Pictures of ablations and patches."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from keras_lstm_gates.plots._styles import Picture
 from keras_lstm_gates.plots.traces import STATE_COLOURS
 
 _BARS = 40
@@ -21,7 +21,7 @@ def ablation(dataset):
         drawn, the largest first.
     """
     paths, what = list(dict.fromkeys(dataset["layer"].values.tolist())), dataset.attrs["what"]
-    figure = Figure(figsize=(9, 0.8 + 2.4 * len(paths)), layout="constrained")
+    figure = Picture(figsize=(9, 0.8 + 2.4 * len(paths)), layout="constrained")
     panels = figure.subplots(len(paths), 1, squeeze=False)[:, 0]
     for axes, path in zip(panels, paths, strict=True):
         own = dataset.isel(part=np.flatnonzero(dataset["layer"].values == path))
@@ -63,7 +63,7 @@ def patching(tree):
     largest = max(1.0, *(float(abs(tree[path]["restored"]).max()) for path in paths))
     columns = len(gates) if over else 1
     size = (2.2 * columns + 1.2, 0.8 + 2.2 * len(paths)) if over else (6, 0.8 + 2.2 * len(paths))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Picture(figsize=size, layout="constrained")
     rows = figure.subplots(len(paths), columns, squeeze=False, sharey="row")
     for path, row in zip(paths, rows, strict=True):
         node = tree[path].to_dataset()

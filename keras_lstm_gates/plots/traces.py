@@ -6,11 +6,10 @@ import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
-from keras_lstm_gates.plots._styles import shades
+from keras_lstm_gates.plots._styles import Picture, shades
 from keras_lstm_gates.tracing import flat, nodes, sole_input
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
@@ -64,7 +63,7 @@ def gates(tree, layer=None, sample=0, title=None):
     by_memory = np.argsort(values[kind.memory].mean(axis=0))
     rows, meanings = _PANELS[name_of_kind], _MEANINGS if name_of_kind == "LSTM" else _MEANINGS_OF_GRU
 
-    figure = Figure(figsize=(10, 2 + 2.5 * len(rows)), layout="constrained")
+    figure = Picture(figsize=(10, 2 + 2.5 * len(rows)), layout="constrained")
     panels = figure.subplot_mosaic([["input", "input"], *rows], height_ratios=[0.8, *[1] * len(rows)])
     _input_panel(panels["input"], tree, sample, times)
     for name in kind.fields:
@@ -122,7 +121,7 @@ def saturation(tree, layer=None):
     kinds = list(dict.fromkeys(kind_of(node["gate"].values) for node in numbers.values()))
     places = [(row, kind, gate) for row, kind in enumerate(kinds) for gate in _SATURATING[kind]]
     columns = max(len(_SATURATING[kind]) for kind in kinds)
-    figure = Figure(figsize=(2.25 * columns, 2.9 * len(kinds)), layout="constrained")
+    figure = Picture(figsize=(2.25 * columns, 2.9 * len(kinds)), layout="constrained")
     grid = figure.subplots(len(kinds), columns, sharex=True, sharey=True, squeeze=False)
     for place, (row, kind, gate) in enumerate(places):
         column = place - next(at for at, (first, *_) in enumerate(places) if first == row)
@@ -169,7 +168,7 @@ def memory(tree, layer=None):
     """
     numbers = _numbers(tree, layer)
     longest = max(int(node["mask"].sum(dim="time").max()) for node in nodes(tree).values())
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    figure = Picture(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     low, high = 0.1, 10.0 * longest
     for (path, node), shade, shape in zip(numbers.items(), shades(len(numbers)), _shapes(), strict=False):
@@ -232,7 +231,7 @@ def tokens(tree, unit, gate=None, layer=None, sample=0, width=60):
             row, column = row + 1, 0
         placed.append((text, row, column, values[step]))
         column += len(text)
-    figure = Figure(figsize=(max(3.0, 0.135 * width + 1.2), 0.3 * (row + 1) + 0.7), layout="constrained")
+    figure = Picture(figsize=(max(3.0, 0.135 * width + 1.2), 0.3 * (row + 1) + 0.7), layout="constrained")
     axes = figure.subplots()
     for text, line, start, value in placed:
         shade = colours(scale(value))

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_lstm_gates import plots
 from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.notebooks import Page
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
 from keras_lstm_gates.gradients import verdict
 from keras_lstm_gates.reporting.checking import check
@@ -45,7 +46,7 @@ def report(tree, path, *, title=None, samples=20, gradients=None, explanation=No
         patching: `xarray.DataTree` of `keras_lstm_gates.steering.patch` for one on what tells two runs apart, or None.
 
     Returns:
-        `path`.
+        `pathlib.Path` of the page; a notebook shows the page itself.
 
     Raises:
         ImportError: plotly is not installed: `pip install keras_lstm_gates[report]`.
@@ -99,7 +100,7 @@ def report(tree, path, *, title=None, samples=20, gradients=None, explanation=No
     with replaced_when_whole(path) as temporary:
         # A name may hold half a pair of surrogates, which UTF-8 has not.
         temporary.write_text(page, encoding="utf-8", errors="replace")
-    return path
+    return Page(path)
 
 
 def _policy(scripts, styles):

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_lstm_gates import datasets, models
 from keras_lstm_gates._support import locks
 from keras_lstm_gates._support.files import clean, replaced_when_whole, write_json
+from keras_lstm_gates._support.notebooks import table
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.recipes import Recipe
@@ -38,6 +39,9 @@ class Run(NamedTuple):
     model: Any
     metrics: dict
     folder: Path
+
+    def _repr_html_(self):
+        return table(f"Run in {self.folder}", ("metric", "value"), self.metrics.items())
 
 
 def build(recipe, data):

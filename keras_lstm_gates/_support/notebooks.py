@@ -1,0 +1,28 @@
+"""What objects show of themselves in a notebook."""
+
+import html
+from pathlib import Path
+
+
+def table(caption, head, rows):
+    """A table in HTML, its texts escaped.
+
+    Example:
+        >>> table("a < b", ["name"], [["x"]])
+        '<table><caption>a &lt; b</caption><tr><th>name</th></tr><tr><td>x</td></tr></table>'
+    """
+    return (
+        f"<table><caption>{html.escape(caption)}</caption>"
+        f"<tr>{''.join(f'<th>{html.escape(name)}</th>' for name in head)}</tr>"
+        + "".join(f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+        + "</table>"
+    )
+
+
+class Page(type(Path())):
+    """The path of an HTML page; a notebook shows the page itself."""
+
+    def _repr_html_(self):
+        # In the output itself, because a notebook's server need not serve the page's folder.
+        page = html.escape(self.read_text(encoding="utf-8"))
+        return f'<iframe srcdoc="{page}" width="100%" height="900" style="border: 0"></iframe>'
