@@ -3,6 +3,7 @@
 # make test-all  the same and every other pair of a stranger's model and a stage
 # make strangers every pair of a stranger's model and a stage, into docs/strangers.md
 # make docs      the site of docs/ into runs/site, and `make tutorial` its tutorial, by running it
+# make package   a source distribution and a wheel into dist/, the wheel installed and tried in an environment of its own
 # make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
 # make fuzz      24,600 damaged files through every reader, into benchmarks/readers.md: half an hour
@@ -14,7 +15,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; d
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-all strangers docs tutorial bench matrix audit fuzz clean
+.PHONY: demo test test-all package strangers docs tutorial bench matrix audit fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -34,6 +35,17 @@ strangers: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(VENV)/bin/python -m mkdocs build --strict
+
+# The wheel is made of the source distribution, and gets what the core needs and nothing else.
+package:
+	rm -rf dist .nox/package
+	$(PYTHON) -m venv .nox/build
+	.nox/build/bin/python -m pip install --quiet build twine
+	.nox/build/bin/python -m build --outdir dist .
+	.nox/build/bin/python -m twine check --strict dist/*
+	$(PYTHON) -m venv .nox/package
+	.nox/package/bin/python -m pip install --quiet dist/*.whl
+	cd .nox && package/bin/python ../tests/installed.py
 
 tutorial: $(INSTALLED)
 	$(VENV)/bin/python tests/notebooks.py

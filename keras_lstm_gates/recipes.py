@@ -9,7 +9,7 @@ import typing
 import zoneinfo
 from pathlib import Path
 
-from keras_lstm_gates._support.notebooks import table
+from keras_lstm_gates._support.notebooks import Tabled
 
 TASKS = ("classification", "labelling", "forecasting", "language")
 SCHEDULES = ("constant", "cosine")
@@ -83,7 +83,7 @@ def _are_factors_of_gates(values):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Tabled):
     """All that determines a trained model.
 
     Attributes:
@@ -202,11 +202,6 @@ class Recipe:
     weight_decay: float = _field("a number >= 0", _is_not_negative, 0.0)
     seed: int = _field("an int >= 0", _is_count_or_zero, 0)
 
-    def _repr_html_(self):
-        kept = [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
-        rows = [(name, value) for name, value in kept if value != getattr(Recipe(dataset=self.dataset), name)]
-        return table(f"Recipe for {self.dataset}; the rest as by default", ("key", "value"), rows)
-
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.
         for name in ("features", "quantiles", "sentinels"):
@@ -241,11 +236,8 @@ class Recipe:
         """
         for key in values:
             if key not in _TYPES:
-                near = difflib.get_close_matches(key, _TYPES, 1)
-                raise ValueError(
-                    f"expected keys of {sorted(_TYPES)}; received {key!r}"
-                    + "".join(f". Did you mean {n!r}?" for n in near)
-                )
+                near = "".join(f". Did you mean {name!r}?" for name in difflib.get_close_matches(key, _TYPES, 1))
+                raise ValueError(f"expected keys of {sorted(_TYPES)}; received {key!r}{near}")
         if "dataset" not in values:
             raise ValueError(f"expected a recipe with a 'dataset'; received the keys {sorted(values)}")
         return cls(**values)
@@ -383,7 +375,7 @@ def resolve(name, settings):
     """A built-in recipe, the recipe of a JSON file, or one that forecasts a column of a table, with values replaced.
 
     Args:
-        name: str, of `RECIPES`, or the path of a .json file or a table (`datasets.table_files`).
+        name: str, of `RECIPES`, the path of a .json file or a table, or "tfds:" and a name that `tfds.load` knows.
         settings: {key: value}, as for `Recipe.replaced`.
 
     Example:
@@ -398,9 +390,11 @@ def resolve(name, settings):
         return Recipe(dataset=name, task="forecasting", validation=0.1, patience=10).replaced(settings)
     if name.lower().endswith(".json"):
         return Recipe.from_file(name).replaced(settings)
+    if name.startswith("tfds:"):
+        return Recipe(dataset=name.removeprefix("tfds:")).replaced(settings)
     if name not in RECIPES:
         raise ValueError(
-            f"expected one of the recipes {sorted(RECIPES)}, or a file .json, .csv, .tsv, .txt, "
-            f".dat, .parquet; received {name!r}"
+            f"expected one of the recipes {sorted(RECIPES)}, a file .json, .csv, .tsv, .txt, "
+            f".dat, .parquet, or tfds:NAME; received {name!r}"
         )
     return RECIPES[name].replaced(settings)

@@ -19,7 +19,7 @@ ROOT = PACKAGE.parent
 ROOMS = {
     "": """_support datasets edge gates interventions activations initializers losses recipes baselines recurrence
         layers opening models tracing steering exporting plots gradients attribution training forecasting demo
-        reporting tuning zoo cli""",
+        reporting tuning zoo cli __main__""",
     "_support": """notebooks progress sizes array_files epoch_monitor locks files sums hdf5 python standard_error
         terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",

@@ -20,8 +20,8 @@ def test_a_rate_above_one_is_clamped_and_one_drops_nothing(x):
     assert LSTM(2, dropout=1.5).dropout == 1.0
     layer = LSTM(2, dropout=1.0)
     np.testing.assert_array_equal(layer(x, training=True), layer(x, training=False))
-    with pytest.raises(ValueError, match=r"dropout must be a number in \[0, 1\)"):
-        GatedLSTM(2, dropout=1.0)
+    with pytest.raises(ValueError, match=r"dropout must be a float in \[0, 1\); received dropout=1.5"):
+        GatedLSTM(2, dropout=1.5)
 
 
 def test_implementation_is_lost_in_the_config():

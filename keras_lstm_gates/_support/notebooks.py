@@ -1,5 +1,6 @@
 """What objects show of themselves in a notebook."""
 
+import dataclasses
 import html
 from pathlib import Path
 
@@ -17,6 +18,23 @@ def table(caption, head, rows):
         + "".join(f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
         + "</table>"
     )
+
+
+class Tabled:
+    """A dataclass that a notebook shows as a table of the values that are not the defaults."""
+
+    def _repr_html_(self):
+        fields = dataclasses.fields(self)
+        needed = {field.name: getattr(self, field.name) for field in fields if _has_no_default(field)}
+        default = type(self)(**needed)
+        values = {field.name: getattr(self, field.name) for field in fields}
+        rows = [(name, value) for name, value in values.items() if value != getattr(default, name)]
+        named = ", ".join(map(str, needed.values()))
+        return table(f"{type(self).__name__} for {named}, else as by default", ("key", "value"), rows)
+
+
+def _has_no_default(field):
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 class Page(type(Path())):

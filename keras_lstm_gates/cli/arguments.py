@@ -55,7 +55,8 @@ RandomData = Annotated[
 Recipe = Annotated[
     str,
     typer.Argument(
-        help=f"A built-in recipe, a recipe file (.json), or a table to forecast a column of ({TABLES}).",
+        help=f"A built-in recipe, a recipe file (.json), a table to forecast a column of ({TABLES}), or tfds:NAME, any "
+        "data set of TFDS.",
         show_default=False,
     ),
 ]

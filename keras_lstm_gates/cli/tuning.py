@@ -8,8 +8,13 @@ import typer
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, new_folder, of_table
 
+SPACE = """Searched by default, as far as the recipe's task uses it: learning_rate=0.0003:0.03:log units=16:256:log
+layers=[1,2] bidirectional=[false,true] dropout=0.0:0.5 recurrent_dropout=0.0:0.3 forget_bias=[0.0,1.0,2.0]
+chrono_t_max=[null,20.0,100.0] gate_l1.f=[0.0,1e-05,0.0001] schedule=["constant","cosine"] batch_size=[16,32,64]
+clip_norm=[null,0.5,1.0,5.0] weight_decay=1e-06:0.01:log"""
 
-@app.command()
+
+@app.command(epilog=SPACE)
 def tune(
     recipe: Recipe,
     tuner: Annotated[str, typer.Option(help="random, bayesian, hyperband or grid.")] = "random",
@@ -22,6 +27,7 @@ def tune(
             "--set", help="units=32 fixes; units=16:256:log is a range, units=[32,64] choices; may be repeated."
         ),
     ] = None,
+    only: Annotated[bool, typer.Option("--only", help="Search what --set names, and fix all else.")] = False,
     target: Target = None,
     window: Window = None,
     horizon: Horizon = None,
@@ -46,7 +52,7 @@ def tune(
     if role is not None and out is None:
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
     start = resolve(recipe, of_table(target, window, horizon))
-    model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())))
+    model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())), only)
     budget = {"parameters": max_parameters, "latency_ms": max_latency_ms}
     budget["tflite_bytes"] = None if max_tflite_kib is None else 1024 * max_tflite_kib
     budget = {name: value for name, value in budget.items() if value is not None}

@@ -2,7 +2,9 @@
 
 import contextlib
 import re
+import socket
 import sys
+import urllib.request
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -32,13 +34,35 @@ def checked(name):
     return name
 
 
+def _needs_downloads(builder):
+    """Whether a data set is one of TFDS's own, and nothing is kept of an earlier download."""
+    kept = Path(builder.data_dir_root) / "downloads"
+    return type(builder).__module__.startswith("tensorflow_datasets.") and not (kept.is_dir() and any(kept.iterdir()))
+
+
+def _offline():
+    """Whether the host of TFDS has no address here; TFDS would try ten times."""
+    if urllib.request.getproxies():
+        return False
+    try:
+        socket.getaddrinfo("storage.googleapis.com", 443)
+    except OSError:
+        return True
+    return False
+
+
 def prepared(name):
     """The TFDS builder of a data set, whose files are prepared; other processes that need them wait meanwhile.
 
     Args:
         name: str, as `checked`.
+
+    Raises:
+        OSError: "expected a network to fetch the data set 'ag_news_subset'; ...", at once.
     """
     builder = tfds.builder(checked(name))
+    if not builder.is_prepared() and _needs_downloads(builder) and _offline():
+        raise OSError(f"expected a network to fetch the data set {name!r}, which is not prepared; found none")
     if builder.is_prepared() or "://" in str(builder.data_dir):
         builder.download_and_prepare()
         return builder

@@ -61,7 +61,7 @@ def backtest(result):
     """
     folds = result.drop(index="all", level="fold")
     names = [name for name in ("mae", "coverage") if name in folds]
-    figure = Figure(figsize=(8, 0.6 + 2.6 * len(names)), layout="constrained")
+    figure = Picture(figsize=(8, 0.6 + 2.6 * len(names)), layout="constrained")
     for axes, name in zip(figure.subplots(len(names), 1, squeeze=False, sharex=True)[:, 0], names, strict=True):
         for forecast, of_forecast in folds[name].groupby(level="forecast", sort=False):
             is_model = forecast == "model"

@@ -26,9 +26,11 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         recipe: `Recipe`.
         space: {recipe's key, or "gate_l1.<gate>": {"low", "high", "scale": "linear" or "log"}, a list of choices, or
             one value}, that replaces `spaces.SPACE` key by key: a value fixes a key, a range narrows or widens it.
+        only: bool. True: `space` is the whole space; what it leaves out is as in the recipe.
 
     Raises:
-        ValueError: "expected a range low < high for units; received 256:16", or a value that the recipe refuses.
+        ValueError: "expected a range low < high for units; received 256:16", or a value that the recipe refuses;
+            "expected one or more keys with a range or choices to search; received only fixed values".
 
     Example, in a tuner script of your own:
         >>> import keras_tuner
@@ -39,10 +41,14 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         (8, 0.0003)
     """
 
-    def __init__(self, recipe, space=None):
+    def __init__(self, recipe, space=None, only=False):
         super().__init__()
         self.recipe = recipe
-        self.space = spaces.checked(recipe, spaces.default_space(recipe) | (space or {}))
+        self.space = spaces.checked(recipe, ({} if only else spaces.default_space(recipe)) | (space or {}))
+        if not any(isinstance(values, dict | list) for values in self.space.values()):
+            raise ValueError(
+                f"expected one or more keys with a range or choices to search; received only fixed values: {self.space}"
+            )
         # What must not change when a search resumes; KerasTuner does not know the fixed values, such as `epochs`.
         self.description = self.recipe_with({}).to_dict()
 

@@ -2,7 +2,9 @@
 
 import json
 
+from keras_lstm_gates.cli.tuning import SPACE
 from keras_lstm_gates.recipes import RECIPES, Recipe
+from keras_lstm_gates.tuning import spaces
 
 QUICK = ("--trials", "2", "--workers", "0", "--set", "epochs=1", "--set", "layers=1", "--set", "recurrent_dropout=0.0")
 
@@ -31,3 +33,28 @@ def test_mistakes_are_one_line(command):
         assert code == 1
         assert text in errors
         assert len(errors.strip().splitlines()) == 1
+
+
+def test_only_searches_what_is_named(command, tmp_path):
+    code, _, errors = command(
+        "tune", "japanese_vowels", "--only", *QUICK[:4], "--set", "units=[4, 5]", "--set", "epochs=1"
+    )
+    assert code == 0, errors
+    (search,) = (tmp_path / "runs").iterdir()
+    trials = json.loads((search / "search.json").read_text())["trials"]
+    assert {tuple(trial["values"]) for trial in trials} == {("units",)}
+
+
+def test_only_without_anything_to_search_is_refused(command, tmp_path):
+    code, _, errors = command("tune", "japanese_vowels", "--only", "--set", "units=4")
+    assert code == 1
+    assert (
+        "expected one or more keys with a range or choices to search; received only fixed values: {'units': 4}"
+        in errors
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_help_lists_the_space_that_is_searched():
+    listed = dict(spaces.parse(word) for word in SPACE.split() if "=" in word)
+    assert listed == spaces.SPACE

@@ -122,7 +122,7 @@ def _yaml(content):
     try:
         import yaml
     except ImportError:
-        raise ValueError("is an architecture in YAML: pip install pyyaml, which reads it") from None
+        raise ValueError("is an architecture in YAML: pip install 'keras_lstm_gates[keras2]' reads it") from None
     loader = type("Loader", (yaml.SafeLoader,), {})
     # The one tag that Keras's `to_yaml` wrote; any other is refused.
     loader.add_constructor(
