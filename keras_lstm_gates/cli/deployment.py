@@ -165,7 +165,8 @@ def run(
         # Another converter calls it as it likes.
         known = [name for name in ("predict", "serving_default") if name in runner.signatures]
         signature = next(iter([*known, *runner.signatures]))
-    outputs = _streamed(runner, array, console, interval) if stream else runner.run(signature, array)
+    with standard_error_to(os.devnull):
+        outputs = _streamed(runner, array, console, interval) if stream else runner.run(signature, array)
     if out is not None:
         if out.suffix != ".npz":
             raise ValueError(f"expected --out with the ending .npz; received {out}")

@@ -35,9 +35,9 @@ def checked(name):
 
 
 def _needs_downloads(builder):
-    """Whether a data set is one of TFDS's own, and nothing is kept of an earlier download."""
+    """Whether a data set is one of TFDS's own, and no download of any is kept."""
     kept = Path(builder.data_dir_root) / "downloads"
-    return type(builder).__module__.startswith("tensorflow_datasets.") and not (kept.is_dir() and any(kept.iterdir()))
+    return type(builder).__module__.startswith("tensorflow_datasets.") and not any(kept.rglob("*.INFO"))
 
 
 def _offline():

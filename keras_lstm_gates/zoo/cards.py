@@ -60,7 +60,15 @@ def _quality(card):
         *_table(("model", name, "source"), rows),
         "",
         *([_aimed(card), ""] if card["aim"] is not None else []),
+        *_beaten(card),
     ]
+
+
+def _beaten(card):
+    sign = 1 if card["metric"]["higher_is_better"] else -1
+    mean = card["quality"]["mean"]
+    better = [f"{name} ({value:.4g})" for name, value in card["baselines"].items() if sign * value > sign * mean]
+    return [f"**Better than this model: {', '.join(better)}.**", ""] if better else []
 
 
 def _gates(layers):

@@ -1,6 +1,7 @@
 """From the zoo's folders to models: every file's hash is checked first."""
 
 import json
+from pathlib import Path
 
 from keras_lstm_gates._support import sums
 from keras_lstm_gates.opening.exposing import expose
@@ -19,7 +20,7 @@ def load(name, gates=True):
     """A trained model of the zoo, after checking every hash.
 
     Args:
-        name: str, of `list()`.
+        name: str, of `list()`, or the path of a folder of that form, with its SHA256SUMS.
         gates: bool. True: the model returns a dict of its own outputs and every gate by name, as from `expose`;
             False: the model as it was trained, for example to fine-tune.
 
@@ -47,11 +48,11 @@ def card(name):
 
 
 def verified(name):
-    """The folder of a preset, after checking that all its files match its SHA256SUMS.
+    """The folder of a preset, or a folder given by its path, after checking that all files match its SHA256SUMS.
 
     The sums detect damage to a file, not a forger who also rewrites the sums.
     """
-    folder = home(name)
+    folder = home(name) if name in presets() or not Path(name).is_dir() else Path(name)
     if not (folder / SUMS).is_file():
         raise FileNotFoundError(f"expected the files of the preset {name!r} in {folder}; found no {SUMS} there")
     sums.check(folder, SUMS, read_sums(folder))

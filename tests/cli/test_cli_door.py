@@ -5,12 +5,14 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import urllib3
 
 import keras_lstm_gates
 from keras_lstm_gates.datasets import load
 from keras_lstm_gates.recipes import resolve
+from keras_lstm_gates.zoo.registry import shipped_folder
 
 
 def run(*arguments, **environment):
@@ -68,3 +70,11 @@ def test_a_data_set_that_nobody_knows_is_one_line(command, offline):
     assert code == 1
     assert "no_such_data" in errors
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--stream", "--interval", "0")], ids=["whole", "stream"])
+def test_a_device_says_nothing_on_standard_error(options, tmp_path):
+    np.save(tmp_path / "tokens.npy", np.arange(6))
+    done = run("run", shipped_folder() / "shakespeare_plays" / "model.tflite", tmp_path / "tokens.npy", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "probabilities" in done.stdout
