@@ -66,7 +66,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         exported = keras_lstm_gates.export(model, Path(folder) / "out", x)
         runner = edge.Runner(exported.files["tflite"])
-        np.testing.assert_allclose(runner.gates(x[0])["lstm/f"].shape, (7, 4))
+        assert runner.gates(x[0])["f"].shape == (7, 4)
         extras_are_named(model, x, Path(folder))
     print("the installed wheel works")
 
