@@ -18,7 +18,7 @@ def extras_are_named(model, x, folder):
 
     (folder / "table.parquet").write_bytes(b"PAR1")
     (folder / "model.pt").write_bytes(b"PK")
-    (folder / "model.yaml").write_text("class_name: Sequential")
+    (folder / "model.yaml").write_text("class_name: Sequential\nconfig:\n  layers: []\n")
     wishes = {
         "report": lambda: keras_lstm_gates.report(
             keras_lstm_gates.trace(model, x, progress=False), folder / "page.html"
@@ -27,7 +27,7 @@ def extras_are_named(model, x, folder):
         "quantize": lambda: keras_lstm_gates.export(model, folder / "small", x, precisions=("float16",)),
         "micro": lambda: keras_lstm_gates.export(model, folder / "micro", x, formats=("micro",)),
         "torch": lambda: from_torch(folder / "model.pt"),
-        "keras2": lambda: keras_lstm_gates.load_model(folder / "model.yaml"),
+        "keras2": lambda: keras_lstm_gates.load_model(folder / "model.yaml", weights=folder / "weights.h5"),
         "data": lambda: load(Recipe(dataset="japanese_vowels")),
         "parquet": lambda: load(Recipe(dataset=str(folder / "table.parquet"), task="forecasting", target="y")),
     }

@@ -15,7 +15,8 @@ def executed(*cells):
 
     notebook = jupytext.read(TUTORIAL)
     notebook.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    # On a busy machine what a cell prints comes in pieces.
+    NotebookClient(notebook, timeout=300, kernel_name="python3", coalesce_streams=True).execute()
     return notebook
 
 
