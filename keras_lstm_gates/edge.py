@@ -17,6 +17,7 @@ import numpy as np
 
 # The trial of a file: its seconds; numbers of time steps until two work; bytes besides 16 times the file's size.
 TRIAL_SECONDS, TRIAL_STEPS, TRIAL_BYTES = 60, (2, 7, 1, 50, 400), 2**30
+_STEPS, _NUMBERS = ("step", "steer_step"), ("/scale", "/shift")
 
 
 class Runner:
@@ -100,6 +101,16 @@ class Runner:
         names = [f"{recipe['target']} q{quantile:g}" for quantile in recipe["quantiles"]] or [recipe["target"]]
         return dict(zip(names, values.T, strict=True))
 
+    def steer(self, x, interventions):
+        """What `gates` gives where value = scale * value + shift on some gates and states; later steps feel it.
+
+        Args:
+            x: as `run` takes it.
+            interventions: {"<path>/<gate>": (scale, shift)}, as {"lstm/f": (0.0, 1.0)}, each a number, (units,) for all
+                steps, or (time, units); 1 and 0 do nothing. Of a file with one LSTM "f" is enough.
+        """
+        return self._run("steer", x, self.numbers("steer", interventions))
+
     def stream(self):
         """A new sequence, given step by step: a `Stream` whose states start at zero."""
         return Stream(self)
@@ -118,9 +129,12 @@ class Runner:
         Raises:
             ValueError: an unknown signature, another rank or size, a number not finite in float32, an unknown token.
         """
-        details = self.input_details(signature)
-        if signature == "step":
-            raise ValueError("'step' takes one step and the states; expected stream(), then push(x)")
+        if signature in _STEPS:
+            raise ValueError(f"{signature!r} takes one step and the states; expected stream(), then push(x)")
+        return self._run(signature, x, self.numbers(signature, {}))
+
+    def _run(self, signature, x, numbers):
+        details = {key: one for key, one in self.input_details(signature).items() if key not in numbers}
         if not isinstance(x, dict):
             x = dict.fromkeys(details, x) if len(details) == 1 else {}
         if x.keys() != details.keys():
@@ -128,13 +142,30 @@ class Runner:
         x = {key: _checked(np.asarray(x[key]), key, ("time", "features"), one) for key, one in details.items()}
         alone = {values.ndim < len(details[key]["shape"]) for key, values in x.items()}
         samples = {key: values[None] if True in alone else values for key, values in x.items()}
-        numbers = {len(values) for values in samples.values()}
-        if len(alone) > 1 or len(numbers) > 1:
+        counts = {len(values) for values in samples.values()}
+        if len(alone) > 1 or len(counts) > 1:
             raise ValueError(f"expected as many samples of every input; received {_shapes_of(x)}")
         batch = int(next(iter(details.values()))["shape"][0])
-        parts = [self.call(signature, rows) for rows in filled_batches(samples, batch)]
-        outputs = {key: np.concatenate([part[key] for part in parts])[: max(numbers)] for key in parts[0]}
+        parts = [self.call(signature, {**rows, **numbers}) for rows in filled_batches(samples, batch)]
+        outputs = {key: np.concatenate([part[key] for part in parts])[: max(counts)] for key in parts[0]}
         return {key: value[0] for key, value in outputs.items()} if True in alone else outputs
+
+    def numbers(self, signature, interventions):
+        """{input name: array} of every scale and shift that a signature takes, of `steer`'s interventions."""
+        endings = _NUMBERS if signature.startswith("steer") else ()
+        details = {key: one for key, one in self.input_details(signature).items() if key.endswith(endings)}
+        numbers = {key: _of_steps(key, float(key.endswith("/scale")), one) for key, one in details.items()}
+        gates = sorted({key.rpartition("/")[0] for key in details})
+        for key, pair in interventions.items():
+            # Six gates are those of one LSTM.
+            gate = f"{gates[0].rpartition('/')[0]}/{key}" if len(gates) == 6 and "/" not in key else key
+            if gate not in gates:
+                raise ValueError(f"expected interventions on gates of {gates}; received {key!r}")
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError(f"expected (scale, shift) for {key!r}; received {pair!r}")
+            for name, value in zip((f"{gate}/scale", f"{gate}/shift"), pair):
+                numbers[name] = _of_steps(name, value, details[name])
+        return numbers
 
     def input_details(self, signature):
         """{input name: the interpreter's details} of a signature; for an unknown one a `ValueError`."""
@@ -151,11 +182,14 @@ class Runner:
         try:
             with self._lock:
                 outputs = {key: np.array(value) for key, value in self._runners[signature](**inputs).items()}
-                if signature != "step":
+                if signature not in _STEPS:
                     # Otherwise a fused LSTM would start the next sequence from the states in which this one ended.
                     self._interpreter.reset_all_variables()
                 return outputs
         except (RuntimeError, ValueError) as error:
+            steps = {key: value.shape[1] for key, value in inputs.items() if key.endswith(_NUMBERS) and value.ndim == 3}
+            if "BROADCAST_TO" in str(error) and max(steps.values(), default=1) > 1:
+                raise ValueError(f"expected as many steps as each LSTM reads, or 1; received {steps}") from None
             tokens = [value for value in inputs.values() if value.dtype.kind == "i"]
             if tokens and "gather index out of bounds" in str(error):
                 raise _unknown_tokens(tokens[0]) from None
@@ -202,22 +236,26 @@ class Stream:
                 raise ValueError(f"expected states of numbers; received {name!r} of dtype {value.dtype}")
         self._states = {name: _finite(value, "float32", f" in {name!r}") for name, value in states.items()}
 
-    def push(self, x):
+    def push(self, x, interventions=None):
         """One step.
 
         Args:
             x: float (features,), or a token, an int; with a batch axis in front where the file has a larger batch.
+            interventions: as those of `Runner.steer`, on this step alone, each a number or (units,); the file's
+                signature `steer_step` takes them.
 
         Returns:
             {output name: array}: the model's outputs and the gates of this step, with a batch axis where x has one.
 
         Raises:
-            ValueError: another shape, a number that is not finite, an unknown token. The states are left unchanged.
+            ValueError: another shape, a number that is not finite, an unknown token or gate. The states are unchanged.
         """
+        signature = "steer_step" if interventions else "step"
+        numbers = self._runner.numbers(signature, interventions or {})
         detail = self._details["x"]
         x = _checked(np.asarray(x), "x", ("features",), detail)
         alone = x.ndim < len(detail["shape"])
-        outputs = self._runner.call("step", {"x": x[None] if alone else x, **self._states})
+        outputs = self._runner.call(signature, {"x": x[None] if alone else x, **self._states, **numbers})
         self._states = {state: outputs[follower(state)] for state in self._states}
         return {name: value[0] for name, value in outputs.items()} if alone else outputs
 
@@ -265,6 +303,18 @@ def _checked(x, name, axes, detail):
     return x.astype(detail["dtype"])
 
 
+def _of_steps(name, value, detail):
+    """A scale or a shift as its input takes it, (1, time, units) or (1, units); of any number of steps 1 or its own."""
+    value, known = np.asarray(value), tuple(int(size) for size in detail["shape_signature"])[1:]
+    shape = (1,) * (len(known) - value.ndim) + value.shape
+    fits = len(shape) == len(known) and all(size == -1 or own in (1, size) for own, size in zip(shape, known))
+    if value.dtype.kind not in "fiu" or not fits:
+        sizes, received = ", ".join("any" if size == -1 else str(size) for size in known), (value.dtype, value.shape)
+        raise ValueError(f"expected {name!r} as a number, or to broadcast to ({sizes}); received {received}")
+    full = [own if size == -1 else size for own, size in zip(shape, known)]
+    return np.broadcast_to(_finite(value, "float32", f" in {name!r}"), full)[None].copy()
+
+
 def _finite(x, dtype, where=""):
     """x in that dtype, checked after the cast, which may overflow."""
     with np.errstate(over="ignore"):
@@ -291,13 +341,13 @@ def _one_line(error):
 def _check_signature(path, name, inputs, outputs):
     """Raise a `ValueError` unless a signature of these shapes can be called by `run` or `Stream`."""
     ranks, message = [len(shape) for shape in inputs.values()], f"{path} does not run: expected"
-    if name != "step":
+    if name not in _STEPS:
         if not ranks or min(ranks) < 1 or ranks == [1]:
             raise ValueError(f"{message} {name!r} of (batch, time, ...); received {inputs}")
         return
-    states = {key: outputs.get(follower(key)) for key in inputs if key != "x"}
+    states = {key: outputs.get(follower(key)) for key in inputs if key != "x" and not key.endswith(_NUMBERS)}
     if "x" not in inputs or min(ranks) < 1 or any(inputs[key] != after for key, after in states.items()):
-        message += " the signature 'step' with x and states, each with an output of its shape that follows it"
+        message += f" the signature {name!r} with x and states, each with an output of its shape that follows it"
         raise ValueError(f"{message}; received inputs {inputs} and outputs {outputs}")
 
 
@@ -378,9 +428,7 @@ def _run_signature(runner, name):
 def _run_once(runner, name, inputs):
     if name == "step":
         runner.stream().push(inputs["x"])
-        runner.call(name, inputs)
-    else:
-        runner.run(name, inputs)
+    runner.call(name, inputs)
     for key, values in inputs.items():
         if values.dtype.kind == "i":
             # An unknown token must be an error, not a crash.

@@ -156,10 +156,10 @@ def _recorded(model, shape):
 
 
 def _export(model, folder):
-    """The signature `step` alone, of fixed shapes: LiteRT.js takes no time axis of any length."""
+    """The signature `steer_step` alone, of fixed shapes: LiteRT.js takes no time axis of any length."""
     some = _padded([strokes.steps(strokes.stroke(shape, np.random.default_rng(0))) for shape in strokes.SHAPES])
     with tempfile.TemporaryDirectory() as exported:
-        files = export(model, exported, some, formats=("tflite",), signatures=("step",)).files
+        files = export(model, exported, some, formats=("tflite",), signatures=("steer_step",)).files
         shutil.copy(files["tflite"], folder / "step.tflite")
 
 

@@ -50,6 +50,14 @@ def export(
             "--precision", help="float32, float16, dynamic_int8 or int8, of the TFLite file; may be repeated."
         ),
     ] = ["float32"],  # noqa: B006
+    signatures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--signature",
+            help="predict, gates, step or steer, whose inputs act on gates; may be repeated.",
+            show_default="predict, gates and, where the model can, step",
+        ),
+    ] = None,
     window: Windows = None,
     random: RandomData = None,
 ):
@@ -73,7 +81,14 @@ def export(
         standard_error_to(os.devnull),
     ):
         exported = exporting.export(
-            loaded, folder, sequences, formats, precisions, time=time, trained_on=described(run_of(model))
+            loaded,
+            folder,
+            sequences,
+            formats,
+            precisions,
+            signatures or None,
+            time=time,
+            trained_on=described(run_of(model)),
         )
     samples = len(next(iter(sequences.values())) if isinstance(sequences, dict) else sequences)
     console.print(differences_table(exported, samples))

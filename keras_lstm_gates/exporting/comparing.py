@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates.edge import filled_batches
+from keras_lstm_gates.exporting import steered
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "dynamic_int8": 0.2, "int8": 0.2}
 """How far each output of a file may be from the model's.
@@ -30,24 +31,36 @@ class Reference(NamedTuple):
         data: {input: array (samples, time, ...)}.
         outputs: {signature: {output: (values, where they count)}}.
         masks: {gate's name: bool (samples, time), True = a real step}.
+        numbers: {input: array (1, time, units)}, the scales and shifts that `steer` is given.
     """
 
     data: Any
     outputs: dict
     masks: dict
+    numbers: dict
+
+    def inputs_of(self, signature):
+        """{input: array} that a `keras_lstm_gates.exporting.signatures.Signature` is given."""
+        return {**self.data, **(self.numbers if signature.numbers else {})}
 
 
 def reference(request, data):
     """The `Reference` of a `keras_lstm_gates.exporting.signatures.Request` along sequences, {input: array}."""
     batch = next(iter(request.inputs.values())).shape[0]
     gates, masks = (_along_batches(model, data, batch) for model in (request.gates, request.masks))
+    numbers = next((one.numbers for one in request.signatures.values() if one.numbers), {})
+    given, then = steered.trial_numbers(numbers, gates), {}
+    if given:
+        most = max(values.shape[1] for values in given.values())
+        then = _along_batches(request.steered(steered.pairs(numbers, given), most), data, batch)
     outputs = {}
     for name, signature in request.signatures.items():
-        outputs[name] = {output: (gates[output], True) for output in signature.model.output}
+        answers = then if signature.numbers else gates
+        outputs[name] = {output: (answers[output], True) for output in signature.model.output}
         if signature.states:
             # What a masked step shows, which is not what `gates` shows: `keras_lstm_gates.exporting.stepping.step_of`.
-            outputs[name] |= {one: (gates[one], mask[..., None]) for one, mask in masks.items() if one[-1] in "ifgo"}
-    return Reference(data, outputs, masks)
+            outputs[name] |= {one: (answers[one], mask[..., None]) for one, mask in masks.items() if one[-1] in "ifgo"}
+    return Reference(data, outputs, masks, given)
 
 
 class References:
@@ -130,7 +143,7 @@ def compare(file, signatures, references, tolerances, reduced):
     for number, one in enumerate(references):
         # One step knows no length.
         names = [name for name, signature in signatures.items() if number == 0 or not signature.states]
-        answers = {name: file.run(name, signatures[name], one.data) for name in names}
+        answers = {name: file.run(name, signatures[name], one.inputs_of(signatures[name])) for name in names}
         expected = {name: _of_first_samples(one.outputs[name], answers[name]) for name in names}
         off = differences(file.path.name, answers, expected, precision, tolerances[precision])
         for name, outputs in off.items():
@@ -155,14 +168,18 @@ def run(call, name, signature, data, batch=None):
         call: function of the signature's name and {input: array} to {output: array}.
         name: str.
         signature: `keras_lstm_gates.exporting.signatures.Signature`.
-        data: {input: array (samples, time, ...)}.
+        data: {input: array (samples, time, ...)}; scales and shifts are (1, time, units).
         batch: int, samples that a call takes, or None for any number.
     """
+    data, numbers = _apart(signature, data)
     samples = samples_of(data)
     batch = batch or _other_than(samples, _lengths(data))
     parts = []
     for rows in filled_batches(data, batch):
-        parts.append(_along(call, name, signature, *rows.values()) if signature.states else call(name, rows))
+        if signature.states:
+            parts.append(_along(call, name, signature, *rows.values(), numbers))
+        else:
+            parts.append(call(name, {**rows, **numbers}))
     return {key: np.concatenate([part[key] for part in parts])[:samples] for key in parts[0]}
 
 
@@ -221,13 +238,20 @@ def _root_mean_square(values):
     return float(np.sqrt(np.mean(np.square(values, dtype="float64"))))
 
 
+def _apart(signature, data):
+    """The data without scales and shifts, and those of them that a signature takes."""
+    numbers = {key: data[key] for key in signature.numbers}
+    return {key: values for key, values in data.items() if key not in numbers}, numbers
+
+
 def latency_ms(call, name, signature, data, batch=None):
     """`fastest_ms` of a call for the first sequence or step of the data."""
+    data, numbers = _apart(signature, data)
     places = np.resize(np.arange(samples_of(data)), batch or 1)
     inputs = {key: values[places] for key, values in data.items()}
     if signature.states:
-        inputs = _first_step(signature, *inputs.values())
-    return fastest_ms(lambda: call(name, inputs))
+        inputs, numbers = _first_step(signature, *inputs.values()), _at(numbers, 0)
+    return fastest_ms(lambda: call(name, {**inputs, **numbers}))
 
 
 def fastest_ms(function):
@@ -240,15 +264,19 @@ def fastest_ms(function):
     return round(1000 * fastest, 4)
 
 
-def _along(call, name, signature, data):
+def _along(call, name, signature, data, numbers):
     inputs, steps = _first_step(signature, data), []
-    for x in data.swapaxes(0, 1):
-        steps.append(call(name, {**inputs, "x": x}))
+    for step, x in enumerate(data.swapaxes(0, 1)):
+        steps.append(call(name, {**inputs, "x": x, **_at(numbers, step)}))
         inputs = {state: steps[-1][output] for state, output in signature.states.items()}
     return {
         key: np.stack([step[key] for step in steps], axis=1) if key in signature.every_step else steps[-1][key]
         for key in steps[0]
     }
+
+
+def _at(numbers, step):
+    return {key: values[:, step] for key, values in numbers.items()}
 
 
 def _first_step(signature, data):

@@ -14,6 +14,8 @@ SUMMARIES = {
     "predict": "the model's outputs for whole sequences",
     "gates": "these, and every gate of every step",
     "step": "one time step: outputs, gates, and the next states",
+    "steer": "what `gates` gives where each gate is scale * value + shift",
+    "steer_step": "what `step` gives where each gate is scale * value + shift",
 }
 
 
@@ -71,6 +73,10 @@ def _signature(name, signature, request):
 
 
 def _meaning(name, gates, signature):
+    if name in signature.numbers:
+        path, gate, kind = name.rsplit("/", 2)
+        nothing = {"scale": 1, "shift": 0}[kind]
+        return f"{kind} of the {DESCRIPTIONS[gate]} of the layer {path}, {nothing} where nothing acts"
     if name in signature.states:
         return f"{DESCRIPTIONS[name[-1]]} of the step before, zeros at first"
     if name in gates:
@@ -137,16 +143,30 @@ def readme(manifest, usages):
         lines += [f"## `{name}`: {signature['meaning']}", "", "| | name | shape | what it is |", "|---|---|---|---|"]
         for side in ("inputs", "outputs"):
             for key, entry in signature[side].items():
+                label, meaning, number = f"`{key}`", entry["meaning"], key.endswith(("/scale", "/shift"))
+                if number and name.startswith("steer") and side == "inputs":
+                    path, _, others = key.rpartition("/i/scale")
+                    if others:
+                        continue
+                    label = f"`{key}`, `{path}/i/shift` … `{path}/h/shift`"
+                    meaning = f"a scale and a shift of each of i, f, g, o, c, h of the layer {path}"
                 shape = ", ".join("any" if size is None else str(size) for size in entry["shape"])
-                lines.append(f"| {side[:-1]} | `{key}` | ({shape}) {entry['dtype']} | {entry['meaning']} |")
-        if name == "step":
+                lines.append(f"| {side[:-1]} | {label} | ({shape}) {entry['dtype']} | {meaning} |")
+        if name.startswith("steer"):
+            lines += [
+                "",
+                "Give all of them: a scale is 1 and a shift 0 where nothing acts. An axis of any size may be 1, for "
+                "all samples or all steps alike.",
+            ]
+        if "states" in signature:
             pairs = ", ".join(f"`{output}` is the next `{state}`" for state, output in signature["states"].items())
             lines += ["", f"Begin with zeros; then {pairs}. A masked step leaves states and outputs as they were."]
         lines.append("")
     lines += [f"There is no `{name}`: {why}.\n" for name, why in manifest["missing"].items()]
     lines += _columns(manifest)
-    inputs = next((one["inputs"] for name, one in manifest["signatures"].items() if name != "step"), ["sequence"])
-    return "\n".join([*lines, *(line for usage in usages for line in usage(manifest, list(inputs)))])
+    whole = (one["inputs"] for name, one in manifest["signatures"].items() if "states" not in one)
+    inputs = [name for name in next(whole, ["sequence"]) if not name.endswith(("/scale", "/shift"))]
+    return "\n".join([*lines, *(line for usage in usages for line in usage(manifest, inputs))])
 
 
 def _columns(manifest):

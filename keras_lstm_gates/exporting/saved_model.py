@@ -6,7 +6,7 @@ import re
 import keras
 import tensorflow as tf
 
-from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting import comparing, steered
 from keras_lstm_gates.exporting.exported_files import ExportedFile, named
 from keras_lstm_gates.exporting.without_gates import without_gates
 from keras_lstm_gates.recurrence import use_path
@@ -35,11 +35,22 @@ def write(signatures, folder, sizes, precisions, data):
 def usage(manifest, inputs):
     """Lines of the README."""
     given = f"{inputs[0]}={inputs[0]}" if len(inputs) == 1 else f"**{named(inputs)}"
-    return [
+    lines = [
         "## On a server",
         "",
         "    signatures = tf.saved_model.load('saved_model').signatures      # needs TensorFlow only",
-        *(f"    signatures['{name}']({given})" for name in manifest["signatures"] if name != "step"),
+        *(f"    signatures['{name}']({given})" for name in manifest["signatures"] if name in ("predict", "gates")),
+    ]
+    if "steer" not in manifest["signatures"]:
+        return [*lines, ""]
+    example = next(name for name in manifest["signatures"]["steer"]["inputs"] if name.endswith("/shift"))
+    own = ", ".join(f"{name!r}: {name}" for name in inputs)
+    return [
+        *lines,
+        "    specs = signatures['steer'].structured_input_signature[1]",
+        "    numbers = {one.name: tf.fill([size or 1 for size in one.shape], float(one.name.endswith('/scale')))",
+        "               for one in specs.values() if one.name.endswith(('/scale', '/shift'))}",
+        f"    signatures['steer'](**{{**numbers, {own}, {example!r}: 0.5 + numbers[{example!r}]}})",
         "",
     ]
 
@@ -52,11 +63,12 @@ def archive(signatures, path, sizes):
         for name, signature in signatures.items():
             signature = without_gates(signature) if name == "predict" else signature
             archive.track(signature.model)
+            shapes = steered.shapes(signature, sizes)
             specs = [
-                tf.TensorSpec(sizes.shape(tensor), tensor.dtype, name=input_name)
+                tf.TensorSpec(shapes[input_name], tensor.dtype, name=input_name)
                 for input_name, tensor in signature.inputs.items()
             ]
-            archive.add_endpoint(name, _endpoint(signature.model), input_signature=specs)
+            archive.add_endpoint(name, _endpoint(signature), input_signature=specs)
         try:
             archive.write_out(path, verbose=False)
         except tf.errors.OpError as error:
@@ -79,9 +91,10 @@ def open_saved_model(path):
     return call
 
 
-def _endpoint(model):
+def _endpoint(signature):
     def call(*inputs):
+        answers = steered.answers(signature, dict(zip(signature.inputs, inputs, strict=True)))
         # Outputs that share a tensor (h and a model's own output) would lose a name: give each its own.
-        return {name: tf.identity(value) for name, value in model(list(inputs), training=False).items()}
+        return {name: tf.identity(value) for name, value in answers.items()}
 
     return call

@@ -7,12 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lstm_gates.exporting.rebuilding import in_float32, stateless
+from keras_lstm_gates.exporting.steered import numbers_of, opened_for_steering
 from keras_lstm_gates.exporting.stepping import NoStepError, step_of
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.inputs import by_name, check, inputs_of
+from keras_lstm_gates.steering.models import opened_steered
 
 PROBE_STEPS = 12
-NAMES = ("predict", "gates", "step")
+NAMES = ("predict", "gates", "step", "steer", "steer_step")
 
 
 class Signature(NamedTuple):
@@ -23,12 +25,14 @@ class Signature(NamedTuple):
         inputs: {name: `keras.KerasTensor`} in the list's order, with None for a free axis.
         states: of `step`, {input: the output that is its next value}.
         every_step: of `step`, names of the outputs that `predict` and `gates` give for every step.
+        numbers: of `steer`, {input: `keras_lstm_gates.exporting.steered.Number`}, behind the model's own inputs.
     """
 
     model: Any
     inputs: dict
     states: dict = {}
     every_step: frozenset = frozenset()
+    numbers: dict = {}
 
 
 class Request(NamedTuple):
@@ -42,6 +46,8 @@ class Request(NamedTuple):
         masks: `keras.Model` of {gate's name: bool (batch, time), True = a real step}.
         data: {input: array}, sequences as the signatures take them.
         reduced: bool, whether the model computes in fewer bits than its files.
+        steered: function of {"<path>/<gate>": (scale, shift)} and their number of steps to what `gates` is, of the
+            model that `steer` makes.
     """
 
     signatures: dict
@@ -51,6 +57,7 @@ class Request(NamedTuple):
     masks: Any
     data: Any
     reduced: bool
+    steered: Any
 
 
 def request_for(model, data, names=None):
@@ -59,7 +66,7 @@ def request_for(model, data, names=None):
     Args:
         model: `keras.Model`.
         data: array, (samples, time, features) or tokens (samples, time); of several inputs a list, or a dict by name.
-        names: of "predict", "gates" and "step", or None for all that the model can have.
+        names: of `NAMES`, or None for predict, gates, and step where the model can have it.
 
     Returns:
         `Request`.
@@ -71,7 +78,9 @@ def request_for(model, data, names=None):
     for name in names or ():
         if name not in NAMES:
             raise ValueError(f"expected signatures of {list(NAMES)}; received {name!r}")
-    own = open_graph(stateless(model))
+    names = _with_companions(names)
+    without_states = stateless(model)
+    own = open_graph(without_states)
     inputs = _named_inputs(model)
     data = _checked(model, inputs, data)
     rebuilt = in_float32(model)
@@ -84,15 +93,13 @@ def request_for(model, data, names=None):
     missing = {}
     if names is None or "step" in names:
         try:
-            step = _step(model, opened, places, data)
+            every["step"] = _step(model, opened, places, data, inputs)
         except (NoStepError, TypeError, ValueError) as error:
             if names is not None:
                 raise ValueError(f"this model cannot have the signature 'step': {error}") from None
             missing["step"] = str(error)
-        else:
-            (dtype,) = (tensor.dtype for tensor in inputs.values())
-            x = keras.KerasTensor(step.inputs["x"].shape, dtype)
-            every["step"] = Signature(step.model, {**step.inputs, "x": x}, step.states, step.every_step)
+    if set(names or ()) & {"steer", "steer_step"}:
+        every |= _steering(model, without_states if rebuilt is None else rebuilt, places, data, inputs, names)
     masks = {name: own.masks[path] for name, (path, _) in places.items()}
     return Request(
         {name: one for name, one in every.items() if names is None or name in names},
@@ -102,14 +109,48 @@ def request_for(model, data, names=None):
         _model(own, masks),
         data,
         rebuilt is not None,
+        lambda interventions, steps: _gates_model(opened_steered(without_states, interventions, steps), places),
     )
 
 
-def _step(model, opened, places, data):
+def _with_companions(names):
+    """The names, with that of the stream that can be steered where both a stream and steering are requested."""
+    return names if names is None or not {"step", "steer"} <= {*names} else [*names, "steer_step"]
+
+
+def _step(model, opened, places, data, inputs):
+    """The `Signature` step.
+
+    Raises:
+        NoStepError, TypeError, ValueError: what keeps the model from having it.
+    """
     if len(data) > 1:
         raise NoStepError(f"the model has {len(data)} inputs, {[*data]}, and a stream is of one")
     (sequences,) = data.values()
-    return step_of(opened, places, _probe(model, sequences))
+    step = step_of(opened, places, _probe(model, sequences))
+    (dtype,) = (tensor.dtype for tensor in inputs.values())
+    x = keras.KerasTensor(step.inputs["x"].shape, dtype)
+    return Signature(step.model, {**step.inputs, "x": x}, step.states, step.every_step)
+
+
+def _steering(model, in_file, places, data, inputs, names):
+    """{name: `Signature`} of those of `steer` and `steer_step` that are among the names."""
+    made = {}
+    for name in ("steer", "steer_step"):
+        if name not in names:
+            continue
+        try:
+            opened = opened_for_steering(in_file, dict.fromkeys(path for path, _ in places.values()))
+            if name == "steer":
+                plain = Signature(_gates_model(opened, places), inputs)
+            else:
+                plain = _step(model, opened, places, data, inputs)
+            numbers = numbers_of(plain.model, places, plain.inputs, one_step=name == "steer_step")
+        except (NoStepError, TypeError, ValueError) as error:
+            raise ValueError(f"this model cannot have the signature {name!r}: {error}") from None
+        specs = {key: number.spec for key, number in numbers.items()}
+        made[name] = plain._replace(inputs={**plain.inputs, **specs}, numbers=numbers)
+    return made
 
 
 def _gates_model(opened, places):

@@ -12,6 +12,7 @@ from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.layers.steered import numbers_of
 from keras_lstm_gates.opening.graphs import Names
 from keras_lstm_gates.opening.walker import Visitor, walk
+from keras_lstm_gates.steering.holders import HeldInterventions
 
 
 class NoStepError(Exception):
@@ -178,6 +179,8 @@ class _StepByStep(Whole):
         return self.results[-1]
 
     def of_other(self, layer, *args, **kwargs):
+        if isinstance(layer, HeldInterventions) and layer.tells_steps_apart():
+            raise NoStepError(_needs_more(layer))
         tensors = self._of_one_step(layer, *args, **kwargs)
         *_, of_all_steps = self._whole.returned[len(self.returned)]
         if len(keras.tree.flatten(tensors)) != len(keras.tree.flatten(of_all_steps)):

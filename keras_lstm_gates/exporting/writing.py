@@ -63,6 +63,12 @@ def export(
       without a time axis; h and c (or "<layer>/h" …) are the next states. A masked step leaves states and outputs as
       they were, and its i, g and o are 0, its f 1. A model that reads backwards, pools over time, or otherwise needs
       more than the step and the states, or that has several inputs, has no `step`.
+    - `steer`, on request, gives what `gates` does and takes "<path>/<gate>/scale" and "<path>/<gate>/shift" of every
+      gate and state, with the paths of `expose`: value = scale * value + shift where the value arises, and all later
+      steps feel it, as `keras_lstm_gates.steering.steer` has it. Scales of 1 and shifts of 0 do nothing. Both are
+      (samples, time, units). In a file of any batch samples may be 1 for all alike, in others they are 1; in a file of
+      any number of steps time may be 1 for all alike. Beside `step` it brings `steer_step`, which takes those of one
+      step, (samples, units).
 
     Sizes that the model's Input fixes, batch and time, are fixed in every file. Where they are free, a SavedModel or
     ONNX file takes any batch and number of time steps, a TFLite file any number of time steps. A SavedModel loads
@@ -87,7 +93,8 @@ def export(
         precisions: of "float32", "float16", "dynamic_int8" and "int8", a file each of the format "tflite"; of "micro"
             what TFLM runs, float32 and int8; the other formats are in float32. What they mean:
             `keras_lstm_gates.exporting.tflite.quantizing.quantize` (needs `pip install 'keras_lstm_gates[quantize]'`).
-        signatures: of "predict", "gates" and "step", or None for all that the model and the format can have.
+        signatures: of "predict", "gates", "step", "steer" and "steer_step", or None for predict, gates, and step where
+            the model and the format can have it.
         batch: int > 0, of the TFLite file, and in place of the model's own where it fixes one; or None for that, and
             for 1 where it fixes none.
         time: int > 0, the TFLite file's number of time steps; or None for the model's own, and for any where it fixes
@@ -127,7 +134,7 @@ def export(
             missing |= {f"{name}/{signature}": why for signature, why in refusals.items()}
             for file in files:
                 differences = comparing.compare(file, own, references.of(plan.sizes), tolerances, request.reduced)
-                results[file.name] = file, differences, _latencies(file, own, request.data)
+                results[file.name] = file, differences, _latencies(file, own, references.of(plan.sizes)[0])
         manifest = describing.manifest(model.name, request, results, missing, trained_on)
         usages = [FORMATS[name].usage for name in FORMATS if name in formats and FORMATS[name].usage]
         (temporary / "README.md").write_text(describing.readme(manifest, usages))
@@ -200,11 +207,11 @@ _REFUSALS = (ValueError, TypeError, NotImplementedError, child_process.CrashErro
 """What a format, or the converter of one, raises where it cannot hold a model."""
 
 
-def _latencies(file, signatures, data):
+def _latencies(file, signatures, reference):
     """{signature: milliseconds of a call}, where calls are timed."""
     if file.call is None:
         return {}
     return {
-        name: comparing.latency_ms(file.call, name, signature, data, file.sizes.batch)
+        name: comparing.latency_ms(file.call, name, signature, reference.inputs_of(signature), file.sizes.batch)
         for name, signature in signatures.items()
     }

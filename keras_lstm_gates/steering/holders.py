@@ -1,10 +1,39 @@
 """The layer in which a steered model keeps the scale and shift of each gate of one call of an LSTM."""
 
+import contextlib
+import contextvars
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_lstm_gates.interventions import at_all_steps, composed, listed
+from keras_lstm_gates.layers.sequences import of_sizes
+
+_replacements = contextvars.ContextVar("replacements", default=None)
+
+
+@contextlib.contextmanager
+def in_place_of(numbers):
+    """Within this block `HeldInterventions` hand on other tensors than their weights, which stay as they are.
+
+    Args:
+        numbers: {id of a variable that holds a scale or a shift: tensor (samples or 1, steps or 1, units)}, of all
+            steps that the LSTM reads.
+    """
+    token = _replacements.set(numbers)
+    try:
+        yield
+    finally:
+        _replacements.reset(token)
+
+
+def batches_differ(expected, received):
+    """The words of the error for a batch of another size than that of interventions which differ between samples."""
+    return (
+        f"interventions that differ between samples expected batches of {expected}; received one of {received}. Give "
+        f"predict batch_size={expected}, and a number of samples that it divides"
+    )
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
@@ -80,17 +109,28 @@ class HeldInterventions(keras.layers.Layer):
         count = sequences.shape[1] or ops.shape(sequences)[1]
 
         def at_steps(variable):
-            number = at_all_steps(ops.cast(variable, self.compute_dtype), count)
+            other = (_replacements.get() or {}).get(id(variable))
+            number = ops.cast(variable if other is None else other, self.compute_dtype)
+            number = self._of_batch(at_all_steps(number, count), sequences) if other is None else number
             return ops.flip(number, axis=1) if self.backwards else number
 
         return {gate: [at_steps(variable) for variable in pair] for gate, pair in self._numbers.items()}
 
+    def _of_batch(self, number, sequences):
+        """A number that differs between samples, refused where the batch is of another size than theirs."""
+        if self.samples == 1:
+            return number
+        batch = sequences.shape[0]
+        if batch not in (None, self.samples):
+            raise ValueError(batches_differ(self.samples, batch))
+        # Where only the run tells.
+        return of_sizes(number, (ops.shape(sequences)[0], number.shape[1]), f"expected_batches_of_{self.samples}")
+
     def compute_output_spec(self, sequences):
-        expected = None if self.is_open else self.rows
-        if sequences.shape[1] != expected and self.tells_steps_apart():
+        if not self.is_open and sequences.shape[1] != self.rows and self.tells_steps_apart():
             raise ValueError(
-                f"{self.call_path!r} is steered at some of its steps alone: expected a graph of "
-                f"{expected or 'any number of'} steps; received one of {sequences.shape[1]}"
+                f"{self.call_path!r} is steered at some of its steps alone: expected a graph of {self.rows} steps; "
+                f"received one of {sequences.shape[1]}"
             )
         time = 1 if self.rows == 1 else sequences.shape[1]
         shape = (self.samples, time, self.units)

@@ -1,6 +1,7 @@
 """`steer`: any trained model with LSTMs in it -> the same model, weights shared, whose gates one acts on."""
 
 import collections.abc
+import re
 
 import keras
 
@@ -12,7 +13,7 @@ from keras_lstm_gates.opening.graphs import graph_of, layers_within
 from keras_lstm_gates.opening.paths import outermost
 from keras_lstm_gates.opening.twins import gated_twin
 from keras_lstm_gates.opening.walker import walk
-from keras_lstm_gates.steering.holders import HeldInterventions
+from keras_lstm_gates.steering.holders import HeldInterventions, batches_differ
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
@@ -39,6 +40,15 @@ class Steered(keras.Model):
         steered = _steered(model, dict.fromkeys(config["sizes"], ()), config["return_gates"], config["sizes"])
         steered.name = config["name"]
         return steered
+
+    def fit(self, *args, **kwargs):
+        return _with_batches_checked(super().fit, args, kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        return _with_batches_checked(super().evaluate, args, kwargs)
+
+    def predict(self, *args, **kwargs):
+        return _with_batches_checked(super().predict, args, kwargs)
 
     @property
     def interventions(self):
@@ -78,6 +88,10 @@ class Interventions(collections.abc.Mapping):
     def variables(self, key):
         """The `keras.Variable`s that hold the scale and the shift of one gate."""
         return self._known(key).variables_of(key.rpartition("/")[2])
+
+    def is_open(self, key):
+        """Whether the gate is one of an LSTM that takes any number of steps."""
+        return self._known(key).is_open
 
     def __iter__(self):
         return iter(self._holders)
@@ -139,12 +153,25 @@ def steer(model, interventions, return_gates=True, *, steps=None, samples=None):
     return _steered(model, interventions, return_gates, dict.fromkeys(interventions, (steps or 1, samples or 1)))
 
 
-def _steered(model, interventions, return_gates, sizes):
-    """`steer`, with the least (rows, samples) of each gate."""
+def opened_steered(model, interventions, steps=1):
+    """`keras_lstm_gates.opening.exposing.Opened` of the graph that `steer` makes, whose gates keep their paths."""
+    visitor = _Steering(_by_path(interventions), True, dict.fromkeys(interventions, (steps, 1)))
+    # It is not walked again.
+    visitor.labelled = False
+    return opened_by(visitor, model)
+
+
+def _by_path(interventions):
     targets = {}
     for key, one in interventions.items():
         path, _, gate = key.rpartition("/")
         targets.setdefault(path, {})[gate] = one
+    return targets
+
+
+def _steered(model, interventions, return_gates, sizes):
+    """`steer`, with the least (rows, samples) of each gate."""
+    targets = _by_path(interventions)
     visitor = _Steering(targets, return_gates, sizes)
     if return_gates:
         opened = opened_by(visitor, model)
@@ -219,6 +246,17 @@ class _Steering(GateNotes):
         for gate in gates:
             holder.set(gate, wanted[gate])
         return holder
+
+
+def _with_batches_checked(run, args, kwargs):
+    """What a run over batches gives; the graph's refusal of a batch in the words that an eager call has for it."""
+    try:
+        return run(*args, **kwargs)
+    except Exception as error:
+        sizes = re.search(r"expected_batches_of_(\d+).*shape\[1\] = \[(\d+),", str(error), re.DOTALL)
+        if sizes is None:
+            raise
+        raise ValueError(batches_differ(*sizes.groups())) from None
 
 
 def _returned(layer):

@@ -18,6 +18,8 @@ sys.path.insert(0, str(EXAMPLE))
 import build  # noqa: E402
 import strokes  # noqa: E402
 
+from keras_lstm_gates.steering import Scale, Shift, steer  # noqa: E402
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
@@ -78,6 +80,31 @@ def test_gates_agree_with_the_equations_and_outputs_with_keras(page, site):
     for name in "ifgoch":
         np.testing.assert_allclose(received[name], expected[name][0], atol=1e-4, err_msg=name)
     np.testing.assert_allclose(received["probabilities"], model.predict(directions[None], verbose=0)[0], atol=1e-4)
+
+
+def test_a_gate_that_is_turned_is_what_steering_makes_of_it(page, site):
+    """f of the units 2 to 4 by its two sliders: every gate of the stroke as `steer` has it, and back."""
+    _, model = site
+    slide = """
+        for (const [label, value] of Object.entries(arguments[0])) {
+            const input = document.querySelector(`[aria-label="${label}"], #${CSS.escape(label)}`);
+            input.value = value;
+            input.dispatchEvent(new Event("input", {bubbles: true}));
+        }
+    """
+    page.execute_script(slide, {"turned-first": 2, "turned-last": 4, "Scale of f": 0.5, "Shift of f": 0.1})
+    directions = strokes.steps(strokes.stroke("heart", np.random.default_rng(5)))
+    run = "const done = arguments[1]; demonstration.run(arguments[0]).then(done)"
+    frames = page.execute_async_script(run, directions.astype(float).tolist())
+    steered = steer(model, {"lstm/f": [Scale(0.5, units=slice(2, 5)), Shift(0.1, units=slice(2, 5))]})
+    expected = steered.predict(directions[None], verbose=0)
+    for name in [*"ifgoch", "probabilities"]:
+        path = name if name == "probabilities" else f"lstm/{name}"
+        np.testing.assert_allclose([frame[name] for frame in frames], expected[path][0], atol=1e-5, err_msg=name)
+    page.execute_script("document.getElementById('untouched').click()")
+    frames = page.execute_async_script(run, directions.astype(float).tolist())
+    plain = model.predict(directions[None], verbose=0)[0]
+    np.testing.assert_allclose([frame["probabilities"] for frame in frames], plain, atol=1e-5)
 
 
 def test_keys(page):

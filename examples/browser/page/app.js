@@ -46,6 +46,29 @@ async function begin({ start, directions, shape = null }) {
   await turns;
 }
 
+// Reads the stroke again from its start, with what now acts on the gates.
+function readAgain() {
+  const step = state.cursor;
+  Object.assign(state, { frames: [], cursor: -1 });
+  turns = turns.then(() => stream.reset());
+  return goTo(step);
+}
+
+function turn() {
+  const most = stream.units - 1, [first, last] = ["turned-first", "turned-last"].map((id) =>
+    Math.max(0, Math.min(most, Math.round(Number(byId(id).value)))));
+  stream.leave();
+  for (const row of byId("turned").children) {
+    const [scale, shift] = [...row.querySelectorAll("input")].map((one) => Number(one.value));
+    row.classList.toggle("acts", scale !== 1 || shift !== 0);
+    row.querySelector("output").textContent = `${digits(scale)} · ${row.dataset.gate} ${shift < 0 ? "−" : "+"} ${digits(Math.abs(shift))}`;
+    if (first <= last) stream.act(row.dataset.gate, scale, shift, first, last);
+  }
+  return readAgain();
+}
+
+const isTurned = () => byId("turned").querySelector(".acts") !== null;
+
 // ---- what is shown
 
 function limitOf(unit) { return content.limits[unit]; }
@@ -109,8 +132,11 @@ function show() {
   byId("said").textContent = cursor < 0 ? "Before the first step the memory is empty." :
     `It keeps ${percent(now.f)} of its memory of ${digits(now.cBefore)}, lets in ${percent(now.i)} of the new value ` +
     `${digits(now.g)}, and shows ${percent(now.o)} of what it now holds.`;
-  byId("equation").textContent = cursor < 0 ? " " :
-    `c = f · c′ + i · g = ${digits(now.f)} · ${digits(now.cBefore)} + ${digits(now.i)} · ${digits(now.g)} = ${digits(now.c)}`;
+  const [factor, offset] = ["scale", "shift"].map((kind) => stream.numbersOf("c", kind)[unit]);
+  const sum = `${digits(now.f)} · ${digits(now.cBefore)} + ${digits(now.i)} · ${digits(now.g)}`;
+  byId("equation").textContent = cursor < 0 ? " " : factor === 1 && offset === 0 ?
+    `c = f · c′ + i · g = ${sum} = ${digits(now.c)}` :
+    `c = ${digits(factor)} · (f · c′ + i · g) + ${digits(offset)} = ${digits(factor)} · (${sum}) + ${digits(offset)} = ${digits(now.c)}`;
   document.documentElement.dataset.playing = state.playing ? "yes" : "no";
   tellFacts();
 }
@@ -130,7 +156,8 @@ function tellFacts() {
   byId("facts").textContent = `LiteRT.js runs one file of ${Math.round(stream.size / 1024)} KB, float32, on this machine: ` +
     `${middle.toFixed(1)} ms a step.`;
   const stroke = content.strokes.find((one) => one.shape === state.shape);
-  if (stroke && state.frames.length === stroke.directions.length) {
+  if (isTurned()) byId("agrees").textContent = "";
+  else if (stroke && state.frames.length === stroke.directions.length) {
     let most = 0;
     stroke.expected.forEach((row, step) => row.forEach((value, place) => {
       most = Math.max(most, Math.abs(value - state.frames[step][content.output][place]));
@@ -216,6 +243,7 @@ function listen() {
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
+    if (event.target.closest(".turned input")) return;
     // Space on a button presses it, as everywhere.
     if (event.key === " " && event.target.closest("button")) return;
     event.preventDefault();
@@ -248,6 +276,21 @@ function fillLists() {
     Object.assign(button, { value: gate, textContent: gate, title: MEANINGS[gate], onclick: () => chooseGate(gate) });
     byId("gates").append(button);
   }
+  for (const gate of GATES) {
+    const row = document.createElement("li");
+    row.dataset.gate = gate;
+    row.innerHTML = `<b title="${MEANINGS[gate]}">${gate}</b>` +
+      `<input type="range" min="0" max="2" step="0.05" value="1" aria-label="Scale of ${gate}">` +
+      `<input type="range" min="-1" max="1" step="0.05" value="0" aria-label="Shift of ${gate}"><output></output>`;
+    byId("turned").append(row);
+  }
+  byId("turned-first").max = byId("turned-last").max = byId("turned-last").value = stream.units - 1;
+  document.querySelector(".turned").addEventListener("input", () => { pause(); turn(); });
+  byId("untouched").onclick = () => {
+    for (const [place, one] of byId("turned").querySelectorAll("input").entries()) one.value = 1 - (place % 2);
+    pause();
+    turn();
+  };
   byId("units").textContent = content.order.length;
 }
 
@@ -262,6 +305,7 @@ async function main() {
   stream = await Stream.load("step.tflite", "litert/wasm/");
   state.unit = content.unit;
   fillLists();
+  turn();
   pad = new Pad(byId("pad"), content.step, content.longest, {
     begin: (start) => { pause(); begin({ start, directions: [] }).then(show); },
     draw: (directions) => { state.directions.push(...directions); goTo(state.directions.length - 1); },

@@ -5,7 +5,7 @@ import importlib.util
 
 import keras
 
-from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting import comparing, steered
 from keras_lstm_gates.exporting.exported_files import ExportedFile, named
 from keras_lstm_gates.exporting.onnx.graph import Graph, Value
 from keras_lstm_gates.exporting.onnx.layers import nodes
@@ -46,14 +46,25 @@ def write(signatures, folder, sizes, precisions, data):
 
 def usage(manifest, inputs):
     """Lines of the README."""
-    return [
+    known = manifest["formats"]["onnx"]["signatures"]
+    lines = [
         "## With ONNX Runtime",
         "",
         *(
             f"    onnxruntime.InferenceSession('onnx/{name}.onnx').run(None, {named(inputs)})"
-            for name in manifest["formats"]["onnx"]["signatures"]
-            if name != "step"
+            for name in known
+            if name in ("predict", "gates")
         ),
+    ]
+    if "steer" not in known:
+        return [*lines, ""]
+    example = next(name for name in manifest["signatures"]["steer"]["inputs"] if name.endswith("/scale"))
+    return [
+        *lines,
+        "    steer = onnxruntime.InferenceSession('onnx/steer.onnx')",
+        "    numbers = {one.name: np.full((1, 1, one.shape[-1]), one.name.endswith('/scale'), 'float32')",
+        "               for one in steer.get_inputs() if one.name.endswith(('/scale', '/shift'))}",
+        f"    steer.run(None, {{**numbers, **{named(inputs)}, {example!r}: 0 * numbers[{example!r}]}})",
         "",
     ]
 
@@ -77,10 +88,14 @@ def open_onnx(path):
 def _content(signature, name, sizes):
     inputs = signature.model.inputs
     visitor = _ToONNX()
-    visitor.take(signature.inputs, inputs)
+    visitor.take({key: one for key, one in signature.inputs.items() if key not in signature.numbers}, inputs)
+    visitor.graph.replacements = {
+        id(number.variable): Value(key, number.spec.shape, "float32") for key, number in signature.numbers.items()
+    }
     outputs = walk(signature.model, visitor, inputs=inputs).outputs
     specs = {key: (visitor.value(tensor), tensor) for key, tensor in outputs.items()}
-    sized = {key: keras.KerasTensor(sizes.shape(tensor), tensor.dtype) for key, tensor in signature.inputs.items()}
+    shapes = steered.shapes(signature, sizes)
+    sized = {key: keras.KerasTensor(shapes[key], tensor.dtype) for key, tensor in signature.inputs.items()}
     return visitor.graph.model(sized, specs, name, sizes.batch)
 
 

@@ -22,6 +22,7 @@ class Graph:
 
     Attributes:
         scope: str, the name of the layer whose nodes are added now.
+        replacements: {id of a variable: `Value` of the input that takes its place}.
         bool, float32, int32, int64: ONNX's numbers of these types.
         tensor: function of an array to the `TensorProto` that an attribute takes.
     """
@@ -29,7 +30,7 @@ class Graph:
     def __init__(self):
         from onnx import TensorProto, helper, numpy_helper
 
-        self.scope = ""
+        self.scope, self.replacements = "", {}
         self.float32, self.int32, self.int64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
         self.bool = TensorProto.BOOL
         self.tensor = numpy_helper.from_array
@@ -59,7 +60,8 @@ class Graph:
 
         Args:
             inputs: {name: `keras.KerasTensor`}; a free first axis is called "batch", a free second one "time", of
-                several inputs "time of <name>": a runtime takes axes of one name for equally long.
+                several inputs "time of <name>": a runtime takes axes of one name for equally long. Of those that take
+                the place of variables either may be 1: they have names of their own.
             outputs: {name: (the name or `Value` that it is, `keras.KerasTensor`)}.
             name: str, of the graph.
             batch: int, or None for any.
@@ -73,11 +75,17 @@ class Graph:
                 raise ValueError(f"the format 'onnx' cannot hold the output {output!r}: the input is called so")
             self._nodes.append(self._helper.make_node("Identity", [self._edge(edge)], [output]))
         nodes, constants = self._needed(outputs)
-        several = len(inputs) > 1
+        numbers = {one.name for one in self.replacements.values()}
+        several = len({*inputs} - numbers) > 1
         graph = self._helper.make_graph(
             nodes,
             name,
-            [self._described(key, one, batch, f"time of {key}" if several else "time") for key, one in inputs.items()],
+            [
+                self._described(key, one, one.shape[0] or f"samples of {key}", f"time of {key}")
+                if key in numbers
+                else self._described(key, one, batch, f"time of {key}" if several else "time")
+                for key, one in inputs.items()
+            ],
             [self._described(key, one, batch, None if several else "time") for key, (_, one) in outputs.items()],
             constants,
         )
@@ -108,6 +116,38 @@ class Graph:
             [described(name) for name in inputs],
             [described(name) for name in outputs],
         )
+
+    def scan(self, step, states, along):
+        """ONNX's Scan: a step for each place of the first axis.
+
+        Args:
+            step: function of (a `Graph` of the loop's inside, [states], {name: slice}) to ([next states], [outputs]),
+                all of them names.
+            states: list of names or `Value`s, the states before the first step.
+            along: {name: (name, of its type an ONNX number)}, what is read slice by slice.
+
+        Returns:
+            Names of the last states, and of the outputs of all steps, (time, ...), in one list.
+        """
+        inner = Graph()
+        inner.scope = f"inside:{self.scope}"
+        before = [f"{inner.scope}:state_{place}" for place in range(len(states))]
+        slices = {name: f"{inner.scope}:{name}" for name in along}
+        following, outputs = step(inner, before, slices)
+        results = [inner.add("Identity", one) for one in (*following, *outputs)]
+
+        def described(name, kind=self.float32):
+            return self._helper.make_tensor_value_info(name, kind, None)
+
+        body = self._helper.make_graph(
+            inner._nodes,
+            "body",
+            [*map(described, before), *(described(slices[name], kind) for name, (_, kind) in along.items())],
+            [described(name) for name in results],
+            inner._constants,
+        )
+        given = [*states, *(one for one, _ in along.values())]
+        return self.add("Scan", *given, outputs=len(results), body=body, num_scan_inputs=len(along))
 
     def _needed(self, outputs):
         """The nodes and constants from which the outputs come."""

@@ -7,7 +7,7 @@ from keras_lstm_gates.exporting.onnx.activations import activated
 from keras_lstm_gates.exporting.onnx.attention import additive_attention, attention, dot, multi_head_attention
 from keras_lstm_gates.exporting.onnx.convolutions import convolution, global_pooling, pooling
 from keras_lstm_gates.exporting.onnx.graph import Value
-from keras_lstm_gates.exporting.onnx.lstm import flipped, lstm, lstm_step
+from keras_lstm_gates.exporting.onnx.lstm import flipped, held_interventions, lstm, lstm_step
 from keras_lstm_gates.exporting.stepping import AddTimeAxis, AnyFeature, DropTimeAxis, LSTMStep, MaskedStep
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening.opened_layers import (
@@ -18,6 +18,7 @@ from keras_lstm_gates.opening.opened_layers import (
     Reversed,
     StepMask,
 )
+from keras_lstm_gates.steering.holders import HeldInterventions
 
 
 def nodes(graph, layer, *args, **kwargs):
@@ -336,6 +337,7 @@ OF_WINDOWS = {
 LAYERS = {
     GatedLSTM: lstm,
     LSTMStep: lstm_step,
+    HeldInterventions: held_interventions,
     MaskedToZero: _masked_to_zero,
     MergedDirections: _merged_directions,
     StepMask: _step_mask,

@@ -1,9 +1,10 @@
-"""A `GatedLSTM` as ONNX's LSTM operator, its gates computed again from h; and one step of it."""
+"""A `GatedLSTM` as ONNX's LSTM operator, its gates computed again from h; one step of it; and where it is steered."""
 
 import numpy as np
 
 from keras_lstm_gates.exporting.onnx.activations import activated, operator_of
 from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.interventions import composed
 
 ONNX_ORDER = ("i", "o", "f", "g")
 """ONNX's order of the gates; it calls g c."""
@@ -14,7 +15,8 @@ TIME_FIRST = (1, 0, 2)
 def lstm(graph, layer, x, initial_state=None, mask=None, interventions=None, **_):
     """The nodes of a whole LSTM: ONNX's operator, and where gates are wanted, these by one product of x and h.
 
-    ONNX's operator has no mask: the real steps go first, and its answers back to where they were.
+    ONNX's operator has no mask: the real steps go first, and its answers back to where they were. It lets no one act
+    on a gate: an LSTM that is steered is a Scan over the equations.
 
     Args:
         graph: `keras_lstm_gates.exporting.onnx.graph.Graph`.
@@ -22,6 +24,7 @@ def lstm(graph, layer, x, initial_state=None, mask=None, interventions=None, **_
         x: `Value`, (batch, time, features).
         initial_state: [h, c], `Value`s (batch, units), or None for zeros.
         mask: `Value`, bool (batch, time), or None.
+        interventions: {gate: [scale, shift]}, `Value`s that broadcast to (batch, time, units), or None.
 
     Returns:
         What the layer returns, with names in the place of tensors.
@@ -31,10 +34,11 @@ def lstm(graph, layer, x, initial_state=None, mask=None, interventions=None, **_
     """
     if layer.stateful:
         raise ValueError("it is stateful")
-    if layer.interventions or interventions:
-        raise ValueError("its gates are acted on")
+    acting = _acting(graph, layer, interventions, x)
     if layer.go_backwards:
         x, mask = flipped(graph, x), None if mask is None else flipped(graph, mask)
+    if acting:
+        return _steered(graph, layer, x, initial_state, mask, acting)
     real = None if mask is None else _RealSteps(graph, mask)
     x = graph.add("Transpose", x if real is None else real.first(x), perm=TIME_FIRST)
     before = initial_state or (None, None)
@@ -49,8 +53,13 @@ def lstm(graph, layer, x, initial_state=None, mask=None, interventions=None, **_
     else:
         shown = {name: real.shown(values) for name, values in gates.items()}
         states = [real.last(gates[name], state) for name, state in zip("hc", before, strict=True) if name in gates]
+    return _returned(graph, layer, shown, states, mask)
+
+
+def _returned(graph, layer, shown, states, mask):
+    """What a layer returns, of {gate: (batch, time, units)} and its last states."""
     output = shown["h"]
-    if real and layer.zero_output_for_mask:
+    if mask is not None and layer.zero_output_for_mask:
         output = graph.add("Where", graph.add("Unsqueeze", mask, np.array([-1])), output, np.float32(0))
     if not layer.return_sequences:
         output = graph.add("Gather", output, np.array(-1), axis=1)
@@ -63,12 +72,10 @@ def lstm(graph, layer, x, initial_state=None, mask=None, interventions=None, **_
 def lstm_step(graph, step, x, h, c, mask=None, interventions=None, **_):
     """The nodes of a `keras_lstm_gates.exporting.stepping.LSTMStep`, from and to what it takes and returns."""
     layer = step.lstm
-    if layer.interventions or interventions:
-        raise ValueError("its gates are acted on")
+    acting = _acting(graph, layer, interventions, x)
+    act = {key: graph.add("Squeeze", one, np.array([1])) for key, one in acting.items()}
     x = graph.add("Squeeze", x, np.array([1]))
-    gates = _activated(graph, layer, _z(graph, layer, x, h))
-    gates["c"] = graph.add("Add", graph.add("Mul", gates["i"], gates["g"]), graph.add("Mul", gates["f"], c))
-    gates["h"] = graph.add("Mul", gates["o"], activated(graph, layer.activation, gates["c"]))
+    gates = _gates_of_step(graph, layer, _z(graph, layer, x, h), c, act)
     if mask is not None:
         kept = {"f": np.float32(1), "c": c, "h": h}
         gates = {
@@ -77,6 +84,103 @@ def lstm_step(graph, step, x, h, c, mask=None, interventions=None, **_):
     named = {name: graph.add("Unsqueeze", gates[name], np.array([1])) for name in Gates._fields}
     output = named["h"] if layer.return_sequences else gates["h"]
     return {**named, "output": output, "state_h": gates["h"], "state_c": gates["c"]}
+
+
+def held_interventions(graph, holder, x, **_):
+    """The scales and shifts of a `keras_lstm_gates.steering.holders.HeldInterventions`, {gate: [scale, shift]}."""
+
+    def number(variable):
+        values = graph.replacements.get(id(variable))
+        if values is None:
+            values = _of_steps(graph, np.asarray(variable, "float32"), x)
+        elif len(values.shape) == 2:
+            # Of one step.
+            values = graph.add("Unsqueeze", values, np.array([1]))
+        return flipped(graph, values) if holder.backwards else graph.add("Identity", values)
+
+    return {gate: [number(one) for one in holder.variables_of(gate)] for gate in holder.gates}
+
+
+def _steered(graph, layer, x, initial_state, mask, acting):
+    """The nodes of a whole LSTM that something acts on: a Scan over the equations."""
+    h, c = initial_state or [_zeros(graph, layer, x)] * 2
+    every_step = graph.add("Concat", np.array([1]), graph.add("Shape", x, start=1, end=2), np.array([1]), axis=0)
+    kernel, recurrent_kernel, bias = _weights(layer)
+    z = graph.add("Add", graph.add("MatMul", x, np.ascontiguousarray(kernel[0].T)), bias)
+    along = {"z": z} | {key: graph.add("Expand", number, every_step) for key, number in acting.items()}
+    along = {key: (graph.add("Transpose", values, perm=TIME_FIRST), graph.float32) for key, values in along.items()}
+    if mask is not None:
+        real = graph.add("Unsqueeze", graph.add("Transpose", mask, perm=(1, 0)), np.array([-1]))
+        along["real"] = real, graph.bool
+    stored = Gates._fields if layer.return_gates else ("h",)
+    # A masked step repeats all six.
+    carried = ("h", "c") if mask is None else ("h", "c", "i", "f", "g", "o")
+
+    def step(inside, before, now):
+        before = dict(zip(carried, before, strict=True))
+        z = inside.add("Add", now["z"], inside.add("MatMul", before["h"], np.ascontiguousarray(recurrent_kernel[0].T)))
+        gates = _gates_of_step(inside, layer, z, before["c"], now)
+        if mask is not None:
+            gates = {name: inside.add("Where", now["real"], one, before[name]) for name, one in gates.items()}
+        return [gates[name] for name in carried], [gates[name] for name in stored]
+
+    nothing = [_zeros(graph, layer, x)] * (len(carried) - 2)
+    last_h, last_c, *others = graph.scan(step, [h, c, *nothing], along)
+    shown = dict(zip(stored, others[len(nothing) :], strict=True))
+    shown = {name: graph.add("Transpose", values, perm=TIME_FIRST) for name, values in shown.items()}
+    if mask is not None and initial_state is not None:
+        # Zeros, not the states it was given, until the first real step.
+        count = graph.add("CumSum", graph.add("Cast", mask, to=graph.int64), np.array(1))
+        begun = graph.add("Unsqueeze", graph.add("Greater", count, np.array(0)), np.array([-1]))
+        shown = {name: graph.add("Where", begun, values, np.float32(0)) for name, values in shown.items()}
+    return _returned(graph, layer, shown, [last_h, last_c], mask)
+
+
+def _zeros(graph, layer, x):
+    """The states (batch, units) before the first step."""
+    sizes = graph.add("Concat", graph.add("Shape", x, start=0, end=1), np.array([layer.units]), axis=0)
+    return graph.add("ConstantOfShape", sizes)
+
+
+def _acting(graph, layer, interventions, x):
+    """{"f scale 0": (batch or 1, time or 1, units or 1)} of what acts on each gate, in its order."""
+    acting = {}
+    for gate in Gates._fields:
+        pairs = []
+        if gate in layer.interventions:
+            own = composed(layer.interventions[gate], gate, layer.units, x.shape[1], x.shape[0])
+            pairs.append([_of_steps(graph, number.astype("float32"), x) for number in own])
+        if gate in (interventions or {}):
+            pairs.append(interventions[gate])
+        for place, (scale, shift) in enumerate(pairs):
+            acting |= {f"{gate} scale {place}": scale, f"{gate} shift {place}": shift}
+    return acting
+
+
+def _of_steps(graph, number, x):
+    """A number (samples, rows, units) at each step of x: its last row is that of all later steps."""
+    rows = number.shape[1]
+    if rows in (1, x.shape[1]):
+        return number
+    time = graph.add("Squeeze", graph.add("Shape", x, start=1, end=2), np.array([0]))
+    steps = graph.add("Range", np.array(0), time, np.array(1))
+    return graph.add("Gather", number, graph.add("Min", steps, np.array(rows - 1)), axis=1)
+
+
+def _gates_of_step(graph, layer, z, c, acting):
+    """{gate: (batch, units)} of a step from its pre-activations."""
+
+    def steered(gate, value):
+        for place in range(sum(key.startswith(f"{gate} scale") for key in acting)):
+            value = graph.add("Mul", value, acting[f"{gate} scale {place}"])
+            value = graph.add("Add", value, acting[f"{gate} shift {place}"])
+        return value
+
+    gates = {name: steered(name, one) for name, one in _activated(graph, layer, z).items()}
+    written = graph.add("Mul", gates["i"], gates["g"])
+    gates["c"] = steered("c", graph.add("Add", written, graph.add("Mul", gates["f"], c)))
+    gates["h"] = steered("h", graph.add("Mul", gates["o"], activated(graph, layer.activation, gates["c"])))
+    return gates
 
 
 def flipped(graph, x):

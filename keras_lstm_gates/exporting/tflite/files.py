@@ -75,10 +75,11 @@ def converted(signatures, sizes, folder):
 
 def _with_names(signature):
     """The `Signature` whose inputs have names that a SavedModel can hold."""
-    inputs = {
-        name if is_name(name) else f"input_{place}": one for place, (name, one) in enumerate(signature.inputs.items())
-    }
-    return signature._replace(inputs=inputs)
+    names = {name: name if is_name(name) else f"input_{place}" for place, name in enumerate(signature.inputs)}
+    inputs, numbers = (
+        {names[name]: one for name, one in of_each.items()} for of_each in (signature.inputs, signature.numbers)
+    )
+    return signature._replace(inputs=inputs, numbers=numbers)
 
 
 def _renamed(content, signatures):
@@ -114,10 +115,14 @@ def usage(manifest, inputs):
         "    pip install numpy ai-edge-litert        # and edge.py of keras_lstm_gates, one file, no other package",
         "",
         "    runner = edge.Runner('model.tflite')",
-        f"    runner.predict({given})",
     ]
-    lines += [f"    runner.gates({given})"] if "gates" in manifest["signatures"] else []
-    lines += ["    stream = runner.stream()", "    stream.push(x)"] if "step" in manifest["signatures"] else []
+    known = manifest["signatures"]
+    lines += [f"    runner.{name}({given})" for name in ("predict", "gates") if name in known]
+    example = next((one[: -len("/scale")] for name in known for one in known[name]["inputs"] if "/scale" in one), None)
+    pair = f"{{{example!r}: (0.0, 1.0)}}"
+    lines += [f"    runner.steer({given}, {pair})    # scale and shift"] if "steer" in known else []
+    lines += ["    stream = runner.stream()", "    stream.push(x)"] if "step" in known else []
+    lines += [f"    stream.push(x, {pair})"] if {"step", "steer_step"} <= set(known) else []
     return [*lines, ""]
 
 

@@ -81,11 +81,16 @@ def quantize(content, precision, data):
         return Quantized(content, dict.fromkeys(names, precision))
     if signatures_with({_FUSED}, content):
         raise ValueError(f"expected a file without the operator {_FUSED}; received one, which cannot be quantized")
-    loops = signatures_with(_LOOPS, content) if precision == "int8" else ()
+    loops = _not_calibrated(content) if precision == "int8" else ()
     return Quantized(
         _made_apart(named(content), precision, data),
         {name: "dynamic_int8" if name in loops else precision for name in names},
     )
+
+
+def _not_calibrated(content):
+    """The signatures with a loop, and those whose scales and shifts the data do not tell."""
+    return signatures_with(_LOOPS, content) | {name for name in _signatures(content) if name.startswith("steer")}
 
 
 def outputs(content, data):
@@ -176,7 +181,7 @@ def _work(folder, precision):
         _add_float16(quantizer)
     else:
         quantizer.add_dynamic_config(".*", "*", num_bits=8)
-    static = [name for name in _signatures(content) if name not in signatures_with(_LOOPS, content)]
+    static = [name for name in _signatures(content) if name not in _not_calibrated(content)]
     if precision == "int8" and static:
         data = pickle.loads((folder / "data.pickle").read_bytes())
         _add_int8(quantizer, content, static)
