@@ -146,6 +146,8 @@ class _Batch:
         self._watched = watched
         self._tensors = {name: tf.convert_to_tensor(one) for name, one in numbers.items()}
         outputs = watched.outputs(self._tensors)
+        # All that is moved from here on stands behind the LSTMs: their steps run once.
+        self._answered = watched.answered()
         self._place = watched.places(np.asarray(outputs), target)
         self._memories = watched.reached()
         values = {path: [point.value for _, point in points] for path, points in self._memories.items()}
@@ -200,7 +202,8 @@ class _Batch:
         return parts["h"], parts["c"]
 
     def _answers(self, shifts):
-        return self._watched.answer(self._watched.outputs(self._tensors, shifts), self._place)
+        outputs = self._watched.outputs(self._tensors, shifts, answered=self._answered)
+        return self._watched.answer(outputs, self._place)
 
     def _sloped(self, shifts):
         with tf.GradientTape() as tape:
@@ -210,6 +213,13 @@ class _Batch:
         return result, dict(zip(shifts, slopes, strict=True))
 
     def _feeding_no_other(self, values):
+        last = [*values] if len(values) == 1 else self._last_of_several(values)
+        for path in last:
+            if any(len(value) != len(self._place) for value in values[path]):
+                raise ValueError(f"cannot account for the LSTM {path!r}: it stands below a TimeDistributed")
+        return last
+
+    def _last_of_several(self, values):
         shifts = {path: [tf.zeros_like(one) for one in of_path] for path, of_path in values.items()}
         by_point = {
             point: shift
@@ -229,11 +239,7 @@ class _Batch:
             others = {other: shift for other, shift in shifts.items() if other != path}
             slopes = tape.gradient(total, others, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             feeding |= {other for other, slope in slopes.items() if any(np.any(one) for one in slope)}
-        last = [path for path in self._memories if path not in feeding]
-        for path in last:
-            if any(len(value) != len(self._place) for value in values[path]):
-                raise ValueError(f"cannot account for the LSTM {path!r}: it stands below a TimeDistributed")
-        return last
+        return [path for path in self._memories if path not in feeding]
 
     def _is_affine(self, answer, bias):
         """Whether the answer is what its slopes say, at moves as large as the memory and at none of it."""

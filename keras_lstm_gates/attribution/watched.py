@@ -51,18 +51,27 @@ class Known(keras.layers.Layer):
 
 
 class Renamed(keras.layers.Wrapper):
-    """A recurrent layer under another name: the directions of two `Bidirectional`s have the same ones."""
+    """A recurrent layer under another name: the directions of two `Bidirectional`s have the same ones.
+
+    Attributes:
+        known: list of what it returns at its next calls without computing it, or None.
+        last: list of what it returned since it was emptied, call by call.
+    """
 
     def __init__(self, layer, **kwargs):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
+        self.known, self.last = None, []
 
     def build(self, *shapes, **named_shapes):
         self.built = True
 
     def call(self, sequences, initial_state=None, mask=None, training=False, interventions=None):
+        if self.known is not None:
+            return self.known.pop(0)
         given = {} if interventions is None else {"interventions": interventions}
-        return self.layer(sequences, initial_state=initial_state, mask=mask, training=training, **given)
+        self.last.append(self.layer(sequences, initial_state=initial_state, mask=mask, training=training, **given))
+        return self.last[-1]
 
     def compute_output_spec(self, sequences, **kwargs):
         shapes = self.layer.compute_output_shape(sequences.shape)
@@ -118,7 +127,7 @@ class WatchedModel:
         self.inputs = {one.name: one for one in keras.tree.flatten(walked.inputs)}
         self.embeddings = {name: visitor.embedded(name, one) for name, one in self.inputs.items()}
         self._structure = walked.inputs
-        self._masks = visitor.masks
+        self._masks, self._lstms = visitor.masks, list(dict.fromkeys(visitor.lstms))
         self._model = keras.Model(walked.inputs, tensor)
 
     def numbers(self, x):
@@ -135,13 +144,15 @@ class WatchedModel:
             given = dict(zip(names, flat, strict=True))
         return {name: np.asarray(given[name]) for name in names}
 
-    def outputs(self, numbers, shifts=(), masks=None):
+    def outputs(self, numbers, shifts=(), masks=None, answered=None):
         """The model's output, run once without dropout.
 
         Args:
             numbers: {input: tensor}, in the place of the inputs.
             shifts: {`Point`: tensor}.
             masks: what `masks` returned for these samples, or None: those of the numbers.
+            answered: what `answered` returned for these numbers, where nothing before an LSTM is shifted, or None: the
+                LSTMs run.
         """
         shifts = dict(shifts)
         for place, point in enumerate(self._masks):
@@ -149,13 +160,15 @@ class WatchedModel:
         points = self._points()
         for point in points:
             point.shift, point.value, point.runs = shifts.get(point), None, 0
+        for place, layer in enumerate(self._lstms):
+            layer.known, layer.last = None if answered is None else list(answered[place]), []
         try:
             result = self._model(self.packed(numbers), training=False)
         finally:
             for point in points:
                 point.shift = None
-            for point in self._masks:
-                point.known = None
+            for layer in (*self._masks, *self._lstms):
+                layer.known = None
         for point in points:
             if point.runs > 1:
                 raise ValueError(
@@ -171,6 +184,10 @@ class WatchedModel:
     def masks(self):
         """The masks of the last run, in an order that `outputs` takes."""
         return [point.last for point in self._masks]
+
+    def answered(self):
+        """What the LSTMs returned in the last run, in an order that `outputs` takes: to spare their steps."""
+        return [layer.last for layer in self._lstms]
 
     def answer(self, outputs, place):
         """(batch,), the numbers of the output at these places, int (batch, axes of the output after the sample)."""
@@ -281,7 +298,7 @@ class _Points(_LastActivation):
 
     def __init__(self, model, output):
         super().__init__(model, output)
-        self.behind, self.acted_on, self.masks = {}, set(), []
+        self.behind, self.acted_on, self.masks, self.lstms = {}, set(), [], []
         self._embedded = []
 
     def follows(self, layer):
@@ -294,9 +311,9 @@ class _Points(_LastActivation):
                 f"expected LSTMs that begin each batch anew; received {call.path!r} with stateful=True: what it "
                 "answers depends on what it was asked before"
             )
-        outputs = call.replacement(lambda name: Renamed(layer, name=name))(
-            call.sequences, initial_state=call.states, **call.given
-        )
+        renamed = call.replacement(lambda name: Renamed(layer, name=name))
+        self.lstms.append(renamed)
+        outputs = renamed(call.sequences, initial_state=call.states, **call.given)
         own = [getattr(one, "interventions", None) or {} for one in (layer, layer.cell)]
         if {"c", "h"} & {*(call.given.get("interventions") or {}), *own[0], *own[1]}:
             self.acted_on.add(id(layer))

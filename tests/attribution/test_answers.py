@@ -1,5 +1,7 @@
 """The ledger carried on to the answer: sums that hold, beside the equations in NumPy, on many models."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -167,3 +169,19 @@ def test_what_cannot_be_accounted_for_is_told(rng):
     classes = keras.Sequential([keras.Input((STEPS, 3)), lstm(), layers.Dense(3)])
     with pytest.raises(ValueError, match=r"expected target, 1 indices .* of shape \(sample, 3\)"):
         answer_ledger(classes, series(rng), target=3)
+
+
+def test_the_steps_run_once_however_often_the_read_out_is_asked(rng, monkeypatch):
+    runs, call = [], layers.LSTM.call
+
+    @functools.wraps(call)
+    def counted(*args, **kwargs):
+        runs.append(1)
+        return call(*args, **kwargs)
+
+    monkeypatch.setattr(layers.LSTM, "call", counted)
+    model = keras.Sequential([keras.Input((STEPS, 3)), lstm(), layers.Dense(8, activation="tanh"), layers.Dense(2)])
+    runs.clear()
+    account = answer_ledger(model, series(rng, 4), target=0, batch_size=2)
+    assert account["rule"].values.tolist() == ["integrated_gradients"]
+    assert len(runs) == 2
