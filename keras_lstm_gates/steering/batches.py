@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates.gates import Gates
-from keras_lstm_gates.interventions import composed, listed
+from keras_lstm_gates.interventions import composed, listed, tells_steps_apart
 from keras_lstm_gates.opening.graphs import layers_within
 from keras_lstm_gates.steering.kept_rows import KeptRows
 from keras_lstm_gates.steering.models import steer
@@ -128,14 +128,15 @@ class _Batch:
         self._x, self._interventions, self._samples = x, interventions, samples
         keys = dict.fromkeys(key for one in interventions for key in one)
         sizes = sizes_of(model, x)
+        # What is the same at all steps needs no row for each.
+        rows = max(steps for steps, _ in sizes.values()) if _tell_steps_apart(interventions) else 1
         self._sizes = {key: sizes.get(key.rpartition("/")[0], (1, 1)) for key in keys}
         known = {key: pair for key, pair in self._sizes.items() if key.rpartition("/")[0] in sizes}
-        a_row = sum(8 * units * steps for steps, units in known.values())
-        most = max(1, min(batch_size, MOST_BYTES // max(a_row, 1)))
+        a_sequence = sum(8 * units * min(rows, steps) for steps, units in known.values())
+        most = max(1, min(batch_size, MOST_BYTES // max(a_sequence, 1)))
         total = samples * len(interventions)
         self.size = -(-total // -(-total // most))
-        longest = max(steps for steps, _ in sizes.values())
-        self._steered = steer(model, {key: [] for key in keys}, False, steps=longest, samples=self.size)
+        self._steered = steer(model, {key: [] for key in keys}, False, steps=rows, samples=self.size)
 
     def run(self, rows):
         """The outputs of some rows: row `intervention * samples + sample`."""
@@ -165,3 +166,13 @@ class _Batch:
         if gate not in Gates._fields:
             return np.ones((1, 1, 1)), np.zeros((1, 1, 1))  # `steer` refuses it by name.
         return composed(listed(interventions[key], gate, path), key, units, steps, self._samples)
+
+
+def _tell_steps_apart(interventions):
+    """Whether any of these does at some steps what it does not do at others."""
+    for one in interventions:
+        for key, several in one.items():
+            path, _, gate = key.rpartition("/")
+            if tells_steps_apart({gate: listed(several, gate, path)}):
+                return True
+    return False

@@ -124,6 +124,7 @@ def steer(model, interventions, return_gates=True, *, steps=None, samples=None):
             interventions. False: the model's own.
         steps: int, of a model that takes any number of steps: how many later interventions may tell apart. None: as
             many as these here do. (The last stands for all that follow; a step that a sequence does not have is none.)
+            A model that fixes their number tells all of them apart, but for steps=1, where these here tell none.
         samples: int, the size of the batch where interventions differ between samples; every batch has this size then.
             None: that of the values that are given.
 
@@ -150,12 +151,14 @@ def steer(model, interventions, return_gates=True, *, steps=None, samples=None):
         >>> float(steered.predict(np.ones((1, 5, 3)), verbose=0)["lstm/f"].max())
         0.0
     """
-    return _steered(model, interventions, return_gates, dict.fromkeys(interventions, (steps or 1, samples or 1)))
+    return _steered(model, interventions, return_gates, dict.fromkeys(interventions, (steps, samples or 1)))
 
 
-def opened_steered(model, interventions, steps=1):
+def opened_steered(model, interventions, steps=None):
     """`keras_lstm_gates.opening.exposing.Opened` of the graph that `steer` makes, whose gates keep their paths."""
-    visitor = _Steering(_by_path(interventions), True, dict.fromkeys(interventions, (steps, 1)))
+    # Of a model that fixes their number, all steps are told apart.
+    rows = steps if steps and steps > 1 else None
+    visitor = _Steering(_by_path(interventions), True, dict.fromkeys(interventions, (rows, 1)))
     # It is not walked again.
     visitor.labelled = False
     return opened_by(visitor, model)
@@ -170,7 +173,7 @@ def _by_path(interventions):
 
 
 def _steered(model, interventions, return_gates, sizes):
-    """`steer`, with the least (rows, samples) of each gate."""
+    """`steer`, with the least (rows or None, samples) of each gate."""
     targets = _by_path(interventions)
     visitor = _Steering(targets, return_gates, sizes)
     if return_gates:
@@ -230,10 +233,11 @@ class _Steering(GateNotes):
 
     def _holder(self, call, wanted, name):
         layer, time = call.layer, call.sequences.shape[1]
-        units, rows, samples = int(layer.cell.units), time or 1, 1
+        units, rows, samples = int(layer.cell.units), 1, 1
         for gate, one in wanted.items():
             least_rows, least_samples = self._least[f"{call.path}/{gate}"]
-            rows, samples = rows if time else max(rows, least_rows), max(samples, least_samples)
+            least_rows = time if time and least_rows != 1 else least_rows or 1
+            rows, samples = max(rows, least_rows), max(samples, least_samples)
             several = listed(one, gate, call.path)
             known = None if least_samples == 1 else least_samples
             for number in composed(several, f"{call.path}/{gate}", units, time, known):
@@ -241,7 +245,7 @@ class _Steering(GateNotes):
         self.sizes |= {f"{call.path}/{gate}": (rows, samples) for gate in wanted}
         gates = [gate for gate in Gates._fields if gate in wanted]
         holder = HeldInterventions(
-            call.path, gates, units, rows, time is None, samples, call.backwards, name=name, dtype=layer.dtype_policy
+            call.path, gates, units, rows, rows != time, samples, call.backwards, name=name, dtype=layer.dtype_policy
         )
         for gate in gates:
             holder.set(gate, wanted[gate])

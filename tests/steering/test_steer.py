@@ -343,3 +343,19 @@ def test_refusals(model, steered):
         steer(gru, {"gru/h": Set(0.0)})
     with pytest.raises(ValueError, match="expected a loss or a compiled model; received loss=None, never compiled"):
         importance(masked(), sequences(), np.ones((2, 1)))
+
+
+def test_a_fixed_number_of_steps_need_not_be_told_apart(model, tmp_path):
+    """One row for all steps, in memory and in the file; what tells steps apart is refused then."""
+    x = sequences()
+    steered = steer(model, {"lstm/f": [], "lstm/c": []}, steps=1, samples=BATCH)
+    assert steered.interventions["lstm/f"][0].shape == (BATCH, 1, U)
+    steered.interventions["lstm/f"] = Scale(0.5, samples=[1])
+    expected = steer(model, {"lstm/f": Scale(0.5, samples=[1])}, samples=BATCH)
+    steered.save(tmp_path / "steered.keras")
+    for one in (steered, keras.models.load_model(tmp_path / "steered.keras")):
+        np.testing.assert_array_equal(one.predict(x, verbose=0)["lstm/h"], expected.predict(x, verbose=0)["lstm/h"])
+    with pytest.raises(ValueError, match=r"expected to tell apart 1 steps at most; received 3. steer\(..., steps=3\)"):
+        steered.interventions["lstm/f"] = Set(0.0, steps=1)
+    told_apart = steer(model, {"lstm/f": Set(0.0, steps=1)}, steps=1)
+    assert told_apart.interventions["lstm/f"][0].shape == (1, T, U)
