@@ -3,10 +3,12 @@
 import matplotlib
 import numpy as np
 from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
 
-from keras_lstm_gates.plots._styles import Picture
+from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of
 from keras_lstm_gates.plots.traces import STATE_COLOURS
+
+WIDTH = 90
+"""Characters a line."""
 
 _LENSES = {
     "stored": "what was written here and kept for the answer",
@@ -30,15 +32,16 @@ def explanation(data):
     real = np.flatnonzero(data["mask"].values)
     values = data["inputs"].values[real]
     of_text = values.ndim == 1
-    lines = _lines(data, real) if of_text else []
-    above = 0.5 + 0.3 * (lines[-1][1] + 1) if lines else 1.2 + 0.12 * (values.shape[-1] if values.ndim == 2 else 1)
+    texts = _texts(data)[real] if of_text else []
+    lines = lines_of(texts, WIDTH, gap=int(any(len(str(text)) > 1 for text in texts)))
+    above = 0.5 + 0.3 * height_of(lines) if of_text else 1.2 + 0.12 * (values.shape[-1] if values.ndim == 2 else 1)
     lenses = {lens: meaning for lens, meaning in _LENSES.items() if lens in data}
     figure = Picture(figsize=(9, min(above, 8) + 0.6 + 1.2 * len(lenses)), layout="constrained")
     panels = figure.subplots(1 + len(lenses), 1, height_ratios=[min(above, 8), *[1.2] * len(lenses)])
     limit = float(np.abs(values).max()) or 1.0
     scale = Normalize(-limit, limit)
     if of_text:
-        _text(panels[0], lines, data["inputs"].values, scale)
+        coloured_text(panels[0], lines, STATE_COLOURS(scale(values)), WIDTH)
     else:
         flat = values.reshape(len(values), -1)
         panels[0].imshow(
@@ -65,29 +68,6 @@ def explanation(data):
     return figure
 
 
-def _lines(data, real, width=88):
-    """(step, line, column, text) of each token."""
-    texts = data["token"].values if "token" in data else data["input"].values.astype(str)
-    gap = 0 if all(len(str(texts[step])) == 1 for step in real) else 1
-    placed, line, column = [], 0, 0
-    for step in real:
-        text = str(texts[step]).replace("\n", "↵").replace("\t", "⇥")
-        if column and column + len(text) > width:
-            line, column = line + 1, 0
-        placed.append((step, line, column, text))
-        column += len(text) + gap
-    return placed
-
-
-def _text(axes, lines, values, scale):
-    for step, line, column, text in lines:
-        shade = STATE_COLOURS(scale(values[step]))
-        dark = np.dot(shade[:3], [0.2126, 0.7152, 0.0722]) < 0.45
-        axes.add_patch(Rectangle((column, line), len(text), 1, facecolor=shade, edgecolor="none"))
-        # parse_math=False: a dollar sign in the data is not a formula.
-        axes.text(
-            column + len(text) / 2, line + 0.52, text, family="monospace", fontsize=9, ha="center", va="center",
-            color="white" if dark else "black", parse_math=False,
-        )  # fmt: skip
-    axes.set(xlim=(0, 90), ylim=(lines[-1][1] + 1, 0))
-    axes.set_axis_off()
+def _texts(data):
+    """The token, or the number of it, of each step."""
+    return data["token"].values if "token" in data else data["input"].values.astype(str)

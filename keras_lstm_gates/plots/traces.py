@@ -6,10 +6,9 @@ import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.patches import Rectangle
 
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
-from keras_lstm_gates.plots._styles import Picture, shades
+from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, shades
 from keras_lstm_gates.tracing import flat, nodes, sole_input
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
@@ -224,26 +223,10 @@ def tokens(tree, unit, gate=None, layer=None, sample=0, width=60):
     limit = max(1.0, float(np.abs(values[real]).max())) if signed else 1.0
     scale = Normalize(-limit if signed else 0.0, limit)
     colours = STATE_COLOURS if signed else GATE_COLOURS
-    placed, row, column = [], 0, 0
-    for step in real:
-        text = texts[step].replace("\n", "↵").replace("\t", "⇥")
-        if column and column + len(text) > width:
-            row, column = row + 1, 0
-        placed.append((text, row, column, values[step]))
-        column += len(text)
-    figure = Picture(figsize=(max(3.0, 0.135 * width + 1.2), 0.3 * (row + 1) + 0.7), layout="constrained")
+    lines = lines_of([texts[step] for step in real], width)
+    figure = Picture(figsize=(max(3.0, 0.135 * width + 1.2), 0.3 * height_of(lines) + 0.7), layout="constrained")
     axes = figure.subplots()
-    for text, line, start, value in placed:
-        shade = colours(scale(value))
-        dark = np.dot(shade[:3], [0.2126, 0.7152, 0.0722]) < 0.45
-        axes.add_patch(Rectangle((start, line), len(text), 1, facecolor=shade, edgecolor="none"))
-        # parse_math=False: a dollar sign in the data is not a formula.
-        axes.text(
-            start + len(text) / 2, line + 0.52, text, family="monospace", fontsize=9, ha="center", va="center",
-            color="white" if dark else "black", parse_math=False,
-        )  # fmt: skip
-    axes.set(xlim=(0, width), ylim=(row + 1, 0))
-    axes.set_axis_off()
+    coloured_text(axes, lines, colours(scale(values[real])), width)
     axes.set_title(
         f"unit {unit}, {gate}: {DESCRIPTIONS[gate]}; layer {layer!r}, sample {sample}", fontsize=10, loc="left"
     )
