@@ -22,6 +22,9 @@ from keras_lstm_gates.opening.opened_layers import EachStep, MaskedToZero
 from keras_lstm_gates.opening.visitors import Visitor
 from keras_lstm_gates.opening.walker import walk
 
+SPANS = 256
+"""Run at once."""
+
 _LINEAR = (
     *(keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.GaussianDropout, keras.layers.GaussianNoise),
     *(keras.layers.Identity, keras.layers.ActivityRegularization, keras.layers.Flatten, keras.layers.Reshape),
@@ -35,27 +38,12 @@ def decomposed(model, x, target, steps, output=None):
     """The Dataset of `attribute(..., method="contextual_decomposition")`."""
     if steps is None:
         raise ValueError("expected steps, a slice or a list of int, for contextual decomposition; received None")
-    watched = WatchedModel(model, output)
-    numbers = watched.numbers(x)
-    for name, one in watched.inputs.items():
-        if len(one.shape) < 2 or one.shape[1:2] == ():
-            raise ValueError(f"expected inputs with steps; received {name!r} of shape {tuple(one.shape)}")
-    visitor = _Decomposing(model, watched.output)
-    walked = walk(model, visitor, inputs=visitor.inputs)
-    pairs = keras.Model(walked.inputs, walked.outputs[watched.output])
-    sizes = {array.shape[1] for array in numbers.values()}
-    if len(sizes) != 1:
-        raise ValueError(f"expected inputs of one number of steps; received {sorted(sizes)}")
-    inside = _inside(steps, sizes.pop())
-    for pair in visitor.pairs:
-        pair.inside = inside
-    given = keras.tree.map_structure(lambda one: tf.convert_to_tensor(numbers[one.name]), walked.inputs)
-    both = np.asarray(pairs(given, training=False), "float64")
-    relevant, irrelevant = np.split(both, 2)
-    answers = np.asarray(watched.outputs({name: tf.convert_to_tensor(one) for name, one in numbers.items()}))
-    place = watched.places(answers, target)
-    picked = [values[(np.arange(len(values)), *place.T)] for values in (relevant, irrelevant, answers)]
-    contribution, rest, answer = (one.astype("float64") for one in picked)
+    pairs = _DecomposedModel(model, x, output)
+    inside = _inside(steps, pairs.steps)
+    samples = len(pairs.answers)
+    place = pairs.watched.places(pairs.answers, target)
+    contribution, rest = pairs.run(np.arange(samples), np.tile(inside, (samples, 1)), place)
+    answer = pairs.answers[(np.arange(samples), *place.T)].astype("float64")
     return xr.Dataset(
         {
             "contribution": ("sample", contribution),
@@ -65,11 +53,80 @@ def decomposed(model, x, target, steps, output=None):
         },
         attrs={
             "target": str(target),
-            "output": str(watched.output),
-            "before": watched.before or "",
+            "output": str(pairs.watched.output),
+            "before": pairs.watched.before or "",
             "steps": np.flatnonzero(inside).tolist(),
         },
     )
+
+
+def phrases(model, x, target=None, longest=5, output=None):
+    """The contribution of every span of up to `longest` steps of each sequence, by contextual decomposition.
+
+    Args and errors are those of `attribute` with this method.
+
+    Returns:
+        array (sample, time, longest): of the span of 1, 2, ... steps that begins at a step; NaN where it would end
+        behind the sequence's last step.
+
+    Example:
+        >>> from keras_lstm_gates.models import SequenceClassifier
+        >>> model = SequenceClassifier(features=3, classes=2, units=4)
+        >>> phrases(model, np.ones((1, 4, 3), "float32"), 1, longest=2)[0, 3]
+        array([0..., nan])
+    """
+    pairs = _DecomposedModel(model, x, output)
+    samples, steps = len(pairs.answers), pairs.steps
+    place = pairs.watched.places(pairs.answers, target)
+    result = np.full((samples, steps, longest), np.nan)
+    spans = [index for index in np.ndindex(*result.shape) if index[1] + index[2] < steps]
+    times = np.arange(steps)
+    for start in range(0, len(spans), SPANS):
+        sample, first, length = np.array(spans[start : start + SPANS]).T
+        inside = (times >= first[:, None]) & (times <= (first + length)[:, None])
+        result[sample, first, length] = pairs.run(sample, inside.astype(float), place[sample])[0]
+    return result
+
+
+class _DecomposedModel:
+    """A model on pairs, and the data whose answers it divides.
+
+    Attributes:
+        watched: `WatchedModel`.
+        steps: int, of the inputs.
+        answers: array, the model's output for the data.
+    """
+
+    def __init__(self, model, x, output):
+        self.watched = WatchedModel(model, output)
+        self._numbers = self.watched.numbers(x)
+        for name, one in self.watched.inputs.items():
+            if len(one.shape) < 2 or one.shape[1:2] == ():
+                raise ValueError(f"expected inputs with steps; received {name!r} of shape {tuple(one.shape)}")
+        self._visitor = _Decomposing(model, self.watched.output)
+        walked = walk(model, self._visitor, inputs=self._visitor.inputs)
+        self._inputs = walked.inputs
+        self._model = keras.Model(walked.inputs, walked.outputs[self.watched.output])
+        sizes = {array.shape[1] for array in self._numbers.values()}
+        if len(sizes) != 1:
+            raise ValueError(f"expected inputs of one number of steps; received {sorted(sizes)}")
+        (self.steps,) = sizes
+        tensors = {name: tf.convert_to_tensor(one) for name, one in self._numbers.items()}
+        self.answers = np.asarray(self.watched.outputs(tensors))
+
+    def run(self, rows, inside, place):
+        """The parts (row,) of an answer that the steps of a span make, and all others.
+
+        Args:
+            rows: int array, the samples.
+            inside: (row, time), 1 at the steps of the span.
+            place: int (row, axes), the answer's index in the output.
+        """
+        for pair in self._visitor.pairs:
+            pair.inside = inside
+        given = keras.tree.map_structure(lambda one: tf.convert_to_tensor(self._numbers[one.name][rows]), self._inputs)
+        both = np.asarray(self._model(given, training=False), "float64")
+        return [values[(np.arange(len(values)), *place.T)] for values in np.split(both, 2)]
 
 
 def _inside(steps, time):
@@ -102,8 +159,8 @@ class _Pair(keras.layers.Layer):
     def call(self, inputs):
         if keras.backend.standardize_dtype(inputs.dtype) == "bool":
             return ops.concatenate([inputs, inputs], axis=0)
-        inside = np.ones(inputs.shape[1]) if self.inside is None else self.inside
-        inside = ops.cast(ops.reshape(inside, (-1, *[1] * (len(inputs.shape) - 2))), inputs.dtype)
+        inside = np.ones((1, inputs.shape[1])) if self.inside is None else self.inside
+        inside = ops.cast(ops.reshape(inside, (*inside.shape, *[1] * (len(inputs.shape) - 2))), inputs.dtype)
         return ops.concatenate([inputs * inside, inputs * (1 - inside)], axis=0)
 
     def compute_output_spec(self, inputs):

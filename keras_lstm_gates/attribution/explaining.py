@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_lstm_gates import plots
 from keras_lstm_gates.attribution.answers import answer_ledger
+from keras_lstm_gates.attribution.contextual import phrases
 from keras_lstm_gates.attribution.inputs import attribute
 from keras_lstm_gates.attribution.watched import before_last_activation, own_outputs
 from keras_lstm_gates.gradients.contributions import contributions
@@ -19,6 +20,7 @@ from keras_lstm_gates.opening.graphs import Names, graph_of, layers_within, outp
 from keras_lstm_gates.steering import run_each
 
 CAUSES = 3
+LONGEST_PHRASE, MOST_TOKENS = 5, 200
 
 
 class Explanation:
@@ -35,6 +37,9 @@ class Explanation:
             causal      what the answer loses where the step's input is set to the baseline (`attribute`, "occlusion")
             inputs      integrated gradients, (time, feature), or (time) of tokens
             input       what the model read, alike, and `token` where there is a vocabulary
+            phrase      of tokens, (time, length): what the phrase of 1 to 5 tokens that begins at the step contributes
+                        (`attribute`, "contextual_decomposition"); left out where that method does not know a layer, and
+                        of more than 200 tokens: `attrs["phrase"]` says why
         sentence: str, the three largest causes with their numbers.
     """
 
@@ -131,10 +136,22 @@ def explain(model, x, target=None, *, sample=0, output=None, baseline="mean", vo
         data["closed"] = ("time", _closed(model, one, account, _index(target, model, account)))
     except ValueError as error:
         data.attrs["closed"] = f"left out: {error}"
+    if one.ndim == 2:
+        _add_phrases(data, model, one, target, output)
     if vocabulary is not None and one.ndim == 2:
         known = [str(token) for token in vocabulary]
         data["token"] = ("time", [known[int(one)] if 0 <= int(one) < len(known) else f"#{one}" for one in one[0]])
     return Explanation(data)
+
+
+def _add_phrases(data, model, one, target, output):
+    try:
+        if one.shape[1] > MOST_TOKENS:
+            raise ValueError(f"expected {MOST_TOKENS} tokens at most; received {one.shape[1]}")
+        data["phrase"] = (("time", "length"), phrases(model, one, target, LONGEST_PHRASE, output)[0])
+        data["length"] = np.arange(1, LONGEST_PHRASE + 1)
+    except ValueError as error:
+        data.attrs["phrase"] = f"left out: {error}"
 
 
 def _target(model, one, target, output):

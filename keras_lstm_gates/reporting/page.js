@@ -44,8 +44,7 @@ function drawStep() {
   slider.setAttribute("aria-valuetext", `step ${view.step}`);
   byId("place").textContent = `${at + 1} of ${real.length} steps, unit ${view.unit}`;
   if (!real.length) { byId("said").textContent = "This sample has no real step: all is masked."; return; }
-  const now = meeting(view.step);
-  drawUnit(now, view.step); sayStep(now);
+  asItWas();
   byId("text").querySelector(".now")?.classList.remove("now");
   const token = byId("text").querySelector(`[data-step="${view.step}"]`);
   if (token) {
@@ -331,6 +330,7 @@ function connect() {
   byId("previous").onclick = () => move(-1);
   byId("first").onclick = () => show({ step: realSteps()[0] });
   byId("play").onclick = () => play();
+  byId("as-it-was").onclick = asItWas;
   document.addEventListener("keydown", onKey);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show({ all: true }));
   for (const [name, value] of Object.entries(content.made)) {
@@ -343,6 +343,7 @@ function connect() {
 
 async function start() {
   connect();
+  connectPhrases();
   const lives = layerNow().statistics.units.half_life;
   fillLayers(await unpacked("numbers"));
   const longest = lives.reduce((best, life, unit) => ((life ?? Infinity) > (lives[best] ?? Infinity) ? unit : best), 0);

@@ -77,11 +77,15 @@ def report(tree, path, *, title=None, samples=20, gradients=None, explanation=No
     library = get_plotlyjs()
     # It brings a style sheet for maps, unless there is an element of this name.
     content["stylesOfMaps"] = "".join(re.findall(r'getElementById\("([0-9a-f]{64})"\)', library)[:1])
+    content["phrases"] = None if explanation is None else _phrases(explanation.data)
     content["title"] = title or f"The gates of {tree.attrs.get('model', 'an LSTM')}"
     room = files("keras_lstm_gates.reporting")
     page = (room / "page.html").read_text(encoding="utf-8")
     style = (room / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((room / name).read_text(encoding="utf-8") for name in ("data.js", "unit.js", "page.js"))
+    script = "\n".join(
+        (room / name).read_text(encoding="utf-8")
+        for name in ("data.js", "unit.js", "turning.js", "phrases.js", "page.js")
+    )
     # Data last, so that nothing in it is taken for a placeholder.
     for place, text in {
         "POLICY": _policy([f'"use strict";\n{script}\n', library], [style, ""]),
@@ -130,12 +134,39 @@ def _explanation_section(explanation):
     <div class="picture" tabindex="0"><img class="gradients" src="{source}"
       alt="The input by what it contributes, and for each step what is stored, how sensitive it is, and what the answer
       loses without it"></div>
+    {_PHRASES if "phrase" in explanation.data else ""}
     <p class="how">Lenses on one answer, which ask different questions. <b>Stored</b>: what a step wrote into the
     memory and is kept of it, as far as the answer reads it. <b>Sensitive</b>: the gradient of the answer at the memory
     of that step. <b>Closed</b>: what it loses where the input gates are shut at that step, so that nothing new is
     written. <b>Causal</b>: what the answer loses where the input of that step is taken away. A step may be stored
     and not matter, or matter and not be stored, as one that made the gates forget.</p>
   </section>"""
+
+
+_PHRASES = """<div id="phrases">
+      <label>Phrases of <select id="phrase-length"></select> tokens</label>
+      <div id="phrase-text" class="text" aria-label="The text by what its phrases contribute"></div>
+      <p id="phrase-said" aria-live="polite"></p>
+      <p class="how">A token has the colour of the phrase that begins at it: lighter raises the answer, darker lowers
+      it. It is the phrase's own part of the answer, through the gates, by contextual decomposition (Murdoch, Liu
+      &amp; Yu 2018); the rest of the text makes the other part. Parts of phrases that overlap do not add up.</p>
+    </div>"""
+
+
+def _phrases(data):
+    """The tokens and the contributions of the phrases that begin at each, of the real steps; None without any."""
+    if "phrase" not in data:
+        return None
+    real = np.flatnonzero(data["mask"].values)
+    texts = data["token"].values if "token" in data else data["input"].values
+    rows = data["phrase"].values[real]
+    # Of the padding behind the last token no phrase is made.
+    ends = np.arange(len(real))[:, None] + np.arange(rows.shape[1])
+    rows = np.where(ends < len(real), rows, np.nan)
+    return {
+        "tokens": [str(texts[step]) for step in real],
+        "contributions": [[None if np.isnan(one) else _finite(one) for one in row] for row in rows],
+    }
 
 
 def _gradient_section(tree):

@@ -93,6 +93,30 @@ def test_tokens_by_name_in_the_sentence_and_the_picture(words):
     assert shown == [vocabulary[token] for token in ids[1]]
 
 
+def test_phrases_are_what_the_method_says_of_their_steps(words):
+    """Each beside contextual decomposition of that span alone; of sensors there are none."""
+    model, ids, vocabulary = words
+    ids = ids.copy()
+    ids[2, 4:] = 0
+    data = explain(model, ids, 1, sample=2, vocabulary=vocabulary).data
+    assert data["phrase"].dims == ("time", "length")
+    for first, length in ((0, 1), (1, 3), (2, 4), (5, 1)):
+        span = slice(first, first + length)
+        alone = attribute(model, ids[2:3], 1, "contextual_decomposition", steps=span)["contribution"][0]
+        np.testing.assert_allclose(data["phrase"].sel(time=first, length=length), alone, atol=1e-6)
+    assert np.isnan(data["phrase"].values).sum() == 4 + 3 + 2 + 1
+    assert data["phrase"].sel(time=5, length=1) == 0
+
+
+def test_phrases_through_a_layer_that_the_method_does_not_know_are_left_out(words):
+    ids = keras.Input((STEPS,), dtype="int32")
+    hidden = layers.LayerNormalization()(layers.Embedding(11, 3)(ids))
+    model = keras.Model(ids, layers.Dense(1)(layers.LSTM(4)(hidden)))
+    data = explain(model, words[1]).data
+    assert "phrase" not in data
+    assert "left out: contextual decomposition does not know the layer" in data.attrs["phrase"]
+
+
 def test_the_picture_shows_the_numbers_of_the_real_steps(sensors):
     model, x = sensors
     explanation = explain(model, x, 0, sample=1)

@@ -13,7 +13,9 @@ from browsers import chromium
 from small import small_model
 
 from keras_lstm_gates import cli, reporting
+from keras_lstm_gates.attribution import explain
 from keras_lstm_gates.gradients import gradient_chain, verdict
+from keras_lstm_gates.models import SequenceClassifier
 from keras_lstm_gates.reporting import page as page_module
 from keras_lstm_gates.tracing import trace
 
@@ -134,6 +136,19 @@ def press(page, key):
     page.execute_script(
         "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))", key
     )
+
+
+def turn(page, gate, value):
+    page.execute_script(
+        "const knob = document.querySelector(`#knobs input[data-gate='${arguments[0]}']`); knob.value = arguments[1];"
+        "knob.dispatchEvent(new Event('input', {bubbles: true}))",
+        gate,
+        value,
+    )
+
+
+def text_of(page, name):
+    return page.execute_script("return document.getElementById(arguments[0]).textContent", name).replace("−", "-")
 
 
 def drawing(page):
@@ -299,6 +314,10 @@ def test_page_of_a_gru_and_an_lstm(browser, tmp_path):
             assert now[name] == pytest.approx(float(tree["gru"][name][1, step, 2]), abs=1e-6)
         assert now["kept"] + now["written"] == pytest.approx(now["h"], abs=1e-5)
         assert now["hBefore"] == pytest.approx(float(tree["gru"]["h"][1, step - 1, 2]) if step else 0, abs=1e-5)
+    now = browser.execute_script("return meeting(5)")
+    turn(browser, "z", 0.5)
+    expected = 0.5 * now["hBefore"] + 0.5 * now["candidate"]
+    assert text_of(browser, "turned") == f"h {now['h']:.3f} → {expected:.3f}"
     offered = "return [...document.getElementById('gate').options].map((one) => one.value)"
     assert browser.execute_script(offered) == ["z", "r", "candidate", "h"]
     assert "candidate = " in browser.execute_script("return document.getElementById('equations').textContent")
@@ -309,6 +328,32 @@ def test_page_of_a_gru_and_an_lstm(browser, tmp_path):
     assert browser.execute_script("return view.gate") == "f"
     assert browser.execute_script(offered) == list("figoch")
     assert browser.execute_script("return document.getElementById('saturation').data.length") == 4
+    assert browser.get_log("browser") == []
+
+
+def test_phrases_of_the_explained_text(browser, tmp_path):
+    """Their tokens stay text, the largest is named, and a length and a click choose others."""
+    keras.utils.set_random_seed(2)
+    model, vocabulary = SequenceClassifier(vocabulary=5, classes=2, units=3), ["", "not", "good", EVIL, "film"]
+    ids = np.array([[1, 2, 3, 4, 0, 0]])
+    explanation = explain(model, ids, 1, vocabulary=vocabulary)
+    tree = trace(model, ids, vocabulary=vocabulary, progress=False)
+    opened(browser, reporting.report(tree, tmp_path / "page.html", explanation=explanation))
+    tokens = "return [...document.querySelectorAll('#phrase-text button')].map((one) => one.textContent)"
+    assert browser.execute_script(tokens) == ["not", "good", EVIL, "film"]
+    values = explanation.data["phrase"].values
+    largest = int(np.nanargmax(abs(np.where(np.arange(6) < 3, values[:, 1], np.nan))))
+    words = " ".join(vocabulary[one] for one in ids[0, largest : largest + 2])
+    assert text_of(browser, "phrase-said").startswith(f"“{words}” {'lowers' if values[largest, 1] < 0 else 'raises'}")
+    browser.execute_script(
+        "const e = document.getElementById('phrase-length'); e.value = 3; e.dispatchEvent(new Event('change'));"
+        "document.querySelectorAll('#phrase-text button')[1].click()"
+    )
+    assert text_of(browser, "phrase-said").endswith(f"the answer by {abs(values[1, 2]):.3f}.")
+    chosen = "return [...document.querySelectorAll('#phrase-text .now')].map((one) => one.textContent)"
+    assert browser.execute_script(chosen) == ["good", EVIL, "film"]
+    # What would reach into the padding is no phrase.
+    assert browser.execute_script("return document.querySelectorAll('#phrase-text button')[2].disabled")
     assert browser.get_log("browser") == []
 
 
@@ -482,3 +527,28 @@ def test_gradients_of_another_making(tmp_path, attrs):
     else:
         with pytest.raises(ValueError, match="expected gradients of gradient_chain or compare; received others: Key"):
             reporting.report(noise(2, 6, 3), path, gradients=chain)
+
+
+def test_a_gate_is_turned_and_the_step_says_what_it_would_hold(page):
+    node = noise(3, 30, 16)["one"]
+    page.execute_script("show({layer: 0, sample: 1, unit: 5, step: 7})")
+    i, g, o, c = (float(node[name][1, 7, 5]) for name in "igoc")
+    before, said, untouched = float(node["c"][1, 6, 5]), text_of(page, "said"), drawing(page)
+    turn(page, "f", 0.25)
+    expected = 0.25 * before + i * g
+    h = float(node["h"][1, 7, 5])
+    assert text_of(page, "turned") == f"c {c:.3f} → {expected:.3f}, h {h:.3f} → {o * np.tanh(expected):.3f}"
+    assert f"{expected:.3f}" in drawing(page).replace("−", "-")
+    assert "It keeps 25 %" in text_of(page, "said")
+    turn(page, "o", 0)
+    assert text_of(page, "turned").endswith("→ 0.000")
+    # The trace itself is as it was, and so is every other step.
+    assert page.execute_script("return valueAt('c', 7)") == pytest.approx(c, abs=1e-6)
+    page.execute_script("document.getElementById('as-it-was').click()")
+    assert (text_of(page, "said"), drawing(page), text_of(page, "turned")) == (said, untouched, "")
+    turn(page, "o", 0.5)
+    assert text_of(page, "turned").startswith(f"c {c:.3f} → {c:.3f}, h")
+    press(page, "ArrowRight")
+    assert text_of(page, "turned") == ""
+    assert page.execute_script("return document.getElementById('as-it-was').disabled")
+    assert page.get_log("browser") == []
