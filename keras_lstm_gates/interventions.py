@@ -263,6 +263,8 @@ def _number(name, value):
 
 def _array(values):
     array = np.asarray(values)
+    if array.dtype.kind not in "fiu" and keras.backend.is_float_dtype(array.dtype.name):
+        array = array.astype("float32")  # bfloat16, which NumPy has from elsewhere
     if array.dtype.kind not in "fiu" or array.ndim > 3:
         raise ValueError(
             "expected numbers that broadcast to (sample, time, unit); "

@@ -1,6 +1,7 @@
 """What is done to a gate as a scale and a shift, at the chosen places."""
 
 import keras
+import ml_dtypes  # noqa: F401  gives NumPy its bfloat16
 import numpy as np
 import pytest
 import xarray as xr
@@ -86,6 +87,12 @@ def test_values_and_means_of_a_trace(values):
         np.testing.assert_allclose((scale[0, 0], shift[0, 0]), [[1, 0, 1, 1], [0, right, 0, 0]])
         _, shift = composed(listed(Replace(trace), "f", "encoder/lstm"), "f", UNITS, STEPS, SAMPLES)
         np.testing.assert_array_equal(shift, values)
+
+
+def test_values_of_a_trace_in_bfloat16(values):
+    lower = values.astype("bfloat16")
+    received = acting(Replace(lower, units=[1]), values)
+    np.testing.assert_array_equal(received[..., 1], lower[..., 1].astype("float64"))
 
 
 def test_a_layer_keeps_them_in_its_configuration(values):

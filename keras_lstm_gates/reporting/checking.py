@@ -1,5 +1,6 @@
 """What a page cannot show as it is: refused by name, before anything is drawn."""
 
+import keras
 import numpy as np
 
 from keras_lstm_gates.gates import KINDS, kind_of
@@ -37,7 +38,7 @@ def _check_layer(path, layer):
     if missing:
         raise ValueError(f"expected a trace with all gates and masks; received the layer {path!r} without {missing}")
     dims = layer["h"].dims
-    wrong = {name for name in fields if layer[name].dims != dims or layer[name].dtype.kind not in "iuf"}
+    wrong = {name for name in fields if layer[name].dims != dims or not _is_number(layer[name].dtype)}
     if wrong or dims[:1] != ("sample",) or dims[-2:] != ("time", "unit") or 0 in layer["h"].shape:
         name = min(wrong, default=KINDS[kind_of(layer)].memory)
         raise ValueError(
@@ -54,6 +55,11 @@ def _check_layer(path, layer):
         raise ValueError(f"expected a trace with real steps; received the layer {path!r} with every step masked")
     for name in fields:
         _check_finite(f"{path}/{name}", np.where(mask[..., None], layer[name].values, 0))
+
+
+def _is_number(dtype):
+    """Also of bfloat16, which NumPy has from elsewhere."""
+    return dtype.kind in "iu" or keras.backend.is_float_dtype(dtype.name)
 
 
 def _check_finite(name, values):
