@@ -91,11 +91,11 @@ def explain(model, x, target=None, *, sample=0, output=None, baseline="mean", vo
         >>> explanation.data["stored"].dims
         ('time',)
     """
+    if graph_of(model) is not None and len(model.inputs) > 1:
+        raise ValueError(f"expected a model with one input; received {len(model.inputs)}. Take `attribute`")
     x = np.asarray(x)
     if not 0 <= sample < len(x):
         raise ValueError(f"expected a sample from 0 to {len(x) - 1}; received {sample}")
-    if graph_of(model) is not None and len(model.inputs) > 1:
-        raise ValueError(f"expected a model with one input; received {len(model.inputs)}. Take `attribute`")
     one = x[sample : sample + 1]
     target = _target(model, one, target, output)
     given = _baseline(model, x, baseline)

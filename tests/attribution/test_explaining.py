@@ -170,6 +170,13 @@ def test_what_does_not_fit_is_told_on_the_command_line(sensors, command, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_several_inputs_are_refused(rng):
+    one, other = keras.Input((STEPS, 3)), keras.Input((4, 3))
+    model = keras.Model([one, other], layers.Dense(1)(layers.Add()([layers.LSTM(4)(one), layers.LSTM(4)(other)])))
+    with pytest.raises(ValueError, match="expected a model with one input; received 2"):
+        explain(model, [rng.normal(size=(2, STEPS, 3)), rng.normal(size=(2, 4, 3))])
+
+
 def test_steps_of_another_number_are_refused(rng):
     inputs = keras.Input((STEPS, 3))
     hidden = layers.LSTM(4)(layers.Conv1D(5, 3)(inputs))
