@@ -178,6 +178,31 @@ def test_the_numbers_are_those_of_the_trace(page):
     assert now["kept"] + now["written"] == pytest.approx(now["c"], abs=1e-6)
 
 
+def test_a_gate_is_turned_and_the_step_says_what_it_would_hold(page):
+    node = noise(3, 30, 16)["one"]
+    page.execute_script("show({layer: 0, sample: 1, unit: 5, step: 7})")
+    i, g, o, c = (float(node[name][1, 7, 5]) for name in "igoc")
+    before, said, untouched = float(node["c"][1, 6, 5]), text_of(page, "said"), drawing(page)
+    turn(page, "f", 0.25)
+    expected = 0.25 * before + i * g
+    h = float(node["h"][1, 7, 5])
+    assert text_of(page, "turned") == f"c {c:.3f} → {expected:.3f}, h {h:.3f} → {o * np.tanh(expected):.3f}"
+    assert f"{expected:.3f}" in drawing(page).replace("−", "-")
+    assert "It keeps 25 %" in text_of(page, "said")
+    turn(page, "o", 0)
+    assert text_of(page, "turned").endswith("→ 0.000")
+    # The trace itself is as it was, and so is every other step.
+    assert page.execute_script("return valueAt('c', 7)") == pytest.approx(c, abs=1e-6)
+    page.execute_script("document.getElementById('as-it-was').click()")
+    assert (text_of(page, "said"), drawing(page), text_of(page, "turned")) == (said, untouched, "")
+    turn(page, "o", 0.5)
+    assert text_of(page, "turned").startswith(f"c {c:.3f} → {c:.3f}, h")
+    press(page, "ArrowRight")
+    assert text_of(page, "turned") == ""
+    assert page.execute_script("return document.getElementById('as-it-was').disabled")
+    assert page.get_log("browser") == []
+
+
 def test_a_backward_layer_is_walked_from_the_end(page):
     tree = noise(3, 30, 16)
     page.execute_script("show({layer: 1, sample: 0, unit: 1, step: 7})")
@@ -527,28 +552,3 @@ def test_gradients_of_another_making(tmp_path, attrs):
     else:
         with pytest.raises(ValueError, match="expected gradients of gradient_chain or compare; received others: Key"):
             reporting.report(noise(2, 6, 3), path, gradients=chain)
-
-
-def test_a_gate_is_turned_and_the_step_says_what_it_would_hold(page):
-    node = noise(3, 30, 16)["one"]
-    page.execute_script("show({layer: 0, sample: 1, unit: 5, step: 7})")
-    i, g, o, c = (float(node[name][1, 7, 5]) for name in "igoc")
-    before, said, untouched = float(node["c"][1, 6, 5]), text_of(page, "said"), drawing(page)
-    turn(page, "f", 0.25)
-    expected = 0.25 * before + i * g
-    h = float(node["h"][1, 7, 5])
-    assert text_of(page, "turned") == f"c {c:.3f} → {expected:.3f}, h {h:.3f} → {o * np.tanh(expected):.3f}"
-    assert f"{expected:.3f}" in drawing(page).replace("−", "-")
-    assert "It keeps 25 %" in text_of(page, "said")
-    turn(page, "o", 0)
-    assert text_of(page, "turned").endswith("→ 0.000")
-    # The trace itself is as it was, and so is every other step.
-    assert page.execute_script("return valueAt('c', 7)") == pytest.approx(c, abs=1e-6)
-    page.execute_script("document.getElementById('as-it-was').click()")
-    assert (text_of(page, "said"), drawing(page), text_of(page, "turned")) == (said, untouched, "")
-    turn(page, "o", 0.5)
-    assert text_of(page, "turned").startswith(f"c {c:.3f} → {c:.3f}, h")
-    press(page, "ArrowRight")
-    assert text_of(page, "turned") == ""
-    assert page.execute_script("return document.getElementById('as-it-was').disabled")
-    assert page.get_log("browser") == []
