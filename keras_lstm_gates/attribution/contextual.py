@@ -72,8 +72,8 @@ def phrases(model, x, target=None, longest=5, output=None):
     Example:
         >>> from keras_lstm_gates.models import SequenceClassifier
         >>> model = SequenceClassifier(features=3, classes=2, units=4)
-        >>> phrases(model, np.ones((1, 4, 3), "float32"), 1, longest=2)[0, 3]
-        array([0..., nan])
+        >>> np.isnan(phrases(model, np.ones((1, 4, 3), "float32"), 1, longest=2)[0, 3]).tolist()
+        [False, True]
     """
     pairs = _DecomposedModel(model, x, output)
     samples, steps = len(pairs.answers), pairs.steps

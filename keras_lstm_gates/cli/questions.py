@@ -17,7 +17,7 @@ from keras_lstm_gates.cli.arguments import (
     sequences_of,
     windows_of,
 )
-from keras_lstm_gates.cli.models import open_model
+from keras_lstm_gates.cli.models import open_model, opens_models
 
 ABLATED = 256
 """The most windows of a run's table that are run without each part."""
@@ -46,6 +46,7 @@ class Over(StrEnum):
 
 
 @app.command()
+@opens_models
 def ablate(
     model: Model,
     data: Data,
@@ -79,6 +80,7 @@ def ablate(
 
 
 @app.command()
+@opens_models
 def patch(
     model: Model,
     clean: Data,

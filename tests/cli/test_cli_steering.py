@@ -1,10 +1,14 @@
 """`steer` as a user types it."""
 
+import inspect
+
 import numpy as np
 import pytest
 from small import arrays, small_model
 
 from keras_lstm_gates import tracing
+from keras_lstm_gates.cli.arguments import Model
+from keras_lstm_gates.cli.entry import app
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +48,14 @@ def test_mistakes_are_one_line(command, files, options, text):
     code, _, errors = command("steer", files / "model.keras", files / "data.npy", *options)
     assert code == 1
     assert errors == f"error: {text}\n"
+
+
+def test_every_command_that_opens_a_model_takes_classes_and_weights():
+    signatures = {one.callback.__name__: inspect.signature(one.callback).parameters for one in app.registered_commands}
+    opening = {
+        name: set(options)
+        for name, options in signatures.items()
+        if "model" in options and options["model"].annotation is Model
+    }
+    assert {"ablate", "patch", "steer", "explain", "trace"} <= set(opening)
+    assert {name for name, options in opening.items() if not {"imports", "weights"} <= options} == set()
