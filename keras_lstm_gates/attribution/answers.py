@@ -111,7 +111,8 @@ class _Memory:
         turned = slice(None, None, -1) if self.backwards else slice(None)
         self.mask = node["mask"].values[:, turned]
         gates = {name: node[name].values[:, turned] for name in ("i", "f", "g", "o", "c")}
-        first = before_the_first(gates["i"], gates["g"], gates["c"], self.mask)
+        computed_in = node.attrs.get(traces.COARSE)
+        first = before_the_first(gates["i"], gates["g"], gates["c"], self.mask, computed_in)
         i, f, g, self.o, self.c = (np.asarray(one, np.float64) for one in gates.values())
         real = self.mask[..., None]
         self.written, self.leaves = np.where(real, i * g, 0.0), np.where(real, f, 1.0)

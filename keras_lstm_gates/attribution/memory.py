@@ -146,9 +146,9 @@ class Unrolled(NamedTuple):
     c: Any
 
 
-def unrolled(i, f, g, c, mask):
+def unrolled(i, f, g, c, mask, dtype=None):
     """The sum at the last of these steps: gates and c (..., time, unit), mask (..., time), in reading order."""
-    first = before_the_first(i, g, c, mask)
+    first = before_the_first(i, g, c, mask, dtype)
     i, f, g, c = (np.asarray(values, np.float64) for values in (i, f, g, c))
     real = np.asarray(mask, bool)[..., None]
     written = np.where(real, i * g, 0.0)
@@ -170,7 +170,7 @@ def of_node(node, at=None):
     turned = slice(None, None, -1) if backwards else slice(None)
     gates = [node[name].values[..., turned, :] for name in ("i", "f", "g", "c")]
     mask = node["mask"]
-    result = unrolled(*gates, mask.values[..., turned])
+    result = unrolled(*gates, mask.values[..., turned], node.attrs.get(traces.COARSE))
     dims = node["c"].dims
     over_units = tuple(dim for dim in dims if dim != "time")
     kept_and_initial = result.kept.sum(axis=-2) + result.initial
@@ -188,9 +188,12 @@ def of_node(node, at=None):
     )
 
 
-def before_the_first(i, g, c, mask):
-    """f_1 c_0 at the first real step, (..., unit); c itself where no step is real; 0 for what is mere rounding."""
-    epsilon = float(ml_dtypes.finfo(c.dtype).eps)
+def before_the_first(i, g, c, mask, dtype=None):
+    """f_1 c_0 at the first real step, (..., unit); c itself where no step is real; 0 for what is mere rounding.
+
+    Of numbers that were computed in another dtype than they are kept in, it is the dtype of the computation.
+    """
+    epsilon = float(ml_dtypes.finfo(dtype or c.dtype).eps)
     i, g, c = (np.asarray(values, np.float64) for values in (i, g, c))
     first = np.asarray(mask, bool).argmax(axis=-1)[..., None, None]
     i, g, c = (np.take_along_axis(values, first, axis=-2)[..., 0, :] for values in (i, g, c))

@@ -20,6 +20,8 @@ from keras_lstm_gates.tracing.parts import Collector, Part
 from keras_lstm_gates.tracing.store import StoreWriter
 
 BATCH_SIZE = 32
+COARSE = "computed_in"
+"""The attribute of an LSTM whose numbers are rounded more than their type tells."""
 
 
 def trace(model, data, batch_size=None, progress=True, *, to=None, vocabulary=None, layers=None):
@@ -230,10 +232,10 @@ class Tracer:
 
     def _predict_batch(self, x):
         if keras.backend.backend() != "tensorflow":
-            return self.model.predict_on_batch(x)
+            return keras.tree.map_structure(_in_numpy, self.model.predict_on_batch(x))
         # As predict_on_batch, without a copy of every array.
         self.model.make_predict_function()
-        return keras.tree.map_structure(np.asarray, self.model.predict_function([(x,)]))
+        return keras.tree.map_structure(_in_numpy, self.model.predict_function([(x,)]))
 
     def tree(self, part, start):
         """A part as a tree whose samples count from `start`."""
@@ -271,8 +273,15 @@ class Tracer:
                 "reads": "backwards" if path in self.backwards else "forward",
                 "kind": kind_of(gates),
                 **{name: _name_of(getattr(self.cells[path], name)) for name in ("activation", "recurrent_activation")},
+                **({COARSE: "bfloat16"} if self.cells[path].compute_dtype == "bfloat16" else {}),
             },
         )
+
+
+def _in_numpy(values):
+    """An array that files and pictures know: of bfloat16, which NumPy has from elsewhere, the same in float32."""
+    array = np.asarray(values)
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def _name_of(function):

@@ -70,6 +70,16 @@ def test_float32_and_a_layer_that_starts_from_nothing(rng):
     np.testing.assert_allclose(summed(memory), memory["c"], atol=1e-12)
 
 
+def test_bfloat16_is_kept_in_a_store_and_its_rounding_is_no_state_before(rng, tmp_path):
+    model = keras.Sequential([keras.Input((STEPS, 3)), layer(dtype="mixed_bfloat16")])
+    tree = tracing.trace(model, series(rng), progress=False, to=tmp_path / "gates.zarr")
+    assert tree["lstm"]["c"].dtype == "float32"
+    for memory in (ledger(tree)["lstm"], ledger(model, series(np.random.default_rng(0)))["lstm"]):
+        assert not memory["initial"].any()
+        assert 1e-6 < abs(memory["remainder"]).max() < 0.1
+        np.testing.assert_allclose(summed(memory), memory["c"], atol=1e-12)
+
+
 def test_backwards_reads_from_the_end(rng, mask):
     model = keras.Sequential([keras.Input((STEPS, 3)), keras.layers.Masking(), keras.layers.Bidirectional(layer())])
     sequences = series(rng)
