@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator
 
 from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of
 from keras_lstm_gates.plots.traces import STATE_COLOURS
@@ -59,6 +60,7 @@ def explanation(data):
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.set_title(f"$\\bf{{{lens}}}$  {meaning}", fontsize=10, loc="left")
         axes.set_xlim(real[0] - 0.5, real[-1] + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
     panels[-1].set_xlabel("time step")
     attrs = data.attrs
