@@ -32,8 +32,9 @@ def report(tree, path, *, title=None, samples=20, gradients=None, explanation=No
 
     The page is one file without a server or a network. It holds: the key numbers; a heat map of time
     and units; a unit's curves under its input or over its text; the recurrent unit as in textbooks, with the
-    numbers of the chosen sample, step and unit; the statistics as a sortable table; how to read each; how it was
-    made. Everything can be reached by keyboard: ← → step, ↑ ↓ unit, space plays, i f g o c h choose what to colour.
+    numbers of the chosen sample, step and unit, whose gates can be turned; the statistics as a sortable table; how to
+    read each; how it was made. Everything can be reached by keyboard: ← → step, ↑ ↓ unit, space plays, i f g o c h
+    choose what to colour.
 
     Args:
         tree: `xarray.DataTree` from `trace`.

@@ -1,7 +1,6 @@
 """The studies of steering in examples/: their pairs differ in one thing, and their quick forms run and resume."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -48,9 +47,9 @@ def test_pairs_of_text_differ_in_what_is_open_alone(study):
             assert one[:at] + became + one[at + len(was) :] == other
 
 
-def test_the_quick_form_of_the_steering_study_runs_and_resumes(tmp_path):
-    command = [sys.executable, str(EXAMPLES / "steering_study.py"), "--quick", "--out", str(tmp_path)]
-    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+def test_the_quick_form_of_the_steering_study_runs_and_resumes(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["steering_study.py", "--quick", "--out", str(tmp_path)])
+    study("steering_study").main()
     results = json.loads((tmp_path / "results.json").read_text())
     assert [one["seed"] for one in results["adding"]] == [0, 1]
     for one in results["adding"]:
@@ -60,8 +59,9 @@ def test_the_quick_form_of_the_steering_study_runs_and_resumes(tmp_path):
     line = results["characters"]["line"]
     assert len(line["carriers"]) == 1
     assert line["left"]["line"]["carriers"] < 0.2 < 0.9 < min(line["left"]["line"]["random"])
-    assert "| characters, line | 192 | 1 |" in ended.stdout
+    assert "| characters, line | 192 | 1 |" in capsys.readouterr().out
     (tmp_path / "figure.png").unlink()
-    ended = subprocess.run([*command, "--minutes", "0"], check=True, capture_output=True, text=True)
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--minutes", "0"])
+    study("steering_study").main()
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
