@@ -265,10 +265,14 @@ def test_check_numerics_watches_training(run_eagerly):
 def test_numbers_that_keras_takes(arguments, tmp_path):
     """Trained as stock is; what drops nothing drops nothing; and saved, as plain numbers."""
     arguments, fitted = {"units": UNITS, **arguments}, []
-    for kind in (keras.layers.LSTM, GatedLSTM):
-        # Keras's model refuses the NumPy units that its layer takes.
-        units = int(arguments["units"]) if kind is keras.layers.LSTM else arguments["units"]
-        model = keras.Sequential([keras.Input((TIME, FEATURES)), kind(**{**arguments, "units": units})])
+    # Keras's model refuses the NumPy units that its layer takes.
+    of_stock = {**arguments, "units": int(arguments["units"])}
+    if keras.version() < "3.15":
+        # It trains with no rate of 1 yet, which drops nothing, and makes a mask a gate of recurrent dropout alone.
+        of_stock |= {name: 0.0 for name in ("dropout", "recurrent_dropout") if arguments.get(name) == 1.0}
+        of_stock |= {"implementation": 1, "use_cudnn": False} if "recurrent_dropout" in arguments else {}
+    for kind, of_kind in ((keras.layers.LSTM, of_stock), (GatedLSTM, arguments)):
+        model = keras.Sequential([keras.Input((TIME, FEATURES)), kind(**of_kind)])
         model.compile("sgd", "mse", jit_compile=False)
         model.set_weights([np.cos(np.arange(w.size)).reshape(w.shape) for w in model.get_weights()])
         model.fit(sequences(), np.ones((BATCH, UNITS)), batch_size=4, epochs=2, verbose=0, shuffle=False)
@@ -279,8 +283,8 @@ def test_numbers_that_keras_takes(arguments, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again(sequences()), model(sequences()))
     assert {type(again.layers[0].get_config()[name]) for name in ("units", "dropout")} == {int, float}
-    of_stock = GatedLSTM.from_config(keras.layers.LSTM(**arguments).get_config())
-    assert of_stock.dropout == model.layers[0].dropout
+    swapped = GatedLSTM.from_config(keras.layers.LSTM(**arguments).get_config())
+    assert swapped.dropout == model.layers[0].dropout
 
 
 LOADED = """

@@ -249,6 +249,30 @@ def test_gradients_and_values_against_keras(path, mask, dtype, tolerance):
         assert error < tolerance, f"{name}: {error}"
 
 
+@pytest.mark.parametrize("batch", [3, None])
+def test_gradient_of_an_output_itself(batch):
+    """In a graph its cotangent is a constant, of known size or filled when the graph runs, and not of zeros."""
+    (x, _, _, W, R, b), *_ = case()
+    lstm = keras.layers.LSTM(4, return_sequences=True, dtype="float64", use_cudnn=False)
+    lstm.build((None, None, 2))
+    lstm.set_weights([W, R, b])
+
+    def gradient(hidden, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            h = hidden(x)
+        return tape.gradient(h, x)
+
+    def ours(x):
+        zeros = tf.zeros((tf.shape(x)[0], 4), x.dtype)
+        return recurrence_of(x, zeros, zeros, W, R, b, path="compiled").h
+
+    in_graph = tf.function(
+        functools.partial(gradient, ours), input_signature=[tf.TensorSpec((batch, *x.shape[1:]), x.dtype)]
+    )
+    assert_close(in_graph(x), gradient(lstm, tf.constant(x)), 1e-12)
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_gradient_of_the_last_state(path):
     arrays, m, _ = case(B=2, T=4, D=2, U=2, mask="gaps")
