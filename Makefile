@@ -7,6 +7,7 @@
 # make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
 # make fuzz      24,600 damaged files through every reader, into benchmarks/readers.md: half an hour
+# make mutants   small faults planted one at a time: which do the tests notice, into benchmarks/mutants.md: hours
 # make audit     known vulnerabilities of what is installed
 # Each makes the virtual environment .venv where there is none.
 
@@ -15,7 +16,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; d
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-all package strangers docs tutorial bench matrix audit fuzz clean
+.PHONY: demo test test-all package strangers docs tutorial bench matrix audit fuzz mutants clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/keras-lstm-gates demo
@@ -68,6 +69,11 @@ audit: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	cd tests && ../$(VENV)/bin/python -m damage --work ../runs/readers
+
+# ROOMS="training tuning": these rooms, into the page of their own. What is done stays in runs/mutants.
+mutants: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet cosmic-ray coverage
+	$(VENV)/bin/python benchmarks/mutants.py $(foreach room,$(ROOMS),--room $(room)) --output $(if $(ROOMS),runs/mutants,benchmarks)/mutants.md
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
