@@ -56,9 +56,9 @@ def SequenceClassifier(  # noqa: N802  a model's name, as in keras.applications
     """
     if pooling not in POOLINGS:
         raise ValueError(f"expected pooling of {list(POOLINGS)}; received {pooling!r}")
-    seeds = _Seeds(seed)
+    seeds = Seeds(seed)
     sequence, x = _input_layers(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
-    x = _lstms(x, units, seeds, every_step=pooling == "mean", **memory)
+    x = stacked_lstms(x, units, seeds, every_step=pooling == "mean", **memory)
     if pooling == "mean":
         x = keras.layers.GlobalAveragePooling1D(name="mean_over_time")(x)
     return keras.Model(sequence, _softmax(classes, seeds)(x), name=name)
@@ -86,9 +86,9 @@ def SequenceLabeller(  # noqa: N802
         >>> SequenceLabeller(vocabulary=100, classes=14, units=8, bidirectional=True).output_shape
         (None, None, 14)
     """
-    seeds = _Seeds(seed)
+    seeds = Seeds(seed)
     sequence, x = _input_layers(features, vocabulary, mean, variance, noise, memory.pop("embedding", 64), seeds)
-    x = _lstms(x, units, seeds, every_step=True, **memory)
+    x = stacked_lstms(x, units, seeds, every_step=True, **memory)
     return keras.Model(sequence, _softmax(classes, seeds)(x), name=name)
 
 
@@ -129,11 +129,11 @@ def Forecaster(  # noqa: N802
         >>> Forecaster(features=3, horizon=24, units=8, quantiles=(0.1, 0.5, 0.9)).output_shape
         (None, 24, 3)
     """
-    seeds = _Seeds(seed)
+    seeds = Seeds(seed)
     sequence = keras.Input((None, features), name="sequence")
     scaled = keras.layers.Normalization(mean=mean, variance=variance, name="normalization")(sequence)
     x = keras.layers.GaussianNoise(noise, seed=seeds.next(), name="noise")(scaled)
-    x = _lstms(x, units, seeds, every_step=False, **memory)
+    x = stacked_lstms(x, units, seeds, every_step=False, **memory)
     width = max(1, len(quantiles))
     x = keras.layers.Dense(horizon * width, kernel_initializer=seeds.glorot(), name="head")(x)
     if autoregression:
@@ -160,12 +160,12 @@ def CharacterLanguageModel(  # noqa: N802
         >>> CharacterLanguageModel(vocabulary=60, units=8).output_shape
         (None, None, 60)
     """
-    seeds = _Seeds(seed)
+    seeds = Seeds(seed)
     characters = keras.Input((None,), dtype="int32", name="tokens")
     x = keras.layers.Embedding(vocabulary, embedding, embeddings_initializer=seeds.uniform(), name="embedding")(
         characters
     )
-    x = _lstms(x, units, seeds, every_step=True, **memory)
+    x = stacked_lstms(x, units, seeds, every_step=True, **memory)
     return keras.Model(characters, _softmax(vocabulary, seeds)(x), name=name)
 
 
@@ -257,7 +257,7 @@ class _LSTMs(Visitor):
         return result["output"], {}
 
 
-class _Seeds:
+class Seeds:
     """A different seed for each random element of a model; all None without a seed."""
 
     def __init__(self, seed):
@@ -291,7 +291,7 @@ def _input_layers(features, vocabulary, mean, variance, noise, embedding, seeds)
     return sequence, keras.layers.GaussianNoise(noise, seed=seeds.next(), name="noise")(x)
 
 
-def _lstms(
+def stacked_lstms(
     x,
     units,
     seeds,

@@ -4,82 +4,12 @@ import contextlib
 import dataclasses
 import difflib
 import json
-import math
 import typing
-import zoneinfo
 from pathlib import Path
 
+from keras_lstm_gates import recipe_keys
 from keras_lstm_gates._support.notebooks import Tabled
-
-TASKS = ("classification", "labelling", "forecasting", "language")
-SCHEDULES = ("constant", "cosine")
-
-
-def _field(kind, fits, default=dataclasses.MISSING, tasks=TASKS):
-    """A key of a recipe: what it expects, in words and as a predicate, and the tasks that use it."""
-    return dataclasses.field(default=default, metadata={"kind": kind, "fits": fits, "tasks": tasks})
-
-
-def _count(default, tasks=TASKS):
-    return _field("an int > 0", lambda value: _is_int(value) and value > 0, default, tasks=tasks)
-
-
-def _choice(default, *others):
-    values = [value for value in (default, *others) if value is not None]
-    return _field(f"one of {values}", lambda value: value in values, default, tasks=("forecasting",))
-
-
-def _is_step(value):
-    import pandas as pd
-
-    try:
-        return isinstance(value, str) and pd.tseries.frequencies.to_offset(value).n > 0
-    except ValueError:
-        return False
-
-
-def _is_zone(value):
-    return isinstance(value, str) and value in zoneinfo.available_timezones()
-
-
-def _part(default):
-    return _field("a number in [0, 1)", lambda value: _is_number(value) and 0 <= value < 1, default)
-
-
-def _is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value):
-    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
-
-
-def _is_positive(value):
-    return _is_number(value) and value > 0
-
-
-def _is_not_negative(value):
-    return _is_number(value) and value >= 0
-
-
-def _is_count_or_zero(value):
-    return _is_int(value) and value >= 0
-
-
-def _are_names(values):
-    return isinstance(values, tuple) and all(isinstance(name, str) for name in values)
-
-
-def _are_increasing_parts(values):
-    return (
-        isinstance(values, tuple)
-        and all(_is_number(value) and 0 < value < 1 for value in values)
-        and list(values) == sorted(set(values))
-    )
-
-
-def _are_factors_of_gates(values):
-    return isinstance(values, dict) and set(values) <= set("ifgoch") and all(map(_is_not_negative, values.values()))
+from keras_lstm_gates.recipe_keys import AUTO, SCHEDULES, TASKS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,8 +23,11 @@ class Recipe(Tabled):
         target: str or None, the column to forecast; or, where a TFDS data set has several, the feature to learn.
         features: of str, the columns to forecast from; empty: all columns of numbers. Forecasting only.
         group: str or None, the column that says which of several series a row belongs to. Forecasting only.
-        season: int > 0 or None, steps after which the series resembles itself. Not used in training: the
-            baselines repeat the last season. Forecasting only.
+        calendar: of "day", "week" and "year": where in these each row stands is read too, as a sine and a cosine.
+            Forecasting only.
+        season: int > 0, None or "auto", steps after which the series resembles itself: the baselines repeat the last
+            season, and so does the model with relative_to="season". "auto", here and below: chosen from the table by
+            `keras_lstm_gates.training.settled`, as for a table without a recipe. Forecasting only.
         dates: str or None, how dates of three numbers are read where they do not tell it themselves: "day-first",
             "month-first" or "year-first". This key and those up to `duplicates` say how a table is read, in training
             and at every forecast. Forecasting only.
@@ -109,11 +42,19 @@ class Recipe(Tabled):
         duplicates: str, of rows with the same time: "error", their "mean" or the "first". Forecasting only.
         longest: int > 0 or None, steps to which longer sequences are cut. Classification and labelling only.
         vocabulary: int > 0, the largest number of words, the most frequent ones.
-        window: int > 0, steps of a training sequence. Forecasting and language only.
-        horizon: int > 0, steps to forecast. Forecasting only.
+        window: int > 0, steps of a training sequence; forecasting: or "auto". Forecasting and language only.
+        horizon: int > 0 or "auto", steps to forecast. Forecasting only.
+        transform: None, "log" or "auto": the logarithm of the target is what is learned. Forecasting only.
+        relative_to: None, "last", "season" or "auto": the target is learned relative to the window's last value, or
+            to the same step of the last season. Forecasting only.
+        scaling: "training", "window" or "auto": the target is divided by its spread over the training part, or over
+            its own window. Forecasting only.
+        linear: None, "target", "all" or "auto": a ridge regression on the target's window, or on all columns', is
+            fitted first and frozen; the LSTM learns what it leaves. Forecasting only.
+        ridge: float >= 0 or "auto", the penalty of `linear`, a window and step. Forecasting only.
         quantiles: of floats in (0, 1), increasing. Empty: the forecast is a point. Forecasting only.
         validation: float in [0, 1), the part of the training data that is set aside for early stopping and selection;
-            of a series, the last part in time.
+            of a series, the last part in time, or "auto".
         test: float in (0, 1), the last part of a series, which no training reads. Forecasting only.
         until: str or None, the time from which on rows are not read; without times their share. Forecasting only.
         units: int > 0, of each LSTM.
@@ -132,6 +73,7 @@ class Recipe(Tabled):
         epochs: int > 0, the most.
         patience: int > 0 or None: stop after this many epochs without a lower validation loss, and keep the best.
         batch_size: int > 0.
+        epoch_size: int > 0, None or "auto", windows of an epoch, drawn anew for each; None: all. Forecasting only.
         learning_rate: float > 0, initial.
         schedule: str, of the learning rate: "constant", or "cosine" for a half cosine down to 0.
         clip_norm: float > 0 or None, the largest global norm of the gradients.
@@ -148,69 +90,98 @@ class Recipe(Tabled):
         0.3
     """
 
-    dataset: str = _field("a name", lambda value: isinstance(value, str) and value != "")
-    task: str = _field(f"one of {list(TASKS)}", lambda value: value in TASKS, "classification")
-    target: str | None = _field("the name of a column", lambda value: isinstance(value, str), None)
-    features: tuple[str, ...] = _field("names of columns", _are_names, (), tasks=("forecasting",))
-    group: str | None = _field(
+    dataset: str = recipe_keys.key("a name", lambda value: isinstance(value, str) and value != "")
+    task: str = recipe_keys.key(f"one of {list(TASKS)}", lambda value: value in TASKS, "classification")
+    target: str | None = recipe_keys.key("the name of a column", lambda value: isinstance(value, str), None)
+    features: tuple[str, ...] = recipe_keys.key("names of columns", recipe_keys.are_names, (), tasks=("forecasting",))
+    group: str | None = recipe_keys.key(
         "the name of a column", lambda value: isinstance(value, str), None, tasks=("forecasting",)
     )
-    season: int | None = _count(None, tasks=("forecasting",))
-    longest: int | None = _count(None, tasks=("classification", "labelling"))
-    vocabulary: int = _count(20_000)
-    dates: str | None = _choice(None, "day-first", "month-first", "year-first")
-    decimal: str | None = _choice(None, "point", "comma")
-    sentinels: tuple[str, ...] = _field("texts or numbers", _are_names, (), tasks=("forecasting",))
-    timezone: str | None = _field("a time zone such as Europe/Berlin", _is_zone, None, tasks=("forecasting",))
-    missing: str | None = _choice(None, "interpolate", "forward", "drop")
-    step: str | None = _field("a step such as 1h or 15min", _is_step, None, tasks=("forecasting",))
-    fill: bool = _field("true or false", lambda value: isinstance(value, bool), False, tasks=("forecasting",))
-    duplicates: str = _choice("error", "mean", "first")
-    window: int = _count(48, tasks=("forecasting", "language"))
-    horizon: int = _count(24, tasks=("forecasting",))
-    quantiles: tuple[float, ...] = _field(
-        "increasing numbers in (0, 1)", _are_increasing_parts, (), tasks=("forecasting",)
+    calendar: tuple[str, ...] = recipe_keys.key(
+        "of 'day', 'week' and 'year', each once", recipe_keys.are_spans, (), tasks=("forecasting",)
     )
-    validation: float = _part(0.0)
-    test: float = _field("a number in (0, 1)", lambda x: _is_positive(x) and x < 1, 0.2, tasks=("forecasting",))
-    until: str | None = _field("a time", lambda value: isinstance(value, str), None, tasks=("forecasting",))
-    units: int = _count(64)
-    layers: int = _count(1)
-    bidirectional: bool = _field(
+    season: int | str | None = recipe_keys.count(None, tasks=("forecasting",), auto=True)
+    longest: int | None = recipe_keys.count(None, tasks=("classification", "labelling"))
+    vocabulary: int = recipe_keys.count(20_000)
+    dates: str | None = recipe_keys.choice(None, "day-first", "month-first", "year-first")
+    decimal: str | None = recipe_keys.choice(None, "point", "comma")
+    sentinels: tuple[str, ...] = recipe_keys.key("texts or numbers", recipe_keys.are_names, (), tasks=("forecasting",))
+    timezone: str | None = recipe_keys.key(
+        "a time zone such as Europe/Berlin", recipe_keys.is_zone, None, tasks=("forecasting",)
+    )
+    missing: str | None = recipe_keys.choice(None, "interpolate", "forward", "drop")
+    step: str | None = recipe_keys.key("a step such as 1h or 15min", recipe_keys.is_step, None, tasks=("forecasting",))
+    fill: bool = recipe_keys.key("true or false", lambda value: isinstance(value, bool), False, tasks=("forecasting",))
+    duplicates: str = recipe_keys.choice("error", "mean", "first")
+    window: int | str = recipe_keys.count(48, tasks=("forecasting", "language"), auto=True)
+    horizon: int | str = recipe_keys.count(24, tasks=("forecasting",), auto=True)
+    transform: str | None = recipe_keys.choice(None, "log", AUTO)
+    relative_to: str | None = recipe_keys.choice(None, "last", "season", AUTO)
+    scaling: str = recipe_keys.choice("training", "window", AUTO)
+    linear: str | None = recipe_keys.choice(None, "target", "all", AUTO)
+    ridge: float | str = recipe_keys.key(
+        "a number >= 0 or auto",
+        lambda value: recipe_keys.is_not_negative(value) or value == AUTO,
+        0.01,
+        tasks=("forecasting",),
+    )
+    quantiles: tuple[float, ...] = recipe_keys.key(
+        "increasing numbers in (0, 1)", recipe_keys.are_increasing_parts, (), tasks=("forecasting",)
+    )
+    validation: float | str = recipe_keys.part(0.0, auto=True)
+    test: float = recipe_keys.key(
+        "a number in (0, 1)", lambda x: recipe_keys.is_positive(x) and x < 1, 0.2, tasks=("forecasting",)
+    )
+    until: str | None = recipe_keys.key("a time", lambda value: isinstance(value, str), None, tasks=("forecasting",))
+    units: int = recipe_keys.count(64)
+    layers: int = recipe_keys.count(1)
+    bidirectional: bool = recipe_keys.key(
         "true or false", lambda value: isinstance(value, bool), False, tasks=("classification", "labelling")
     )
-    pooling: str = _field(
+    pooling: str = recipe_keys.key(
         "'last' or 'mean'", lambda value: value in ("last", "mean"), "last", tasks=("classification",)
     )
-    autoregression: int = _field("an int >= 0", _is_count_or_zero, 0, tasks=("forecasting",))
-    embedding: int = _count(64)
-    forget_bias: float = _field("a finite number", _is_number, 1.0)
-    chrono_t_max: float | None = _field("a number > 2", lambda value: _is_number(value) and value > 2, None)
+    autoregression: int = recipe_keys.key("an int >= 0", recipe_keys.is_count_or_zero, 0, tasks=("forecasting",))
+    embedding: int = recipe_keys.count(64)
+    forget_bias: float = recipe_keys.key("a finite number", recipe_keys.is_number, 1.0)
+    chrono_t_max: float | None = recipe_keys.key(
+        "a number > 2", lambda value: recipe_keys.is_number(value) and value > 2, None
+    )
     gate_l1: dict[str, float] = dataclasses.field(
         default_factory=dict,
-        metadata=_field("{'i', 'f', 'g', 'o', 'c' or 'h': a number >= 0}", _are_factors_of_gates).metadata,
+        metadata=recipe_keys.key(
+            "{'i', 'f', 'g', 'o', 'c' or 'h': a number >= 0}", recipe_keys.are_factors_of_gates
+        ).metadata,
     )
-    noise: float = _field("a number >= 0", _is_not_negative, 0.0)
-    dropout: float = _part(0.0)
-    recurrent_dropout: float = _part(0.0)
-    epochs: int = _count(60)
-    patience: int | None = _count(None)
-    batch_size: int = _count(32)
-    learning_rate: float = _field("a number > 0", _is_positive, 3e-3)
-    schedule: str = _field(f"one of {list(SCHEDULES)}", lambda value: value in SCHEDULES, "cosine")
-    clip_norm: float | None = _field("a number > 0", _is_positive, 1.0)
-    weight_decay: float = _field("a number >= 0", _is_not_negative, 0.0)
-    seed: int = _field("an int >= 0", _is_count_or_zero, 0)
+    noise: float = recipe_keys.key("a number >= 0", recipe_keys.is_not_negative, 0.0)
+    dropout: float = recipe_keys.part(0.0)
+    recurrent_dropout: float = recipe_keys.part(0.0)
+    epochs: int = recipe_keys.count(60)
+    patience: int | None = recipe_keys.count(None)
+    batch_size: int = recipe_keys.count(32)
+    epoch_size: int | str | None = recipe_keys.count(None, tasks=("forecasting",), auto=True)
+    learning_rate: float = recipe_keys.key("a number > 0", recipe_keys.is_positive, 3e-3)
+    schedule: str = recipe_keys.key(f"one of {list(SCHEDULES)}", lambda value: value in SCHEDULES, "cosine")
+    clip_norm: float | None = recipe_keys.key("a number > 0", recipe_keys.is_positive, 1.0)
+    weight_decay: float = recipe_keys.key("a number >= 0", recipe_keys.is_not_negative, 0.0)
+    seed: int = recipe_keys.key("an int >= 0", recipe_keys.is_count_or_zero, 0)
 
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.
-        for name in ("features", "quantiles", "sentinels"):
+        for name in ("features", "calendar", "quantiles", "sentinels"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if isinstance(self.sentinels, tuple):
             object.__setattr__(self, "sentinels", tuple(map(str, self.sentinels)))
         if self.fill is True and self.step is None:
             raise ValueError("expected a step to fill the gaps at, such as --step 1h; received fill without a step")
+        if self.relative_to == "season" and (
+            self.season is None or (AUTO not in (self.season, self.window) and self.season > self.window)
+        ):
+            raise ValueError(
+                f"expected a season of at most the window's {self.window} steps with relative_to='season'; received "
+                f"season={self.season!r}"
+            )
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
             optional = type(None) in typing.get_args(_TYPES[name])
@@ -219,6 +190,10 @@ class Recipe(Tabled):
                 raise ValueError(f"expected {name} of a recipe to be {kind}; received {value!r}")
         for field in dataclasses.fields(self):
             tasks, value = field.metadata["tasks"], getattr(self, field.name)
+            if value == AUTO and self.task != "forecasting":
+                raise ValueError(
+                    f"expected {field.name} of a recipe of the task {self.task} to be a number; received 'auto'"
+                )
             if self.task not in tasks and value != field.default:
                 raise ValueError(
                     f"expected {field.name} only in a recipe of the task {' or '.join(tasks)}; received "
@@ -256,7 +231,7 @@ class Recipe(Tabled):
     def to_dict(self):
         """Plain data that `from_dict` takes, with the keys that the task uses."""
         values = dataclasses.asdict(self) | {
-            key: list(getattr(self, key)) for key in ("features", "quantiles", "sentinels")
+            key: list(getattr(self, key)) for key in ("features", "calendar", "quantiles", "sentinels")
         }
         return {key: values[key] for key in keys_of(self.task)}
 
@@ -370,6 +345,18 @@ RECIPES = {
 }
 """The built-in recipes by name."""
 
+_OF_A_TABLE = {
+    "task": "forecasting",
+    **dict.fromkeys(("season", "window", "horizon", "validation", "epoch_size"), AUTO),
+    **dict.fromkeys(("transform", "relative_to", "scaling", "linear", "ridge"), AUTO),
+    "quantiles": (0.1, 0.5, 0.9),
+    "units": 32,
+    "dropout": 0.1,
+    "epochs": 30,
+    "patience": 6,
+    "learning_rate": 2e-3,
+}
+
 
 def resolve(name, settings):
     """A built-in recipe, the recipe of a JSON file, or one that forecasts a column of a table, with values replaced.
@@ -387,7 +374,7 @@ def resolve(name, settings):
     if is_table(name):
         if "target" not in settings:
             raise ValueError(f"expected a target, the column of {name} to forecast; received none")
-        return Recipe(dataset=name, task="forecasting", validation=0.1, patience=10).replaced(settings)
+        return Recipe(**(_OF_A_TABLE | {"dataset": name})).replaced(settings)
     if name.lower().endswith(".json"):
         return Recipe.from_file(name).replaced(settings)
     if name.startswith("tfds:"):

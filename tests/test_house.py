@@ -17,16 +17,16 @@ ROOT = PACKAGE.parent
 
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
-    "": """_support datasets edge gates interventions activations initializers losses recipes baselines recurrence
-        layers opening models tracing steering exporting plots gradients attribution training forecasting demo
-        reporting tuning zoo cli __main__""",
+    "": """_support recipe_keys datasets edge gates interventions activations initializers losses recipes baselines
+        recurrence layers opening models residual_models tracing steering exporting plots gradients attribution training
+        forecasting demo reporting tuning zoo cli __main__""",
     "_support": """notebooks progress sizes array_files epoch_monitor locks files sums hdf5 python standard_error
         terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """forecasts ngrams volatility measures""",
     "cli": """app models arguments recipes live demo deployment explaining forecasting inspecting inspection questions
         steering training tuning zoo entry""",
-    "datasets": """examples package_files table_files table_numbers table_times tables
+    "datasets": """examples package_files table_files table_numbers table_calendars table_times tables
     tfds_names words builders forecasting language sequences data""",
     "exporting": """steered comparing describing exported_files rebuilding stepping onnx signatures drifting
         without_gates saved_model tflite micro formats writing verifying""",
@@ -36,7 +36,7 @@ ROOMS = {
     "forecasting": """calendars windows traced shards forecasters loading scoring backtests""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
-    "layers": """steered sequences cell weights_files lstm bidirectional""",
+    "layers": """calibration steered sequences cell weights_files lstm bidirectional""",
     "opening": """directions graphs inputs paths pytorch gru twins visitors opened_layers readers walker exposing""",
     "opening.readers": """contents old_names operations nodes leaves declared conversions stored checkpoints
         cutting filling translating building formats models weights facts""",
@@ -46,7 +46,7 @@ ROOMS = {
     "reporting": """checking interventions page""",
     "steering": """holders models sensitivities kept_rows batches measures ablations patching""",
     "tracing": """batches parts store opened_models traces gate_statistics monitor""",
-    "training": """descriptions distributed finiteness metrics summary checkpoints runs""",
+    "training": """descriptions distributed finiteness metrics summary checkpoints linear settling finishing runs""",
     "tuning": """addresses service oracles spaces hypermodel trials hparams jobs processes results figures tables
         searches""",
     "zoo": """cards registry files builds evaluation""",

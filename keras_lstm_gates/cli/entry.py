@@ -67,5 +67,5 @@ _PACKAGE = Path(__file__).parents[1]
 
 def _fail(error):
     text = " ".join(str(error).split())
-    print(f"error: {text[:600]}", file=sys.stderr)
+    print(f"error: {text[:1000]}", file=sys.stderr)
     sys.exit(1)

@@ -27,6 +27,7 @@ def train(
     from keras_lstm_gates import baselines, datasets, training
     from keras_lstm_gates._support.terminal import EpochProgress, files_table
 
+    recipe = training.settled(recipe)
     existed = out is not None and out.exists()
     if resume:
         if out is None:
@@ -55,7 +56,11 @@ def train(
         raise
     if recipe.task == "forecasting":
         names = json.loads((folder / "names.json").read_text())
-        for line in datasets.forecasting.summary(names) if "table" in names else ():
+        lines = datasets.forecasting.summary(names) if "table" in names else []
+        if training.is_residual(recipe):
+            metrics = {name.removeprefix("test_"): value for name, value in run.metrics.items()}
+            lines += training.told(recipe, names.get("finish"), metrics)
+        for line in lines:
             console.print(line, soft_wrap=True, highlight=False, markup=False)
     for name, value in run.metrics.items():
         console.print(f"{name}: {value:.5g}" if isinstance(value, float) else f"{name}: {value:,}")

@@ -46,12 +46,13 @@ def tune(
     """Search the hyperparameters of a recipe; the best recipe is written to best.json, which `train` takes."""
     from rich.console import Console
 
+    from keras_lstm_gates import training
     from keras_lstm_gates.recipes import resolve
     from keras_lstm_gates.tuning import GatedLSTMHyperModel, TrialTable, figures, hparams, results, search, spaces
 
     if role is not None and out is None:
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
-    start = resolve(recipe, of_table(target, window, horizon))
+    start = training.settled(resolve(recipe, of_table(target, window, horizon)))
     model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())), only)
     budget = {"parameters": max_parameters, "latency_ms": max_latency_ms}
     budget["tflite_bytes"] = None if max_tflite_kib is None else 1024 * max_tflite_kib

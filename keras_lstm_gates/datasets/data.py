@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_lstm_gates.datasets import examples, forecasting, language, sequences, tfds_names
+from keras_lstm_gates.recipe_keys import AUTO
 
 _TASKS = {"classification": sequences, "labelling": sequences, "forecasting": forecasting, "language": language}
 
@@ -24,7 +25,7 @@ class Data(NamedTuple):
             sets none aside; test is None where it was not requested.
         train_at: epoch -> `tf.data.Dataset`: one pass over the training part in an order that depends only on the
             recipe's seed and this number. A run that resumes at epoch 5 with `train_at(5)` gets the batches of an
-            uninterrupted run.
+            uninterrupted run. At most `epoch_size` windows where the recipe has it, others in each epoch.
         some: ("train" or "validation", most) -> (inputs, targets), at most so many evenly spaced examples as arrays.
         arguments: dict, keyword arguments of the task's model that follow from the training part:
             classification   features, classes, mean, variance; of tokens vocabulary, classes
@@ -61,6 +62,12 @@ def load(recipe, test=True):
         >>> data.arguments["features"], data.arguments["classes"]
         (12, 9)
     """
+    left = [name for name, value in recipe.to_dict().items() if value == AUTO]
+    if left:
+        raise ValueError(
+            f"expected a recipe that leaves nothing open; received {left[0]}='auto': "
+            "keras_lstm_gates.training.settled(recipe) chooses it"
+        )
     (train, validation, test_part), arguments, names = _TASKS[recipe.task].parts(recipe, test)
     return Data(
         examples.in_order(train, recipe.batch_size),
@@ -68,7 +75,7 @@ def load(recipe, test=True):
         None if test_part is None else examples.in_order(test_part, recipe.batch_size),
         arguments,
         names,
-        lambda epoch: examples.shuffled(train, recipe.batch_size, recipe.seed, epoch),
+        lambda epoch: examples.shuffled(train, recipe.batch_size, recipe.seed, epoch, recipe.epoch_size),
         lambda part, most: examples.some({"train": train, "validation": validation}[part], most),
     )
 

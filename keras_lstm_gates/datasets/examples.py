@@ -65,9 +65,9 @@ def some(source, most):
     return tuple(np.asarray(part) for part in source.batch(numbers))
 
 
-def shuffled(source, batch_size, seed, epoch):
-    """One pass over a source as batches, in an order that depends on seed and epoch alone."""
-    order = np.random.default_rng((seed, epoch)).permutation(source.size)
+def shuffled(source, batch_size, seed, epoch, most=None):
+    """One pass over a source, or over `most` of it, as batches, in an order that depends on seed and epoch alone."""
+    order = np.random.default_rng((seed, epoch)).permutation(source.size)[:most]
     return _batched(source, tf.data.Dataset.from_tensor_slices(order), batch_size)
 
 

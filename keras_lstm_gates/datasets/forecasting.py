@@ -124,6 +124,8 @@ def parts(recipe, test):
     names["scaler"] = {name: [one, other**0.5] for name, one, other in zip(columns, mean, variance, strict=True)}
     inputs = tf.constant(numbers, tf.float32)
     needed = (True, recipe.validation > 0, test)
+    if recipe.epoch_size is not None and len(starts[1]) > recipe.epoch_size:
+        starts[1] = starts[1][np.linspace(0, len(starts[1]) - 1, recipe.epoch_size).astype(int)]
     windows = tuple(
         examples.Windows(inputs, inputs[:, place], part_starts, recipe.window, recipe.horizon) if is_needed else None
         for part_starts, is_needed in zip(starts, needed, strict=True)

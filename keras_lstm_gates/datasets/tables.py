@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from keras_lstm_gates.datasets import table_files, table_numbers, table_times
+from keras_lstm_gates.datasets import table_calendars, table_files, table_numbers, table_times
 from keras_lstm_gates.datasets.table_files import is_table, place
 
 __all__ = ["GROUP", "TIME", "checked", "is_table", "read"]
@@ -39,7 +39,8 @@ def checked(frame, source, recipe, features=None):
     Args:
         frame: `pandas.DataFrame`.
         source: str, the table's name in errors.
-        recipe: `Recipe`; of it target, features, group, dates, decimal, sentinels, missing, step, fill, duplicates.
+        recipe: `Recipe`; of it target, features, group, calendar, dates, decimal, sentinels, missing, step, fill,
+            duplicates.
         features: of str, in place of the recipe's.
 
     Returns:
@@ -56,6 +57,11 @@ def checked(frame, source, recipe, features=None):
 def _checked(frame, source, recipe, features):
     target, group = recipe.target, recipe.group
     features = tuple(recipe.features if features is None else features)
+    calendar = table_calendars.names(recipe.calendar)
+    for name in calendar:
+        if name in frame:
+            raise ValueError(f"expected {source} without a column {name!r}, which the calendar makes; received one")
+    features = tuple(name for name in features if name not in calendar)
     for name in [target, *features, *([group] if group else [])]:
         if name not in frame and _category_of(name, frame) is None:
             raise ValueError(
@@ -89,6 +95,10 @@ def _checked(frame, source, recipe, features):
     if empty.get(target) == 1:
         raise ValueError(f"expected numbers in the target {target!r} of {source}; received an empty column")
     table, more = _arranged(table, inputs, source, recipe, frame)
+    if calendar:
+        if TIME not in table:
+            raise ValueError(f"expected a column of times in {source} for the calendar; received none")
+        table = table.assign(**table_calendars.columns(table[TIME], recipe.calendar))
     table.attrs = {
         "time": time_columns, "names": list(frame), "left_out": left_out, "empty": empty, "rows": len(frame),
         "notes": notes + more,

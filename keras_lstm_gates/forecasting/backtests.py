@@ -47,6 +47,9 @@ def backtest(recipe, folder, folds=5, *, refit=True, share=0.5, progress=None, c
         raise ValueError(f"expected folds, an int > 0, and a share in (0, 1); received {folds!r} and {share!r}")
     folder, report = Path(folder), progress or (lambda done: None)
     recipes = _recipes(recipe, folds, share)
+    # What is left open is chosen from what was before the first fold.
+    chosen = training.settled(recipes[0])
+    recipes = [chosen.replaced({"until": one.until, "test": one.test}) for one in recipes]
     _claim(folder, {"recipe": recipe.to_dict(), "folds": folds, "refit": refit, "share": share})
     total, parts = Figures(recipe.quantiles), []
     for number, of_fold in enumerate(recipes, 1):

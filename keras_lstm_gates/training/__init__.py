@@ -3,8 +3,10 @@
 from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.losses import Pinball, SummedCrossEntropy
 from keras_lstm_gates.recipes import RECIPES, Recipe
+from keras_lstm_gates.training.finishing import is_residual, told
 from keras_lstm_gates.training.metrics import evaluate
 from keras_lstm_gates.training.runs import Run, build, environment, fit, fit_epochs
+from keras_lstm_gates.training.settling import settled
 
 __all__ = [
     "RECIPES",
@@ -17,5 +19,8 @@ __all__ = [
     "evaluate",
     "fit",
     "fit_epochs",
+    "is_residual",
+    "settled",
+    "told",
     "write_json",
 ]

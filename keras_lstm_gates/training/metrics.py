@@ -14,7 +14,8 @@ def evaluate(model, recipe, part):
     Returns:
         dict: classification and labelling: "accuracy" and "cross_entropy" (nats a sequence, or a step); language:
         "bits_per_character" and "accuracy"; forecasting: "mae", "rmse" (of the median where there are quantiles) and
-        with quantiles "pinball". Padding is left out.
+        with quantiles "pinball" and "coverage", the share of targets between the lowest and the highest.
+        Padding is left out.
     """
     columns = []
     for x, y, *weights in part:
@@ -26,6 +27,7 @@ def evaluate(model, recipe, part):
             if recipe.quantiles:
                 q = np.array(recipe.quantiles)
                 error = y[..., None] - predicted
+                row["coverage"] = ((y >= predicted[..., 0]) & (y <= predicted[..., -1])).astype(float).ravel()
                 row["pinball"] = np.maximum(q * error, (q - 1) * error).mean(-1).ravel()
                 middle = predicted[..., int(np.argmin(np.abs(q - 0.5)))]
             columns.append({"mae": np.abs(y - middle).ravel(), "rmse": ((y - middle) ** 2).ravel(), **row})

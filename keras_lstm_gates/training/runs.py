@@ -19,10 +19,11 @@ from keras_lstm_gates._support.notebooks import table
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.recipes import Recipe
-from keras_lstm_gates.training import descriptions, distributed, summary
+from keras_lstm_gates.training import descriptions, distributed, finishing, summary
 from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.finiteness import first_not_finite
 from keras_lstm_gates.training.metrics import evaluate
+from keras_lstm_gates.training.settling import settled
 
 _MODELS = {
     "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
@@ -48,7 +49,7 @@ def build(recipe, data):
     """The untrained model of a recipe, compiled.
 
     Args:
-        recipe: `Recipe`.
+        recipe: `Recipe` that leaves nothing open (`settled`).
         data: `keras_lstm_gates.datasets.Data`, for the arguments that the training part determines.
 
     Returns:
@@ -61,10 +62,15 @@ def build(recipe, data):
         (None, 9)
     """
     make, own = _MODELS[recipe.task]
-    model = make(**data.arguments, **{name: getattr(recipe, name) for name in (*_MEMORY, *own)}, name=recipe.task)
+    options = {name: getattr(recipe, name) for name in _MEMORY}
+    if finishing.is_residual(recipe):
+        model = finishing.prepared(recipe, data, options)
+    else:
+        model = make(**data.arguments, **options, **{name: getattr(recipe, name) for name in own}, name=recipe.task)
     rate = recipe.learning_rate
     if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * len(data.train))
+        steps = len(data.train) if recipe.epoch_size is None else len(data.train_at(0))
+        rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * steps)
     options = {"learning_rate": rate, "global_clipnorm": recipe.clip_norm}
     decay = recipe.weight_decay
     optimizer = keras.optimizers.AdamW(weight_decay=decay, **options) if decay else keras.optimizers.Adam(**options)
@@ -88,7 +94,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     others stop with an error: start all of them again with `resume`.
 
     Args:
-        recipe: `Recipe`.
+        recipe: `Recipe`; the folder holds it with a value wherever it says "auto" (`settled`).
         folder: str or `Path` of a folder that does not exist yet, or is empty.
         resume: bool. True resumes an interrupted run of the same recipe from its last whole epoch and ends with the
             weights of an uninterrupted run; a finished run is read.
@@ -110,6 +116,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     """
     folder = Path(folder)
     strategy = distributed.strategy()
+    recipe = settled(recipe)
     writes = strategy is None or distributed.is_chief()
     with locks.alone(folder, folder) if writes else contextlib.nullcontext():
         if writes:
@@ -142,6 +149,9 @@ def _fit(recipe, folder, strategy, writes, callbacks):
                 f"{error}: {_where(recipe, data, folder)}; try a smaller learning_rate or clip_norm"
             ) from None
     checkpoints.take_best()
+    names = data.names
+    if finishing.is_residual(recipe) and data.validation is not None:
+        names = {**names, "finish": finishing.finish(model, recipe, data)}
     metrics = {
         **{f"test_{name}": value for name, value in evaluate(model, recipe, data.test).items()},
         "parameters": model.count_params(),
@@ -149,10 +159,10 @@ def _fit(recipe, folder, strategy, writes, callbacks):
     }
     if writes:
         write_json(folder / "history.json", checkpoints.history)
-        write_json(folder / "names.json", data.names)
+        write_json(folder / "names.json", names)
         with replaced_when_whole(folder / "model.keras") as temporary:
             model.save(temporary)
-            descriptions.write_within(temporary, descriptions.Description(recipe, data.names))
+            descriptions.write_within(temporary, descriptions.Description(recipe, names))
         summary.write(folder, model, checkpoints.history, data.test if data.validation is None else data.validation)
         write_json(folder / "metrics.json", metrics)
         (folder / "checkpoint.npz").unlink(missing_ok=True)
@@ -171,7 +181,7 @@ def fit_epochs(model, data, *, initial_epoch, epochs, callbacks, **arguments):
     )
     return model.fit(
         batches,
-        steps_per_epoch=len(data.train),
+        steps_per_epoch=len(data.train_at(initial_epoch)),
         initial_epoch=initial_epoch,
         epochs=epochs,
         validation_data=data.validation,

@@ -44,7 +44,7 @@ def test_a_table_of_ones_own(command, tmp_path):
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("train-")
     model = keras.models.load_model(folder / "model.keras")
-    assert model.output_shape == (None, 6)
+    assert model.output_shape == (None, 6, 3)
     # The scaler is in the model: it reads and forecasts in the table's own units.
     assert 350 < float(np.mean(model(load[None, :24, None]))) < 650
 

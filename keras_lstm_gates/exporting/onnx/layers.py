@@ -9,6 +9,7 @@ from keras_lstm_gates.exporting.onnx.convolutions import convolution, global_poo
 from keras_lstm_gates.exporting.onnx.graph import Value
 from keras_lstm_gates.exporting.onnx.lstm import flipped, held_interventions, lstm, lstm_step
 from keras_lstm_gates.exporting.stepping import AddTimeAxis, AnyFeature, DropTimeAxis, LSTMStep, MaskedStep
+from keras_lstm_gates.layers.calibration import Calibration
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening.opened_layers import (
     EachStep,
@@ -348,6 +349,7 @@ LAYERS = {
     AddTimeAxis: _add_time_axis,
     DropTimeAxis: _drop_time_axis,
     AnyFeature: _any_feature,
+    Calibration: lambda graph, layer, x, **_: graph.add("Mul", x, np.asarray(layer.factors, "float32")),
     _layers.Masking: _masking,
     _layers.Embedding: _embedding,
     _layers.Reshape: _reshape,
@@ -378,6 +380,13 @@ OPERATIONS = {
     "Subtract": _of_several("Sub"),
     "Multiply": _of_several("Mul"),
     "Divide": _of_several("Div"),
+    "TrueDivide": _of_several("Div"),
+    "Maximum": _of_several("Max"),
+    "Minimum": _of_several("Min"),
+    "Absolute": lambda graph, operation, x: graph.add("Abs", x),
+    "Exp": lambda graph, operation, x: graph.add("Exp", x),
+    "Log": lambda graph, operation, x: graph.add("Log", x),
+    "Softplus": lambda graph, operation, x: graph.add("Softplus", x),
     "Concatenate": _concatenated,
     "NotEqual": _not_equal,
     "Any": _any_of,

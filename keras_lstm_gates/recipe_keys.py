@@ -1,0 +1,92 @@
+"""The keys of a recipe: what each expects, in words and as a predicate, and the tasks that use it."""
+
+import dataclasses
+import math
+import zoneinfo
+
+TASKS = ("classification", "labelling", "forecasting", "language")
+SCHEDULES = ("constant", "cosine")
+
+
+def key(kind, fits, default=dataclasses.MISSING, tasks=TASKS):
+    """A key of a recipe: what it expects, in words and as a predicate, and the tasks that use it."""
+    return dataclasses.field(default=default, metadata={"kind": kind, "fits": fits, "tasks": tasks})
+
+
+AUTO = "auto"
+"""In place of a value that `keras_lstm_gates.training.settled` chooses from the table."""
+
+
+def count(default, tasks=TASKS, auto=False):
+    return key(
+        f"an int > 0{' or auto' if auto else ''}",
+        lambda value: (is_int(value) and value > 0) or (auto and value == AUTO),
+        default,
+        tasks=tasks,
+    )
+
+
+def choice(default, *others):
+    values = [value for value in (default, *others) if value is not None]
+    return key(f"one of {values}", lambda value: value in values, default, tasks=("forecasting",))
+
+
+def is_step(value):
+    import pandas as pd
+
+    try:
+        return isinstance(value, str) and pd.tseries.frequencies.to_offset(value).n > 0
+    except ValueError:
+        return False
+
+
+def is_zone(value):
+    return isinstance(value, str) and value in zoneinfo.available_timezones()
+
+
+def part(default, auto=False):
+    return key(
+        f"a number in [0, 1){' or auto' if auto else ''}",
+        lambda value: (is_number(value) and 0 <= value < 1) or (auto and value == AUTO),
+        default,
+    )
+
+
+def is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value):
+    return (is_int(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def is_positive(value):
+    return is_number(value) and value > 0
+
+
+def is_not_negative(value):
+    return is_number(value) and value >= 0
+
+
+def is_count_or_zero(value):
+    return is_int(value) and value >= 0
+
+
+def are_names(values):
+    return isinstance(values, tuple) and all(isinstance(name, str) for name in values)
+
+
+def are_spans(values):
+    return are_names(values) and set(values) <= {"day", "week", "year"} and len(set(values)) == len(values)
+
+
+def are_increasing_parts(values):
+    return (
+        isinstance(values, tuple)
+        and all(is_number(value) and 0 < value < 1 for value in values)
+        and list(values) == sorted(set(values))
+    )
+
+
+def are_factors_of_gates(values):
+    return isinstance(values, dict) and set(values) <= set("ifgoch") and all(map(is_not_negative, values.values()))
