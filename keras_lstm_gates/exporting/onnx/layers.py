@@ -295,10 +295,6 @@ def _add_time_axis(graph, layer, x, **_):
     return graph.add("Unsqueeze", x, np.array([1]))
 
 
-def _drop_time_axis(graph, layer, x, **_):
-    return graph.add("Squeeze", x, np.array([1]))
-
-
 def _with_axis(operator):
     def write(graph, operation, x, **_):
         return graph.add(operator, x, np.atleast_1d(operation.axis))
@@ -347,7 +343,7 @@ LAYERS = {
     EachStep: _each_step,
     MaskedStep: _masked_step,
     AddTimeAxis: _add_time_axis,
-    DropTimeAxis: _drop_time_axis,
+    DropTimeAxis: lambda graph, layer, x, **_: graph.add("Squeeze", x, np.array([1])),
     AnyFeature: _any_feature,
     Calibration: lambda graph, layer, x, **_: graph.add("Mul", x, np.asarray(layer.factors, "float32")),
     _layers.Masking: _masking,
