@@ -225,7 +225,9 @@ def page(results):
     lines += [
         "", f"At least as good as the best baseline on {sum(value <= 1 for value in ratios)} of {len(ratios)} series; "
         f"geometric mean of the ratios {np.exp(np.mean(np.log(ratios))):.3f}. Coverage within 3 points of 80% on "
-        f"{inside} of {len(rows)}.", "",
+        f"{inside} of {len(rows)}. Not run: {', '.join(name for name in SERIES if name not in rows) or 'none'}.", "",
+        "The linear path of ours is fitted again to the training and the validation part, the ridge regression beside "
+        f"it to the training part alone. {results.get('note', '')}", "",
         "Beside others, on the same at most 30 windows of the test part: mean absolute error (seconds of fit and "
         "forecast).", "", "| series | ours | AutoETS | AutoARIMA | darts LSTM |", "|---|---|---|---|---|",
     ]  # fmt: skip
