@@ -1,18 +1,17 @@
-"""Export, report, zoo build, train and trace, stopped by SIGKILL just before each of their changes to a file.
+"""Every command that writes, stopped by SIGKILL just before each of its changes to a file.
 
     python benchmarks/kills.py [--only export report] [--sampled 6] [--out benchmarks/kills.md]
 
 What a kill leaves is taken from one run, which copies its folder before each change, and compared with processes that
 are really killed at some of these changes. It has to be the old results or the new ones, whole; after the next start
 nothing may be left behind. Changes are those that Python makes; what TensorFlow and h5py write themselves lies in
-between, in folders that are not finished yet.
+between, in folders that are not finished yet. With --only the page keeps its other rows.
 """
 
 import argparse
 import collections
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import sys
@@ -29,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras  # noqa: E402  TensorFlow's messages are turned off first
 import kills  # noqa: E402
 import numpy as np  # noqa: E402
+import small  # noqa: E402
 
 from keras_lstm_gates import exporting, reporting, tracing, training, zoo  # noqa: E402
 from keras_lstm_gates.cli import entry  # noqa: E402
@@ -141,10 +141,57 @@ def trace_to_whole(folder):
     return tree.sizes["sample"] == 70 and bool(np.isfinite(tree["lstm"]["c"].values).all())
 
 
-def trace(folder):
-    sys.argv = ["keras-lstm-gates", "trace", f"{folder}/model.keras", f"{folder}/data.npy", "--out", f"{folder}/trace"]
+def typed(*words):
+    """The command line, as a user types it; where it refuses, as results are there, nothing happens."""
+    sys.argv = ["keras-lstm-gates", *map(str, words)]
     with contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):
         entry.main()
+
+
+def trace(folder):
+    typed("trace", folder / "model.keras", folder / "data.npy", "--out", folder / "trace")
+
+
+def explain(folder):
+    typed("explain", folder / "model.keras", folder / "data.npy", "--out", folder / "explained")
+
+
+def explain_whole(folder):
+    names = {path.name for path in (folder / "explained").iterdir()}
+    return names == {"explanation.png", "explanation.csv", "report.html"}
+
+
+def forecast(folder):
+    typed("forecast", folder / "run", folder / "table.csv", "--out", folder / "forecast")
+
+
+def forecast_whole(folder):
+    return {path.name for path in (folder / "forecast").iterdir()} == {"forecast.csv", "forecast.png"}
+
+
+def ablate_before(folder):
+    trace_before(folder)
+    np.save(folder / "targets.npy", np.zeros((4, 1)))
+
+
+def ablate(folder):
+    sources = [folder / name for name in ("model.keras", "data.npy", "targets.npy")]
+    typed("ablate", *sources, "--metric", "mse", "--what", "gates", "--out", folder / "ablation")
+
+
+def ablate_whole(folder):
+    names = {path.name for path in (folder / "ablation").iterdir()}
+    return names == {"ablation.zarr", "ablation.csv", "ablation.png"}
+
+
+def tune(folder):
+    table = "--target load --window 4 --horizon 2 --set units=[2,3] --set epochs=1 --trials 2 --workers 0".split()
+    typed("tune", folder / "table.csv", *table, "--out", folder / "search")
+
+
+def tune_whole(folder):
+    names = {path.name for path in (folder / "search").iterdir()}
+    return {"best.json", "search.json", "trials.csv", "best_so_far.png", "tensorboard"} <= names
 
 
 def trace_before(folder):
@@ -168,7 +215,11 @@ COMMANDS = {
     "report": Command(report_before, report, report_whole),
     "trace": Command(trace_before, trace, trace_whole),
     "trace(to=…)": Command(nothing, trace_to, trace_to_whole, resumes=True),
+    "explain": Command(trace_before, explain, explain_whole),
+    "ablate": Command(ablate_before, ablate, ablate_whole),
+    "forecast": Command(small.small_forecaster, forecast, forecast_whole),
     "train": Command(nothing, train, train_whole, resumes=True),
+    "tune": Command(small.small_forecaster, tune, tune_whole, resumes=True),
     "zoo build": Command(zoo_build, zoo_build, zoo_whole),
 }
 
@@ -254,7 +305,30 @@ def _quietly(action, folder):
         action(folder)
 
 
-def page(results, seconds):
+def rows_of(path):
+    """{command: [its row, what is wrong, ...]} of a page."""
+    rows = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        if line.startswith(("| ", "- ")):
+            rows.setdefault(line[2:].split(" | ")[0].split(", before")[0], []).append(line)
+    return rows
+
+
+def row(name, results, seconds):
+    """A command's row of the table, and a line for each kill that leaves or makes something broken."""
+    counts = collections.Counter(one["at_once"].partition(":")[0] for one in results)
+    whole = sum(one["again"] == "whole" for one in results)
+    killed = sum("killed" in one for one in results)
+    cells = [name, len(results), killed, *(counts[key] for key in ("old", "to resume", "new", "broken")), whole]
+    bad = [
+        f"- {name}, before change {one['number']}, {one['what']}: {one['at_once']}; then {one['again']}"
+        for one in results
+        if one["at_once"].startswith("broken") or one["again"] != "whole"
+    ]
+    return [f"| {' | '.join(map(str, cells))} | {seconds / 60:.0f} |", *bad]
+
+
+def page(rows):
     """The table as Markdown."""
     lines = [
         "# Kills",
@@ -262,24 +336,14 @@ def page(results, seconds):
         "Written by `python benchmarks/kills.py`: what SIGKILL leaves just before each change that a command makes to",
         "a file, with results of an earlier run in place, and whether the next start makes all whole. Processes were",
         "really killed at some changes; of the others there are copies of the folder. A part to resume is one of a",
-        "training, or of a trace that is written as it grows.",
+        "training or a search, or of a trace that is written as it grows.",
         "",
         "| command | changes | killed | old results | to resume | new results | broken | then whole | minutes |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for name, kills_ in results.items():
-        counts = collections.Counter(one["at_once"].partition(":")[0] for one in kills_)
-        whole = sum(one["again"] == "whole" for one in kills_)
-        killed = sum("killed" in one for one in kills_)
-        cells = [name, len(kills_), killed, *(counts[key] for key in ("old", "to resume", "new", "broken")), whole]
-        lines.append(f"| {' | '.join(map(str, cells))} | {seconds[name] / 60:.0f} |")
-    bad = [
-        f"- {name}, before change {one['number']}, {one['what']}: {one['at_once']}; then {one['again']}"
-        for name, kills_ in results.items()
-        for one in kills_
-        if one["at_once"].startswith("broken") or one["again"] != "whole"
-    ]
-    return "\n".join([*lines, "", *bad, *([""] if bad else [])])
+    known = [rows[name] for name in COMMANDS if name in rows]
+    bad = [line for _, *wrong in known for line in wrong]
+    return "\n".join([*lines, *(line for line, *_ in known), "", *bad, *([""] if bad else [])])
 
 
 def main():
@@ -289,17 +353,14 @@ def main():
     parser.add_argument("--sampled", type=int, default=6, help="processes that are really killed")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "kills.md")
     options = parser.parse_args()
-    results, seconds = {}, {}
+    rows = rows_of(options.out)
     for name in options.only:
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as place:
-            results[name] = through(name, Path(place) / "place", options.sampled)
-        seconds[name] = time.monotonic() - started
-        print(f"{name}: {json.dumps(collections.Counter(one['at_once'] for one in results[name]))}", flush=True)
-        for one in results[name]:
-            if one["at_once"].startswith("broken") or one["again"] != "whole":
-                print(f"  {one}", flush=True)
-    options.out.write_text(page(results, seconds))
+            results = through(name, Path(place) / "place", options.sampled)
+        rows[name] = row(name, results, time.monotonic() - started)
+        print(*rows[name], sep="\n", flush=True)
+        options.out.write_text(page(rows))
 
 
 if __name__ == "__main__":

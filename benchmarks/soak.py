@@ -3,7 +3,7 @@
     python benchmarks/soak.py [--calls 1000] [--only trace stream] [--out benchmarks/soak.md]
 
 Each kind of call runs in a process of its own. A tenth of the calls fill caches; the slope is that of a line through
-the rest.
+the rest. With --only the page keeps its other rows.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SHARES = {"export": 0.02, "report": 0.2}
+SHARES = {"export": 0.05, "export, keras.Model.export": 0.05, "report": 0.2}
 """Of the calls, for what takes seconds."""
 
 
@@ -26,7 +26,7 @@ def kinds(folder):
     import keras
     import numpy as np
 
-    from keras_lstm_gates import GatedLSTM, exporting, reporting, tracing
+    from keras_lstm_gates import GatedLSTM, exporting, gradient_chain, reporting, tracing
     from keras_lstm_gates.edge import Runner
 
     keras.utils.set_random_seed(0)
@@ -46,6 +46,16 @@ def kinds(folder):
         traced, x = model(keras.layers.LSTM), data(8, 20)
         return lambda number: tracing.trace(traced, x, progress=False)
 
+    def trace_stateful():
+        sequence = keras.Input((20, 3), batch_size=8)
+        traced = keras.Model(sequence, keras.layers.LSTM(4, stateful=True)(sequence))
+        x = data(16, 20)
+        return lambda number: tracing.trace(traced, x, progress=False)
+
+    def chain():
+        differentiated, x = model(keras.layers.LSTM), data(2, 10)
+        return lambda number: gradient_chain(differentiated, x)
+
     def trace_to():
         traced, x = model(keras.layers.LSTM), data(8, 20)
         return lambda number: tracing.trace(traced, x, progress=False, to=folder / f"{number}.zarr")
@@ -61,6 +71,10 @@ def kinds(folder):
     def export():
         exported, x = model(GatedLSTM), data(4, 6)
         return lambda number: exporting.export(exported, folder / "exported", x)
+
+    def stock_export():
+        exported = model(keras.layers.LSTM)
+        return lambda number: exported.export(folder / "stock", verbose=False)
 
     def report():
         tree = tracing.trace(model(GatedLSTM), data(4, 20), progress=False)
@@ -86,10 +100,13 @@ def kinds(folder):
 
     return {
         "trace": trace,
+        "trace, stateful": trace_stateful,
         "trace(to=…)": trace_to,
+        "gradient_chain": chain,
         "predict, 200 lengths": predict,
         "predict, keras.layers.LSTM": stock_predict,
         "export": export,
+        "export, keras.Model.export": stock_export,
         "report": report,
         "Runner": runner,
         "stream": stream,
@@ -98,10 +115,13 @@ def kinds(folder):
 
 NAMES = (
     "trace",
+    "trace, stateful",
     "trace(to=…)",
+    "gradient_chain",
     "predict, 200 lengths",
     "predict, keras.layers.LSTM",
     "export",
+    "export, keras.Model.export",
     "report",
     "Runner",
     "stream",
@@ -149,6 +169,12 @@ def row(name, moments, seconds):
     return f"| {' | '.join(cells)} | {seconds:.0f} |"
 
 
+def rows_of(page):
+    """{name: line} of the rows that a page has."""
+    lines = page.read_text().splitlines() if page.exists() else ()
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
+
+
 def main():
     """Run each kind, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,14 +191,15 @@ def main():
         "| call | calls | MiB then | MiB at the end | KiB a call | files | threads | processes | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
+    rows = rows_of(options.out)
     for name in options.only:
         calls = max(20, int(options.calls * SHARES.get(name, 1)))
         command = [sys.executable, __file__, "--child", name, str(calls)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
         ended = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True, check=True)
-        lines.append(row(name, *json.loads(ended.stdout.splitlines()[-1])))
-        print(lines[-1], flush=True)
-    options.out.write_text("\n".join([*lines, ""]))
+        rows[name] = row(name, *json.loads(ended.stdout.splitlines()[-1]))
+        print(rows[name], flush=True)
+        options.out.write_text("\n".join([*lines, *(rows[name] for name in NAMES if name in rows), ""]))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from keras_lstm_gates import datasets, exporting, plots, tracing, training
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import filled_when_whole
 from keras_lstm_gates._support.terminal import EpochProgress, counted, differences_table, files_table, print_next
 from keras_lstm_gates.recipes import Recipe
 
@@ -17,7 +17,7 @@ RECIPE = Recipe(dataset="japanese_vowels", noise=0.3)
 
 
 def demo(folder, seed=0, console=None):
-    """Run the main job on JapaneseVowels and write all its results to a new run folder.
+    """Run the main job on JapaneseVowels and write all its results to a new run folder, or none.
 
     Args:
         folder: str or `Path` of a folder that does not exist yet, or is empty.
@@ -34,8 +34,24 @@ def demo(folder, seed=0, console=None):
     """
     console = console or Console()
     folder = Path(folder)
-    recipe = dataclasses.replace(RECIPE, seed=seed)
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"expected a new or empty folder; {folder} is taken")
+    with filled_when_whole(folder) as temporary:
+        run = _demo(temporary, dataclasses.replace(RECIPE, seed=seed), console)
 
+    console.rule("4  What is there now")
+    console.print(files_table(folder))
+    print_next(
+        console,
+        f"keras-lstm-gates run {folder}/model.tflite {folder}/utterance.npy",
+        f"keras-lstm-gates run {folder}/model.tflite {folder}/utterance.npy --signature gates --out gates.npz",
+        f"keras-lstm-gates trace {folder}/model.keras {folder}/utterance.npy",
+        "keras-lstm-gates --help",
+    )
+    return run._replace(folder=folder)
+
+
+def _demo(folder, recipe, console):
     console.rule("1  Train: which of nine speakers says these two vowels?")
     with EpochProgress(console) as progress:
         run = training.fit(recipe, folder, callbacks=[progress])
@@ -58,11 +74,9 @@ def demo(folder, seed=0, console=None):
         title=f"One utterance through an LSTM of {recipe.units} units: speaker {speakers[speaker]}, "
         f"recognised with probability {probability:.2f}",
     )
-    with replaced_when_whole(folder / "gates.png") as temporary:
-        figure.savefig(temporary, dpi=130)
-    with replaced_when_whole(folder / "utterance.npy") as temporary:
-        real = tree["lstm"]["mask"].values[sample]
-        np.save(temporary, tree["input"].values[sample][real])
+    figure.savefig(folder / "gates.png", dpi=130)
+    real = tree["lstm"]["mask"].values[sample]
+    np.save(folder / "utterance.npy", tree["input"].values[sample][real])
     console.print(f"gates of {tree['lstm'].sizes['sample']} utterances, and a picture of utterance {sample}")
 
     console.rule("3  Export: SavedModel for servers, TFLite for devices")
@@ -70,16 +84,6 @@ def demo(folder, seed=0, console=None):
     with console.status("converting, then running each file against the Keras model"):
         exported = exporting.export(run.model, folder, some)
     console.print(differences_table(exported, len(some)))
-
-    console.rule("4  What is there now")
-    console.print(files_table(folder))
-    print_next(
-        console,
-        f"keras-lstm-gates run {folder}/model.tflite {folder}/utterance.npy",
-        f"keras-lstm-gates run {folder}/model.tflite {folder}/utterance.npy --signature gates --out gates.npz",
-        f"keras-lstm-gates trace {folder}/model.keras {folder}/utterance.npy",
-        "keras-lstm-gates --help",
-    )
     return run
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def mask(request):
     """A mask (3, 5) of each pattern, or None."""
     pattern = MASKS[request.param]
     return None if pattern is None else np.array(pattern, bool)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs more rights")
+    yield place
+    # Also where the working folder is in there.
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.fixture

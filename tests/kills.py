@@ -96,6 +96,18 @@ def copied_at_every_change(folder, action, into):
     return told
 
 
+@contextlib.contextmanager
+def told_of_changes(folder, tell):
+    """Call `tell(what)` just before each change below a folder that this process makes meanwhile."""
+    listening, hook = True, _hook(os.path.realpath(folder), tell)
+    # Python has no way to take it away.
+    sys.addaudithook(lambda event, arguments: hook(event, arguments) if listening else None)
+    try:
+        yield
+    finally:
+        listening = False
+
+
 def _killed_before(number, folder, action):
     """(exit code, or minus the signal; what the process was about to do)."""
     reader, writer = os.pipe()

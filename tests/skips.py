@@ -8,6 +8,8 @@ import pytest
 ALLOWED = {
     "tests/support/test_full_disks.py::test_a_full_disk": "mounting a disk needs rights that a container may lack",
     "tests/test_from_r.py::test_the_example_runs_and_draws": "R is large, and .ci/run does not install it",
+    "tests/cli/test_cli_writing.py::test_a_full_disk_leaves_nothing*": "mounting a disk needs rights",
+    "tests/cli/test_cli_writing.py::test_in_a_folder_of_somebody_else*": "only root becomes another user",
     "tests/support/test_full_disks.py::test_a_folder_of_somebody_else": "only root becomes another user",
 }
 """{pattern of a test's id: why it may be skipped where everything is installed that .ci/run installs}"""

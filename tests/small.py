@@ -1,9 +1,12 @@
-"""A small model and data that fit it, quick to export and to trace; a file of arrays; a clock that tests move."""
+"""Small models and data that fit them, quick to export and to trace; a file of arrays; a clock that tests move."""
+
+import json
 
 import keras
 import numpy as np
 
-from keras_lstm_gates.models import SequenceClassifier
+from keras_lstm_gates.models import Forecaster, SequenceClassifier
+from keras_lstm_gates.recipes import Recipe
 
 
 def small_model(seed=1):
@@ -14,6 +17,17 @@ def small_model(seed=1):
     data[1, 4:] = 0
     data[3, 1:] = 0
     return model, data
+
+
+def small_forecaster(folder):
+    """Write a run folder `run`, as far as forecasts read it, and table.csv, whose column `load` it forecasts."""
+    run = folder / "run"
+    run.mkdir()
+    Forecaster(features=1, horizon=2, units=2).save(run / "model.keras")
+    recipe = Recipe(dataset="table.csv", task="forecasting", target="load", window=4, horizon=2, units=2)
+    (run / "recipe.json").write_text(json.dumps(recipe.to_dict()))
+    (run / "names.json").write_text(json.dumps({"features": ["load"]}))
+    (folder / "table.csv").write_text("\n".join(["load", *map(str, range(100))]))
 
 
 def arrays(path):

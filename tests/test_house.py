@@ -37,7 +37,8 @@ ROOMS = {
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """calibration steered sequences cell weights_files lstm bidirectional""",
-    "opening": """directions graphs inputs paths pytorch gru twins visitors opened_layers readers walker exposing""",
+    "opening": """directions graphs inputs paths kept pytorch gru twins visitors opened_layers readers walker
+        exposing""",
     "opening.readers": """contents old_names operations nodes leaves declared conversions stored checkpoints
         cutting filling translating building formats models weights facts""",
     "plots": """_styles exports gradients traces explanations forecasts interventions""",

@@ -150,15 +150,19 @@ def remove(path):
         path.unlink()
 
 
-def clean(folder, name="*"):
+def clean(folder, name="*", patience=None):
     """Bring all that killed processes were writing in a folder into its old or its new state; nothing is left behind.
 
     Args:
         folder: `Path`, in which no other process writes that.
         name: str, of what they were writing; all by default.
+        patience: float, seconds to wait for another process, as `keras_lstm_gates._support.locks.alone`.
+
+    Raises:
+        BlockingIOError: another process is writing it.
     """
     for workplace in folder.glob(f".{name}{UNFINISHED}"):
-        with _workplace(workplace, folder / workplace.name.removeprefix(".").removesuffix(UNFINISHED)):
+        with _workplace(workplace, folder / workplace.name.removeprefix(".").removesuffix(UNFINISHED), patience):
             pass
 
 
@@ -167,10 +171,10 @@ def _beside(path):
 
 
 @contextlib.contextmanager
-def _workplace(workplace, path):
+def _workplace(workplace, path, patience=None):
     """The temporary folder for what becomes `path`; the system's errors name `path`."""
     try:
-        with locks.alone(workplace, path):
+        with locks.alone(workplace, path, patience):
             _recover(workplace, path)
             try:
                 yield
@@ -178,12 +182,25 @@ def _workplace(workplace, path):
                 _recover(workplace, path)
     except OSError as error:
         # Name the destination instead of the temporary path.
-        if error.errno is not None:
-            raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
-        raise type(error)(str(error).replace(str(workplace), str(path))) from error
+        if error.errno is None:
+            text = str(error)
+            for temporary in (workplace / _NEW / path.name, workplace / _NEW, workplace):
+                text = text.replace(str(temporary), str(path))
+            raise type(error)(text) from error
+        if _is_elsewhere(error.filename, workplace, path):
+            raise
+        raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             workplace.rmdir()
+
+
+def _is_elsewhere(name, *places):
+    """Whether a file of this name, which may be None or a number, lies in none of some folders."""
+    if not isinstance(name, str | bytes | os.PathLike):
+        return False
+    file = Path(os.path.realpath(os.fsdecode(name)))
+    return not any(file.is_relative_to(os.path.realpath(place)) for place in places)
 
 
 def _recover(workplace, path):

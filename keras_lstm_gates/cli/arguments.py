@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from keras_lstm_gates._support.array_files import read_npy, read_npz
-from keras_lstm_gates._support.files import clean
+from keras_lstm_gates._support.files import UNFINISHED, clean, filled_when_whole
 
 Model = Annotated[
     Path,
@@ -202,7 +202,17 @@ def some_of(sequences, start, end):
 
 
 def new_folder(parent, name):
-    """A new folder, named by name and time, with a number where two runs share a second."""
+    """A new folder, named by name and time, with a number where two runs share a second.
+
+    Of runs of this name that were killed nothing stays behind.
+    """
+    for left in parent.glob(f".{name}-*{UNFINISHED}"):
+        # A run that is not killed but going on keeps its own.
+        with contextlib.suppress(BlockingIOError):
+            killed = left.name.removeprefix(".").removesuffix(UNFINISHED)
+            clean(parent, glob.escape(killed), patience=0)
+            with contextlib.suppress(OSError):
+                (parent / killed).rmdir()
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
@@ -223,20 +233,28 @@ def shared_folder(out):
     return out
 
 
-def empty_folder(path):
+def free_folder(path):
+    """The path itself, where there is no folder or an empty one.
+
+    Raises:
+        FileExistsError: "expected a new or empty folder; out is taken".
+    """
     clean(path.parent, glob.escape(path.name))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"expected a new or empty folder; {path} is taken")
-    path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 @contextlib.contextmanager
-def run_folder(name, out):
-    """The folder of a run: `out`, or where that is None a new one in runs/; one that was made is not left empty."""
-    runs = Path("runs")
-    made = [path for path in ((runs,) if out is None else (out,)) if not path.exists()]
-    folder = new_folder(runs, name) if out is None else empty_folder(out)
+def place_of_run(name, out, runs=Path("runs"), resumes=False):
+    """The folder of a run: `out`, or where that is None a new one in `runs`; what raises leaves none that is empty.
+
+    Args:
+        resumes: bool, whether `out` may hold an earlier run.
+    """
+    last = runs if out is None else out
+    made = [path for path in (last, *last.parents) if not path.exists()]
+    folder = new_folder(runs, name) if out is None else out if resumes else free_folder(out)
     try:
         yield folder
     except BaseException:
@@ -245,3 +263,14 @@ def run_folder(name, out):
             with contextlib.suppress(OSError):
                 path.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def run_folder(name, out):
+    """The folder of a run, as `place_of_run`, and a temporary one: what is written there is in the first, in one step.
+
+    Yields:
+        (folder, temporary folder).
+    """
+    with place_of_run(name, out) as folder, filled_when_whole(folder) as temporary:
+        yield folder, temporary

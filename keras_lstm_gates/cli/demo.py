@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import new_folder
+from keras_lstm_gates.cli.arguments import place_of_run
 
 
 @app.command()
@@ -20,4 +20,5 @@ def demo(
     """
     from keras_lstm_gates.demo import demo
 
-    demo(new_folder(runs, "demo"), seed=seed)
+    with place_of_run("demo", None, runs) as folder:
+        demo(folder, seed=seed)

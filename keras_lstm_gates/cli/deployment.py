@@ -75,14 +75,14 @@ def export(
     loaded = open_model(model)
     sequences = sequences_of(model, loaded, data, random, window, most=COMPARED)
     with (
-        run_folder("export", out) as folder,
+        run_folder("export", out) as (folder, temporary),
         console.status("converting, then running each file against the Keras model"),
         # The converters and interpreters talk there.
         standard_error_to(os.devnull),
     ):
         exported = exporting.export(
             loaded,
-            folder,
+            temporary,
             sequences,
             formats,
             precisions,
@@ -114,19 +114,17 @@ def drift(
     from rich.table import Table
 
     from keras_lstm_gates import exporting, plots
-    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import files_table
 
     console, loaded = Console(), open_model(model)
     sequences = sequences_of(model, loaded, data, random, window, most=COMPARED)
-    with run_folder("drift", out) as folder:
+    with run_folder("drift", out) as (folder, temporary):
         with warnings.catch_warnings(record=True) as caught, standard_error_to(os.devnull):
             warnings.simplefilter("always")
             dataset = exporting.drift(loaded, file, sequences)
         figure = plots.drift(dataset)
-        with filled_when_whole(folder) as temporary:
-            dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary / "drift.csv")
-            figure.savefig(temporary / "drift.png", dpi=130)
+        dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary / "drift.csv")
+        figure.savefig(temporary / "drift.png", dpi=130)
     table = Table(title=f"{file.name}, signature {dataset.signature}: |file - model|")
     for column in ("output", "mean", "largest", "last quarter / first", "units of another class"):
         table.add_column(column, justify="left" if column == "output" else "right")

@@ -48,7 +48,6 @@ def explain(
     from rich.console import Console
 
     from keras_lstm_gates import forecasting, reporting, tracing
-    from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.attribution import explain
 
@@ -58,7 +57,7 @@ def explain(
     windows = None if window is not None else windows_of(model, loaded, data, at, every)
     sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
     index = windows.first_answer if index is None and windows is not None else index
-    with run_folder("explain", out) as folder:
+    with run_folder("explain", out) as (folder, temporary):
         with console.status("asking what the answer comes from"):
             explanation = explain(loaded, sequences, index, sample=sample, output=output)
             tree = tracing.trace(loaded, some_of(sequences, sample, sample + 1), progress=False)
@@ -66,12 +65,10 @@ def explain(
         if windows is not None:
             tree = forecasting.with_times(tree, windows.at([sample]))
             data = data.assign_coords(when=("time", windows.places[sample]))
-        with replaced_when_whole(folder / "explanation.png") as temporary:
-            explanation.figure.savefig(temporary, dpi=130)
+        explanation.figure.savefig(temporary / "explanation.png", dpi=130)
         names = [name for name in ("token", "stored", "sensitive", "closed", "causal", "mask") if name in data]
-        with replaced_when_whole(folder / "explanation.csv") as temporary:
-            data[names].to_dataframe().to_csv(temporary)
-        reporting.report(tree, folder / "report.html", explanation=explanation)
+        data[names].to_dataframe().to_csv(temporary / "explanation.csv")
+        reporting.report(tree, temporary / "report.html", explanation=explanation)
     console.print(explanation.sentence, soft_wrap=True, highlight=False)
     console.print(files_table(folder))
 

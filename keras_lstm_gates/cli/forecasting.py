@@ -8,7 +8,7 @@ import typer
 
 from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import TABLES, Sharded, empty_folder, new_folder, shared_folder
+from keras_lstm_gates.cli.arguments import TABLES, Sharded, place_of_run, run_folder, shared_folder
 from keras_lstm_gates.cli.models import run_of
 from keras_lstm_gates.cli.recipes import takes_recipe
 
@@ -50,28 +50,26 @@ def forecast(
     from rich.console import Console
 
     from keras_lstm_gates import plots
-    from keras_lstm_gates._support.files import replaced_when_whole
     from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.forecasting.shards import write_table
 
     if every and at is not None:
         raise ValueError(f"expected --at or --all; received both, --at {at}")
     console = Console()
-    forecaster = _forecaster(run)
     if shard is not None:
+        forecaster = _forecaster(run)
         _write_shard(console, forecaster, forecaster.windows(table, at, rolling=every), shard, out, every)
         return
-    result = forecaster.rolling(table) if every else forecaster.forecast(table, at)
-    folder = new_folder(Path("runs"), "forecast") if out is None else empty_folder(out)
-    if parquet:
-        write_table(result, folder / "forecast.parquet")
-    else:
-        with replaced_when_whole(folder / "forecast.csv") as temporary:
-            result.to_csv(temporary, index=False)
-    if not every:
-        figure = plots.forecast(result, forecaster.history(table, at), forecaster.recipe.target)
-        with replaced_when_whole(folder / "forecast.png") as temporary:
-            figure.savefig(temporary, dpi=120)
+    with run_folder("forecast", out) as (folder, temporary):
+        forecaster = _forecaster(run)
+        result = forecaster.rolling(table) if every else forecaster.forecast(table, at)
+        if parquet:
+            write_table(result, temporary / "forecast.parquet")
+        else:
+            result.to_csv(temporary / "forecast.csv", index=False)
+        if not every:
+            figure = plots.forecast(result, forecaster.history(table, at), forecaster.recipe.target)
+            figure.savefig(temporary / "forecast.png", dpi=120)
     _tell_ignored(console, result)
     console.print(result.head(12).to_string(index=False), soft_wrap=True, highlight=False)
     if len(result) > 12:
@@ -127,13 +125,14 @@ def backtest(
     from keras_lstm_gates import forecasting
     from keras_lstm_gates._support.terminal import counted, files_table
 
-    console, folder = Console(), new_folder(Path("runs"), "backtest") if out is None else out
-    try:
-        with counted(console, "folds", folds) as progress:
-            result = forecasting.backtest(recipe, folder, folds, refit=refit, progress=progress)
-    except KeyboardInterrupt:
-        console.print(f"stopped; the same command with --out {folder} resumes", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
+    console = Console()
+    with place_of_run("backtest", out, resumes=True) as folder:
+        try:
+            with counted(console, "folds", folds) as progress:
+                result = forecasting.backtest(recipe, folder, folds, refit=refit, progress=progress)
+        except KeyboardInterrupt:
+            console.print(f"stopped; the same command with --out {folder} resumes", soft_wrap=True, highlight=False)
+            raise typer.Exit(130) from None
     shown = result.drop(columns=["first", "last"]).to_string(float_format="{:.5g}".format, na_rep="")
     console.print(shown, soft_wrap=True, highlight=False)
     overall = result.loc["all"]["mae"]

@@ -50,7 +50,6 @@ def trace(
     from rich.console import Console
 
     from keras_lstm_gates import forecasting, plots, tracing
-    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
 
     console = Console()
@@ -62,14 +61,13 @@ def trace(
     sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
     samples = _samples(sequences)
     _check_drawn(loaded, samples, layer, sample)
-    with run_folder("trace", out) as folder:
+    with run_folder("trace", out) as (folder, temporary):
         with counted(console, "sequences traced", samples) as progress:
             tree = tracing.trace(loaded, sequences, batch_size, progress)
         tree = tree if windows is None else forecasting.with_times(tree, windows)
         figure = plots.gates(tree, layer=layer, sample=sample)
-        with filled_when_whole(folder) as temporary:
-            tracing.save(tree, temporary / "gates.zarr")
-            figure.savefig(temporary / "gates.png", dpi=130)
+        tracing.save(tree, temporary / "gates.zarr")
+        figure.savefig(temporary / "gates.png", dpi=130)
     console.print(files_table(folder))
 
 
@@ -176,8 +174,11 @@ def _whole(store):
     from keras_lstm_gates import tracing
 
     try:
-        return tracing.load(store).load()
-    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError, struct.error) as error:
+        tree = tracing.load(store).load()
+        for one in (one for node in tree.subtree for one in node.variables.values() if one.dtype.kind == "U"):
+            one.values.tolist()  # A SystemError where numbers are no characters.
+        return tree
+    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError, struct.error, SystemError) as error:
         raise ValueError(f"{store} is no whole trace: {error}") from error
 
 
@@ -204,7 +205,6 @@ def gradients(
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
     from rich.console import Console
 
-    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.gradients import save, summary
 
@@ -222,14 +222,13 @@ def gradients(
     sequences = sequences_of(files[0], loaded[files[0].stem], data, random, window, most=samples)
     sequences = some_of(sequences, 0, samples)
     _check_layer(loaded, layer)
-    with run_folder("gradients", out) as folder:
+    with run_folder("gradients", out) as (folder, temporary):
         with counted(console, "% walked back through time", 100) as done:
             result = summary(
                 loaded, sequences, layer=layer, norms=norms, progress=lambda share: done(round(100 * share))
             )
-        with filled_when_whole(folder) as temporary:
-            save(result.tree, temporary / "gradients.zarr")
-            result.figure.savefig(temporary / "gradients.png", dpi=130)
+        save(result.tree, temporary / "gradients.zarr")
+        result.figure.savefig(temporary / "gradients.png", dpi=130)
     for verdict in result.verdicts:
         console.print(str(verdict), soft_wrap=True, highlight=False)
     console.print(files_table(folder))

@@ -66,13 +66,13 @@ def ablate(
 
     loaded = open_model(model)
     sequences, y = _with_targets(model, loaded, data, targets)
-    with run_folder("ablate", out) as folder, _counted("parts ablated") as progress:
+    with run_folder("ablate", out) as (folder, temporary), _counted("parts ablated") as progress:
         result = steering.ablate(
             loaded, sequences, y, metric, what.value, 0 if to is To.zero else "mean",
-            progress=progress, store=folder / "ablation.zarr",
+            progress=progress, store=temporary / "ablation.zarr",
         )  # fmt: skip
-    table = result[["worse", "low", "high"]].to_dataframe()
-    _write(folder, "ablation", table, plots.ablation(result))
+        table = result[["worse", "low", "high"]].to_dataframe()
+        _write(temporary, "ablation", table, plots.ablation(result))
     worst = result.isel(part=int(result["worse"].values.argmax()))
     _tell(
         folder, f"{result.attrs['metric']} gets worse most without {worst['part'].item()}: {float(worst['worse']):.4g}"
@@ -103,11 +103,11 @@ def patch(
     axes = {Over.places: ("time", "unit"), Over.steps: ("time",), Over.units: ("unit",), Over.gates: ()}[over]
     index, loaded = _index(metric), open_model(model)
     pair = [sequences_of(model, loaded, path, at=at) for path in (clean, corrupted)]
-    with run_folder("patch", out) as folder, _counted("places patched") as progress:
-        tree = steering.patch(loaded, *pair, index, axes, gates, progress=progress, store=folder / "patching.zarr")
-    paths = tree.attrs["layers"]
-    tables = {path: tree[path].to_dataset()[["restored", "low", "high"]].to_dataframe() for path in paths}
-    _write(folder, "patching", pd.concat(tables, names=["layer"]), plots.patching(tree))
+    with run_folder("patch", out) as (folder, temporary), _counted("places patched") as progress:
+        tree = steering.patch(loaded, *pair, index, axes, gates, progress=progress, store=temporary / "patching.zarr")
+        paths = tree.attrs["layers"]
+        tables = {path: tree[path].to_dataset()[["restored", "low", "high"]].to_dataframe() for path in paths}
+        _write(temporary, "patching", pd.concat(tables, names=["layer"]), plots.patching(tree))
     largest = {path: table["restored"].max() for path, table in tables.items()}
     path = max(largest, key=largest.get)
     place = tables[path]["restored"].idxmax()
@@ -142,12 +142,8 @@ def _counted(text):
 
 
 def _write(folder, name, table, figure):
-    from keras_lstm_gates._support.files import replaced_when_whole
-
-    with replaced_when_whole(folder / f"{name}.csv") as temporary:
-        table.to_csv(temporary)
-    with replaced_when_whole(folder / f"{name}.png") as temporary:
-        figure.savefig(temporary, dpi=130)
+    table.to_csv(folder / f"{name}.csv")
+    figure.savefig(folder / f"{name}.png", dpi=130)
 
 
 def _tell(folder, sentence):

@@ -34,7 +34,6 @@ def steer(
     from rich.console import Console
 
     from keras_lstm_gates import tracing
-    from keras_lstm_gates._support.files import filled_when_whole
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.steering import steer as steered_model
 
@@ -44,16 +43,15 @@ def steer(
     longest = max(array.shape[1] for array in keras.tree.flatten(sequences))
     steered = steered_model(loaded, _interventions(set_, units, steps), steps=longest)
     trees = {}
-    with run_folder("steer", out) as folder:
+    with run_folder("steer", out) as (folder, temporary):
         for name, one in (("plain", loaded), ("steered", steered)):
             count = len(keras.tree.flatten(sequences)[0])
             with counted(console, f"sequences traced, {name}", count) as progress:
                 trees[name] = tracing.trace(one, sequences, progress=progress)
         outputs = {name: {key: one.values for key, one in tree.data_vars.items()} for name, tree in trees.items()}
-        with filled_when_whole(folder) as temporary:
-            for name, tree in trees.items():
-                tracing.save(tree, temporary / f"{name}.zarr")
-                np.savez(temporary / f"{name}.npz", **outputs[name])
+        for name, tree in trees.items():
+            tracing.save(tree, temporary / f"{name}.zarr")
+            np.savez(temporary / f"{name}.npz", **outputs[name])
     for key, plain in outputs["plain"].items():
         change = np.abs(outputs["steered"][key].astype("float64") - plain).max()
         console.print(f"{key} changes by {change:.3g} at most", highlight=False)

@@ -1,14 +1,14 @@
 """The command that trains by a recipe: train."""
 
+import contextlib
 import json
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import empty_folder, new_folder
+from keras_lstm_gates.cli.arguments import place_of_run
 from keras_lstm_gates.cli.recipes import takes_recipe
 
 _BEFORE_TRAINING = {"recipe.json", "environment.json"}
@@ -27,33 +27,21 @@ def train(
     from keras_lstm_gates import baselines, datasets, training
     from keras_lstm_gates._support.terminal import EpochProgress, files_table
 
+    if resume and out is None:
+        raise ValueError("expected --out, the folder of the run to resume; received none")
     recipe = training.settled(recipe)
-    existed = out is not None and out.exists()
-    if resume:
-        if out is None:
-            raise ValueError("expected --out, the folder of the run to resume; received none")
-        folder = out
-    else:
-        folder = new_folder(Path("runs"), "train") if out is None else empty_folder(out)
     console = Console()
-    was_new = not any(folder.iterdir()) if folder.is_dir() else True
-    try:
-        with EpochProgress(console) as progress:
-            run = training.fit(recipe, folder, resume=resume, callbacks=[progress])
-    except KeyboardInterrupt:
-        console.print(
-            f"stopped; to resume:\n  keras-lstm-gates train {folder}/recipe.json --out {folder} --resume",
-            soft_wrap=True,
-            highlight=False,
-        )
-        raise typer.Exit(130) from None
-    except Exception:
-        # Nothing was trained: the corrected command finds the place as it was.
-        if was_new and folder.is_dir() and {path.name for path in folder.iterdir()} <= _BEFORE_TRAINING:
-            shutil.rmtree(folder)
-            if existed:
-                folder.mkdir()
-        raise
+    with place_of_run("train", out, resumes=resume) as folder:
+        try:
+            with _empty_again(folder), EpochProgress(console) as progress:
+                run = training.fit(recipe, folder, resume=resume, callbacks=[progress])
+        except KeyboardInterrupt:
+            console.print(
+                f"stopped; to resume:\n  keras-lstm-gates train {folder}/recipe.json --out {folder} --resume",
+                soft_wrap=True,
+                highlight=False,
+            )
+            raise typer.Exit(130) from None
     if recipe.task == "forecasting":
         names = json.loads((folder / "names.json").read_text())
         lines = datasets.forecasting.summary(names) if "table" in names else []
@@ -73,3 +61,17 @@ def train(
     lost = baselines.beaten_by(recipe.task, run.metrics[f"test_{metric}"], figures)
     if lost is not None:
         console.print(lost, soft_wrap=True, highlight=False)
+
+
+@contextlib.contextmanager
+def _empty_again(folder):
+    """Where nothing was trained in an empty folder it is empty again: the corrected command finds it as it was."""
+    was_empty = not folder.is_dir() or not any(folder.iterdir())
+    try:
+        yield
+    except Exception:
+        files = [*folder.iterdir()] if was_empty and folder.is_dir() else []
+        if {path.name for path in files} <= _BEFORE_TRAINING:
+            for path in files:
+                path.unlink()
+        raise

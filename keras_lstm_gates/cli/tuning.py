@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, new_folder, of_table
+from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, of_table, place_of_run
 
 SPACE = """Searched by default, as far as the recipe's task uses it: learning_rate=0.0003:0.03:log units=16:256:log
 layers=[1,2] bidirectional=[false,true] dropout=0.0:0.5 recurrent_dropout=0.0:0.3 forget_bias=[0.0,1.0,2.0]
@@ -58,28 +58,28 @@ def tune(
     budget["tflite_bytes"] = None if max_tflite_kib is None else 1024 * max_tflite_kib
     budget = {name: value for name, value in budget.items() if value is not None}
     console = Console()
-    folder = out or new_folder(Path("runs"), "tune")
-    try:
-        result = search(
-            model,
-            folder,
-            tuner=tuner,
-            trials=trials,
-            minutes=minutes,
-            objective=objective,
-            budget=budget,
-            sample=model.sample() if {"tflite_bytes", "latency_ms"} & set(budget) else None,
-            epochs=start.epochs if tuner == "hyperband" else None,
-            seed=seed,
-            workers=0 if role else workers,
-            role=role,
-            chief=chief,
-            worker=worker,
-            console=console,
-        )
-    except KeyboardInterrupt:
-        console.print(f"stopped; the same command with --out {folder} resumes", soft_wrap=True)
-        raise typer.Exit(130) from None
+    with place_of_run("tune", out, resumes=True) as folder:
+        try:
+            result = search(
+                model,
+                folder,
+                tuner=tuner,
+                trials=trials,
+                minutes=minutes,
+                objective=objective,
+                budget=budget,
+                sample=model.sample() if {"tflite_bytes", "latency_ms"} & set(budget) else None,
+                epochs=start.epochs if tuner == "hyperband" else None,
+                seed=seed,
+                workers=0 if role else workers,
+                role=role,
+                chief=chief,
+                worker=worker,
+                console=console,
+            )
+        except KeyboardInterrupt:
+            console.print(f"stopped; the same command with --out {folder} resumes", soft_wrap=True)
+            raise typer.Exit(130) from None
     if role != "worker":
         best = results.write_best(result, model)
         figures.write(result)

@@ -58,7 +58,8 @@ def prepared(name):
         name: str, as `checked`.
 
     Raises:
-        OSError: "expected a network to fetch the data set 'ag_news_subset'; ...", at once.
+        OSError: "expected a network to fetch the data set 'ag_news_subset'; ...", at once; a full disk, a folder that may
+            not be written to.
     """
     builder = tfds.builder(checked(name))
     if not builder.is_prepared() and _needs_downloads(builder) and _offline():
@@ -68,12 +69,17 @@ def prepared(name):
         return builder
     folder = Path(builder.data_dir)
     held = folder.parent / f".{folder.name}.unfinished"
-    with locks.alone(held, folder, patience=-1):
-        # Another process may have prepared it meanwhile, which a builder notices when it is made.
-        builder = tfds.builder(name)
-        # What TFDS tells of it is no result of whoever asks for the data.
-        with contextlib.redirect_stdout(sys.stderr):
-            builder.download_and_prepare()
-    with contextlib.suppress(OSError):
-        held.rmdir()
+    try:
+        with locks.alone(held, folder, patience=-1):
+            # Another process may have prepared it meanwhile, which a builder notices when it is made.
+            builder = tfds.builder(name)
+            # What TFDS tells of it is no result of whoever asks for the data.
+            with contextlib.redirect_stdout(sys.stderr):
+                builder.download_and_prepare()
+    except RuntimeError as error:
+        # What TFDS makes of all errors of TensorFlow's files, such as a full disk.
+        raise OSError(f"cannot prepare {name} in {folder}: {' '.join(str(error).split())}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            held.rmdir()
     return builder

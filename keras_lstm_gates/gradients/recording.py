@@ -11,6 +11,7 @@ from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening import Visitor, walk
 from keras_lstm_gates.opening.graphs import graph_of
 from keras_lstm_gates.opening.inputs import batch_of, by_name, check, in_batches, inputs_of, packed
+from keras_lstm_gates.opening.kept import KeptByModel
 from keras_lstm_gates.opening.paths import layer_name
 
 CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)
@@ -110,6 +111,13 @@ def watch(model, layer=None):
     Raises:
         ValueError: no graph, no recurrent layer, or "cannot follow the layer 'mine': ...".
     """
+    return _kept.get(model, layer and str(layer), lambda: _watch(model, layer))
+
+
+_kept = KeptByModel()
+
+
+def _watch(model, layer):
     visitor = _InputsAndOutputs()
     walked = walk(model, visitor, None if layer is None else [layer_name(layer)])
     if layer is not None and layer not in walked.notes:

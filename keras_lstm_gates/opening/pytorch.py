@@ -1,5 +1,6 @@
 """The LSTMs of PyTorch: `from_torch` gives layers of Keras with the same numbers, `to_torch` gives them back."""
 
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_lstm_gates._support import sizes
 from keras_lstm_gates.layers.bidirectional import Bidirectional
 from keras_lstm_gates.layers.lstm import GatedLSTM
 
@@ -175,25 +177,41 @@ def _cannot(layer, why):
 
 def _weights(source):
     """{key: array} of a module, a state dict or a file."""
-    if isinstance(source, str | Path):
-        source = _read(Path(source))
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is not None:
+        source = _read(path)
     elif callable(getattr(source, "state_dict", None)):
         source = source.state_dict()
     if not isinstance(source, dict):
         raise ValueError(f"expected a torch.nn.LSTM, a state dict or a file of one; received a {type(source).__name__}")
-    return dict(_flat(source))
+    try:
+        weights = dict(_flat(source, set()))
+    except RecursionError:
+        raise ValueError("expected a state dict; received dicts within dicts without end") from None
+    if path is not None:
+        # A tensor may repeat what the file holds once.
+        sizes.check(sum(math.prod(one.shape) * one.dtype.itemsize for one in weights.values()), path.stat().st_size)
+    return {key: _array(key, value) for key, value in weights.items()}
 
 
-def _flat(weights, start=""):
-    """The arrays of a state dict, or of a checkpoint that holds one, by their whole keys."""
+def _flat(weights, seen, start=""):
+    """The tensors or arrays of a state dict, or of a checkpoint that holds one, by their whole keys."""
+    seen.add(id(weights))
     for key, value in weights.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{start}{key}.")
+            if id(value) not in seen:
+                yield from _flat(value, seen, f"{start}{key}.")
         elif isinstance(key, str) and hasattr(value, "shape"):
-            if hasattr(value, "detach"):
-                # NumPy has no bfloat16.
-                value = value.detach().cpu().float().numpy()
-            yield f"{start}{key}", np.asarray(value)
+            yield f"{start}{key}", value
+
+
+def _array(key, value):
+    try:
+        # NumPy has no bfloat16.
+        value = value.detach().cpu().float().numpy() if hasattr(value, "detach") else value
+        return np.asarray(value)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"expected {key!r} to be a tensor of numbers: {_one_line(error)}") from None
 
 
 def _read(path):

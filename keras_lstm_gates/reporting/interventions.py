@@ -39,7 +39,8 @@ def _picture(draw, numbers, name, maker, text):
     picture = io.BytesIO()
     try:
         draw(numbers).savefig(picture, format="svg")
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    # NumPy raises a SystemError where numbers of a store are no characters.
+    except (LookupError, TypeError, AttributeError, ValueError, SystemError) as error:
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"expected {name} of keras_lstm_gates.steering.{maker}; received another: {said}") from error
     source = f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"

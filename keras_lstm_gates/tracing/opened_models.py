@@ -1,13 +1,14 @@
 """The model with all its gates as outputs, which a trace runs: kept for the next trace of the same model."""
 
-import weakref
+import contextlib
 from typing import Any, NamedTuple
 
 import keras
 
 from keras_lstm_gates.opening.exposing import Opened, open_graph
+from keras_lstm_gates.opening.graphs import layers_within
 from keras_lstm_gates.opening.inputs import is_stateful
-from keras_lstm_gates.recurrence.paths import path_in_use
+from keras_lstm_gates.opening.kept import KeptByModel
 
 
 class OpenedModel(NamedTuple):
@@ -18,27 +19,33 @@ class OpenedModel(NamedTuple):
     stateful: bool
 
 
-# TensorFlow never frees what it compiled for a model: a new one at each trace would fill the memory.
-_kept = weakref.WeakKeyDictionary()
+_kept = KeptByModel()
 
 
+@contextlib.contextmanager
 def opened_model(model, layers):
-    """The `OpenedModel` of a model, made anew where anything but the numbers in its variables has changed.
+    """Yield the `OpenedModel` of a model, made anew where anything but the numbers in its variables has changed.
 
-    A stateful model's is never kept: it begins with states of its own, zeros.
+    A stateful model's begins with states of its own, zeros, and is used by one at a time: who traces the same model
+    meanwhile gets another.
 
     Args and errors are those of `keras_lstm_gates.expose`.
     """
-    variables = [*model.variables]
-    chosen = layers if layers is None or isinstance(layers, str) else tuple(layers)
-    identity = chosen, path_in_use(), model.jit_compile, model.to_json(), tuple(map(id, variables))
-    identity_before, _, kept = _kept.get(model, (None, None, None))
-    if identity != identity_before:
-        kept = _made(model, layers)
-        if not kept.stateful:
-            # With the variables, so that no other gets the number of one that is gone.
-            _kept[model] = identity, variables, kept
-    return kept
+    key = layers if layers is None or isinstance(layers, str) else tuple(layers)
+    if not is_stateful(model):
+        yield _kept.get(model, key, lambda: _made(model, layers))
+        return
+    with _kept.lent(model, key, lambda: _made(model, layers)) as opened:
+        _reset(opened.model, model)
+        yield opened
+
+
+def _reset(opened, model):
+    """Set the states that an opened model does not share with the model to zeros."""
+    shared = {id(layer) for layer in layers_within(model)}
+    for layer in layers_within(opened):
+        if getattr(layer, "stateful", False) and id(layer) not in shared:
+            layer.reset_state()
 
 
 def _made(model, layers):

@@ -68,8 +68,11 @@ def trace(model, data, batch_size=None, progress=True, *, to=None, vocabulary=No
         >>> tree["lstm"]["f"].dims, tree["lstm"]["f"].shape
         (('sample', 'time', 'unit'), (5, 7, 4))
     """
-    tracer = Tracer(model, layers, vocabulary)
-    batch_size = _batch_size(model, batch_size)
+    with opened_model(model, layers) as opened:
+        return _traced(Tracer(model, opened, vocabulary), data, _batch_size(model, batch_size), progress, to)
+
+
+def _traced(tracer, data, batch_size, progress, to):
     parts, total = batches(data, batch_size, tracer.inputs)
     report = reporter(progress, total, "sequence")
     if to is None:
@@ -184,8 +187,8 @@ def tokens(tree, sample):
 class Tracer:
     """An opened model that turns batches into parts of a trace."""
 
-    def __init__(self, model, layers=None, vocabulary=None):
-        opened, self.model, self.stateful = opened_model(model, layers)
+    def __init__(self, model, opened_model, vocabulary=None):
+        opened, self.model, self.stateful = opened_model
         self.inputs = inputs_of(model)
         self.backwards = opened.backwards
         self.gates = {path: gates._fields for path, gates in opened.gates.items()}

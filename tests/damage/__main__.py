@@ -1,4 +1,7 @@
-"""The command: `python -m damage [--only .npy recipe] [--share 1.0] [--work runs/readers]`, in tests/."""
+"""The command: `python -m damage [--only .npy recipe] [--share 1.0] [--work runs/readers]`, in tests/.
+
+With --only the page keeps its other rows.
+"""
 
 import argparse
 import sys
@@ -20,17 +23,16 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("runs/readers"), help="keeps what went wrong")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "readers.md")
     options = parser.parse_args()
-    rows = {}
+    rows, wrong = runs.rows_of(options.out), False
     for name in options.only:
         started = time.monotonic()
         numbers = range(options.first, options.first + int(SUBJECTS[name].inputs * options.share))
         results = runs.through(name, numbers, options.work)
-        rows[name] = results, time.monotonic() - started
-        print(runs.line(name, *rows[name]), flush=True)
-        for one in [one for one in results if one["ended"] not in runs.GOOD][:20]:
-            print("   ", one, flush=True)
-    options.out.write_text(runs.page(rows))
-    sys.exit(any(one["ended"] not in runs.GOOD for results, _ in rows.values() for one in results))
+        rows[name] = runs.lines(name, results, time.monotonic() - started)
+        print(*rows[name][:21], sep="\n", flush=True)
+        wrong |= len(rows[name]) > 1
+        options.out.write_text(runs.page(rows))
+    sys.exit(wrong)
 
 
 main()

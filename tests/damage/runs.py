@@ -175,11 +175,28 @@ def line(name, results, seconds):
     return f"| {name} | {len(results)} | {counts['refused']} | {counts['read']} | {bad} | {seconds:.0f} |"
 
 
+def rows_of(path):
+    """{reader: [its row, what is wrong, ...]} of a page."""
+    rows = {}
+    for text in path.read_text().splitlines() if path.exists() else ():
+        if text.startswith(("| ", "- ")):
+            rows.setdefault(text[2:].split(" | ")[0].split(", input ")[0], []).append(text)
+    return rows
+
+
+def lines(name, results, seconds):
+    """A row of the table, and a line for each input that ended badly."""
+    bad = [one for one in results if one["ended"] not in GOOD]
+    wrong = [f"- {name}, input {one['number']}: {one['ended']}, {one['said']}" for one in bad]
+    return [line(name, results, seconds), *wrong]
+
+
 def page(rows):
     """The table as Markdown."""
-    total = sum(len(results) for results, _ in rows.values())
-    bad = [(name, one) for name, (results, _) in rows.items() for one in results if one["ended"] not in GOOD]
-    lines = [
+    known = [rows[name] for name in SUBJECTS if name in rows]
+    total = sum(int(row.split(" | ")[1]) for row, *_ in known)
+    bad = [text for _, *wrong in known for text in wrong]
+    texts = [
         "# Damaged and foreign files",
         "",
         f"Written by `make fuzz`: {total:,} inputs, mutations of files of each kind (bits, bytes, blocks, numbers and",
@@ -190,8 +207,8 @@ def page(rows):
         "",
         "| reader | inputs | refused | read | anything else | seconds |",
         "|---|---|---|---|---|---|",
-        *(line(name, *row) for name, row in rows.items()),
+        *(row for row, *_ in known),
         "",
+        *bad,
     ]  # fmt: skip
-    lines += [f"- {name}, input {one['number']}: {one['ended']}, {one['said']}" for name, one in bad]
-    return "\n".join([*lines, ""] if bad else lines)
+    return "\n".join([*texts, ""] if bad else texts)

@@ -8,14 +8,19 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pandas as pd
+from small import small_forecaster
 
-from keras_lstm_gates import edge, exporting, tracing, tuning, zoo
+from keras_lstm_gates import edge, exporting, forecasting, tracing, tuning, zoo
 from keras_lstm_gates._support.array_files import read_npy, read_npz
 from keras_lstm_gates.cli import arguments, inspection
 from keras_lstm_gates.datasets import tables
 from keras_lstm_gates.layers import weights_files
+from keras_lstm_gates.opening import from_torch
 from keras_lstm_gates.opening.readers import load_model
 from keras_lstm_gates.recipes import Recipe, resolve
+from keras_lstm_gates.reporting.interventions import intervention_sections
+from keras_lstm_gates.steering import Set, ablate, steer
+from keras_lstm_gates.steering.kept_rows import KeptRows
 from keras_lstm_gates.zoo import registry
 
 REFUSALS = (ValueError, FileNotFoundError)
@@ -45,7 +50,7 @@ def models(seed=0):
     keras.utils.set_random_seed(seed)
     sequence, tokens = keras.Input((None, 3)), keras.Input((6,), dtype="int32")
     inner = keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True))(sequence)
-    lstm = keras.layers.LSTM(2, dropout=0.1, kernel_regularizer="l2")(keras.layers.Masking()(sequence))
+    lstm = keras.layers.LSTM(2, dropout=0.1, kernel_regularizer="l2", name="lstm")(keras.layers.Masking()(sequence))
     words = keras.layers.LSTM(2)(keras.layers.Embedding(9, 2, mask_zero=True)(tokens))
     return {
         "plain": keras.Model(sequence, keras.layers.Dense(2, activation="softmax")(lstm)),
@@ -121,6 +126,11 @@ def write_traces(folder):
 def write_recipes(folder):
     for name in ("japanese_vowels", "shakespeare_plays", "daily_stocks"):
         (folder / f"{name}.json").write_text(json.dumps(resolve(name, {}).to_dict()))
+    table = Recipe(
+        dataset="table.csv", task="forecasting", target="load", dates="day-first", decimal="comma", missing="forward",
+        sentinels=("-200",), step="1h", fill=True, duplicates="mean",
+    )  # fmt: skip
+    (folder / "table.json").write_text(json.dumps(table.to_dict()))
 
 
 def _line(hp):
@@ -164,6 +174,62 @@ def read_preset(path):
     zoo.card("preset")
 
 
+def write_runs(folder):
+    small_forecaster(folder)
+    (folder / "table.csv").unlink()
+
+
+def read_run(path):
+    forecasting.load(path).forecast(pd.DataFrame({"load": np.arange(8.0)}))
+
+
+def write_steered(folder):
+    steer(models()["plain"], {"lstm/f": Set(1.0, units=[0]), "lstm/c": Set(0.0, steps=[2])}, steps=4).save(
+        folder / "steered.keras"
+    )
+
+
+def write_ablations(folder):
+    model, x = models()["plain"], np.ones((3, 4, 3), "float32")
+    ablate(model, x, np.zeros((3, 2)), "mse", "gates", progress=False, store=folder / "ablation.zarr")
+
+
+def read_ablation(path):
+    intervention_sections(ablation=inspection._whole(path).to_dataset())
+
+
+def write_rows(folder):
+    rows = KeptRows(3, 2, folder / "rows.npz", {"model": "a"})
+    for row in ((0.0, 1.0), (2.0, 3.0), (4.0, 5.0)):
+        rows.append(row)
+
+
+def read_rows(path):
+    KeptRows(3, 2, path, {"model": "a"})
+
+
+def write_torch(folder):
+    import torch
+
+    for name, options in (("plain", {}), ("both", {"bidirectional": True, "num_layers": 2})):
+        torch.save(torch.nn.LSTM(3, 2, **options).state_dict(), folder / f"{name}.pt")
+
+
+def write_old_torch(folder):
+    """As torch.save wrote before version 1.6."""
+    import torch
+
+    write_torch(folder)
+    torch.save(torch.nn.LSTM(3, 2).state_dict(), folder / "old.pt", _use_new_zipfile_serialization=False)
+
+
+def write_safetensors(folder):
+    import torch
+    from safetensors.torch import save_file
+
+    save_file(torch.nn.LSTM(3, 2, num_layers=2).state_dict(), folder / "two.safetensors")
+
+
 SUBJECTS = {
     ".keras": Subject(load_model, write_models, 1000, archive=True),
     ".keras, its bytes": Subject(load_model, write_models, 1000),
@@ -177,6 +243,13 @@ SUBJECTS = {
     "Parquet": Subject(read_table, write_parquets, 1500),
     "Zarr": Subject(lambda path: inspection._whole(path), write_traces, 1000, name="gates.zarr"),
     "recipe": Subject(Recipe.from_file, write_recipes, 3000),
+    "run folder": Subject(read_run, write_runs, 400, name="run"),
+    "steered .keras": Subject(load_model, write_steered, 400, archive=True),
+    "ablation store": Subject(read_ablation, write_ablations, 400, name="ablation.zarr"),
+    "rows of an ablation": Subject(read_rows, write_rows, 1000, archive=True),
+    ".pt of PyTorch": Subject(from_torch, write_torch, 1000, archive=True),
+    ".pt of PyTorch, its bytes": Subject(from_torch, write_old_torch, 1000),
+    ".safetensors": Subject(from_torch, write_safetensors, 1000),
     "search folder": Subject(tuning.read, write_searches, 1000, name="search"),
     "manifest": Subject(exporting.verified, write_exports, 1000, name="exported"),
     "preset": Subject(read_preset, write_presets, 1000, name="preset"),

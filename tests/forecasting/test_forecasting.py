@@ -271,6 +271,16 @@ def test_a_run_that_does_not_say_its_columns_is_refused(run, tmp_path):
     (tmp_path / "old" / "recipe.json").write_text(json.dumps({"dataset": "x", "task": recipe["task"]}))
     with pytest.raises(ValueError, match=r"expected a run that forecasts; received .* a run of language"):
         forecasting.load(tmp_path / "old")
+    shutil.copy(run / "recipe.json", tmp_path / "old")
+    for names, text in (
+        ("{}", "a list of names; received None"),
+        ("[]", "a list of names; received None"),
+        ('{"features": [["load"], "wind"]}', r"a list of names; received \[\['load'\], 'wind'\]"),
+        ('{"features": ["load"]}', r"expected a model of \(window, columns\) \(12, 1\).*received \[\(None, 2\)\]"),
+    ):
+        (tmp_path / "old" / "names.json").write_text(names)
+        with pytest.raises(ValueError, match=text):
+            forecasting.load(tmp_path / "old")
 
 
 @pytest.mark.parametrize(

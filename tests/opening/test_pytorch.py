@@ -124,6 +124,22 @@ def test_files_that_are_refused(tmp_path):
         from_torch(tmp_path / "head.pt")
 
 
+def test_files_that_declare_more_than_they_hold(tmp_path):
+    endless, doubled = {}, {"lstm": {}}
+    endless["a"] = endless
+    for _ in range(60):
+        doubled = {"a": doubled, "b": doubled}
+    for content, text in (
+        (torch.zeros(1).expand(4 * 10**6, 10**6), r"expected arrays of up to 1,073,741,824 bytes; received 16,000,000"),
+        (torch.zeros(8, 2, device="meta"), "expected 'weight_hh_l0' to be a tensor of numbers"),
+        (endless, "expected the weights of an LSTM"),
+        (doubled, "expected the weights of an LSTM"),
+    ):
+        torch.save({"weight_hh_l0": content}, tmp_path / "weights.pt")
+        with pytest.raises(ValueError, match=text):
+            from_torch(tmp_path / "weights.pt")
+
+
 def test_what_is_no_lstm_of_ours():
     with pytest.raises(
         ValueError, match="expected an LSTM without projections; received 'weight_hr_l0', of proj_size > 0"

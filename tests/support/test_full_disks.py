@@ -49,17 +49,6 @@ def test_a_file_that_may_not_grow_so_large(tmp_path):
     assert_old(folder)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs more rights")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
 def test_a_full_disk(small_disk):
     folder = old(small_disk)
     assert fill(folder) == f"OSError: [Errno 28] No space left on device: '{folder}'"

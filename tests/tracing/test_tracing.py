@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import weakref
 from pathlib import Path
 
 import architectures
@@ -302,12 +301,18 @@ def test_a_stateful_model_is_traced_as_it_predicts_after_reset_state():
     np.testing.assert_allclose(traced["f"], np.concatenate([first["f"], second["f"]]), atol=1e-6)
 
 
-def test_traces_of_one_model_take_no_more_memory():
+def stateful_model():
+    sequence = keras.Input(batch_shape=(2, 5, 3))
+    return keras.Model(sequence, keras.layers.LSTM(4, stateful=True, name="lstm")(sequence))
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_traces_of_one_model_take_no_more_memory(stateful):
     def taken():
         gc.collect()
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
-    model, data = small_model()
+    model, data = (stateful_model(), np.zeros((4, 5, 3), "float32")) if stateful else small_model()
     for _ in range(3):
         tracing.trace(model, data, progress=False)
     before = taken()
@@ -315,6 +320,25 @@ def test_traces_of_one_model_take_no_more_memory():
         tracing.trace(model, data, progress=False)
     # A graph that is made and compiled anew each time takes 1.7 MiB, which TensorFlow keeps.
     assert taken() - before < 10.0
+
+
+def test_a_trace_of_a_stateful_model_within_another_has_states_of_its_own():
+    model, data = stateful_model(), np.random.default_rng(0).normal(size=(4, 5, 3)).astype("float32")
+    within = []
+
+    def batches():
+        for start in (0, 2):
+            yield data[start : start + 2]
+            within.append(tracing.trace(model, data, progress=False)["lstm"]["c"])
+
+    outer = tracing.trace(model, batches(), progress=False)["lstm"]["c"]
+    for one in (outer, *within):
+        np.testing.assert_array_equal(one, tracing.trace(model, data, progress=False)["lstm"]["c"])
+
+
+def made_for(model):
+    with opened_model(model, None) as opened:
+        return opened.model
 
 
 def test_a_trace_follows_what_changes_in_the_model():
@@ -328,18 +352,8 @@ def test_a_trace_follows_what_changes_in_the_model():
     for gate in "ifgoch":
         assert not np.array_equal(before["lstm"][gate], after["lstm"][gate])
         np.testing.assert_array_equal(after["lstm"][gate], tracing.trace(other, data, progress=False)["lstm"][gate])
-    made = opened_model(model, None).model
-    assert opened_model(model, None).model is made
+    assert made_for(model) is (made := made_for(model))
     with use_path("portable"):
-        assert opened_model(model, None).model is not made
+        assert made_for(model) is not made
     with pytest.raises(ValueError, match="received 'none', no layer"):
         tracing.trace(model, data, progress=False, layers=["none"])
-
-
-def test_a_model_that_was_traced_is_let_go():
-    model, data = small_model()
-    tracing.trace(model, data, progress=False)
-    reference = weakref.ref(model)
-    del model
-    gc.collect()
-    assert reference() is None
