@@ -6,7 +6,7 @@
 # make package   a source distribution and a wheel into dist/, the wheel installed and tried in an environment of its own
 # make bench     GatedLSTM against Keras, PyTorch and ONNX Runtime: about half an hour
 # make matrix    the tests with other versions of Python, TensorFlow and Keras, into docs/versions.md: about an hour
-# make fuzz      24,600 damaged files through every reader, into benchmarks/readers.md: half an hour
+# make fuzz      29,800 damaged files through every reader, into benchmarks/readers.md: half an hour
 # make mutants   small faults planted one at a time: which do the tests notice, into benchmarks/mutants.md: hours
 # make audit     known vulnerabilities of what is installed
 # Each makes the virtual environment .venv where there is none.
