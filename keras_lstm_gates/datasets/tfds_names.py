@@ -58,8 +58,8 @@ def prepared(name):
         name: str, as `checked`.
 
     Raises:
-        OSError: "expected a network to fetch the data set 'ag_news_subset'; ...", at once; a full disk, a folder that may
-            not be written to.
+        OSError: "expected a network to fetch the data set 'ag_news_subset'; ...", at once; a full disk, a
+            folder that may not be written to.
     """
     builder = tfds.builder(checked(name))
     if not builder.is_prepared() and _needs_downloads(builder) and _offline():
