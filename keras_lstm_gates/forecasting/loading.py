@@ -41,9 +41,7 @@ def load(run, model=None):
         )
     if about.recipe.task != "forecasting":
         raise ValueError(f"expected a run that forecasts; received {run}, a run of {about.recipe.task}")
-    columns = about.names.get("features") if isinstance(about.names, dict) else None
-    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
-        raise ValueError(f"expected {run} to say what its columns are called, a list of names; received {columns!r}")
+    columns = about.names["features"]
     model = _model(path) if model is None else model
     expected = about.recipe.window, len(columns)
     received = [tuple(one.shape[1:]) for one in getattr(model, "inputs", None) or ()]

@@ -38,7 +38,8 @@ class Description(NamedTuple):
     def from_dict(cls, values):
         recipe, names = Recipe.from_dict(values["recipe"]), values["names"]
         columns = names.get("features", [])
-        if recipe.task == "forecasting" and not (columns and all(isinstance(name, str) for name in columns)):
+        names_only = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
+        if recipe.task == "forecasting" and not (columns and names_only):
             raise ValueError(f"expected the names of the columns that it reads; received {str(columns)[:80]}")
         return cls(recipe, dict(names))
 

@@ -273,9 +273,13 @@ def test_a_run_that_does_not_say_its_columns_is_refused(run, tmp_path):
         forecasting.load(tmp_path / "old")
     shutil.copy(run / "recipe.json", tmp_path / "old")
     for names, text in (
-        ("{}", "a list of names; received None"),
-        ("[]", "a list of names; received None"),
-        ('{"features": [["load"], "wind"]}', r"a list of names; received \[\['load'\], 'wind'\]"),
+        ("{}", r"the names of the columns that it reads; received \[\]"),
+        ("[]", "to say what it was trained on"),
+        ('{"features": "load"}', "the names of the columns that it reads; received load"),
+        (
+            '{"features": [["load"], "wind"]}',
+            r"the names of the columns that it reads; received \[\['load'\], 'wind'\]",
+        ),
         ('{"features": ["load"]}', r"expected a model of \(window, columns\) \(12, 1\).*received \[\(None, 2\)\]"),
     ):
         (tmp_path / "old" / "names.json").write_text(names)
