@@ -70,7 +70,7 @@ ROOMS = {
         "tuning/test_tuning_study",
     ),
     "comparison": (
-        "exporting/comparing.py exporting/verifying.py",
+        "exporting/comparing.py exporting/checksums.py",
         "exporting/test_comparing exporting/test_exporting_sizes exporting/test_exporting",
     ),
 }

@@ -24,12 +24,12 @@ ROOMS = {
         terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """forecasts ngrams volatility measures""",
-    "cli": """app models arguments recipes live demo deployment explaining forecasting inspecting inspection questions
+    "cli": """app models arguments recipes live demo deployment explaining forecasting inspecting tracing questions
         steering training tuning zoo entry""",
     "datasets": """examples package_files table_files table_numbers table_calendars table_times tables
     tfds_names words builders forecasting language sequences data""",
     "exporting": """steered comparing describing exported_files rebuilding stepping onnx signatures drifting
-        without_gates saved_model tflite micro formats writing verifying""",
+        without_gates saved_model tflite micro formats writing checksums""",
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations attention convolutions graph operators lstm layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
@@ -37,19 +37,20 @@ ROOMS = {
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
     "layers": """calibration steered sequences cell weights_files lstm bidirectional""",
-    "opening": """directions graphs inputs paths kept pytorch gru twins visitors opened_layers readers walker
+    "opening": """directions graphs inputs paths cache pytorch gru twins visitors opened_layers readers walker
         exposing""",
     "opening.readers": """contents old_names operations nodes leaves declared conversions stored checkpoints
         cutting filling translating building formats models weights facts""",
     "plots": """_styles exports gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
-    "recurrence.compiled": """loops programs rows autodiff chain_rule""",
+    "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
     "reporting": """checking interventions page""",
-    "steering": """holders models sensitivities kept_rows batches measures ablations patching""",
+    "steering": """holders models sensitivities resumable_rows batches measures ablations patching""",
     "tracing": """batches parts store opened_models traces gate_statistics monitor""",
-    "training": """descriptions distributed finiteness metrics summary checkpoints linear settling finishing runs""",
-    "tuning": """addresses service oracles spaces hypermodel trials hparams jobs processes results figures tables
-        searches""",
+    "training": """descriptions distributed finiteness metrics summary checkpoints linear automatic_keys
+        residual_fit runs""",
+    "tuning": """addresses service oracles spaces hypermodel trials hparams jobs chief_and_workers results figures
+        tables searches""",
     "zoo": """cards registry files builds evaluation""",
 }
 PLACES = {room: {name: place for place, name in enumerate(names.split())} for room, names in ROOMS.items()}

@@ -11,7 +11,7 @@ _HOMES = {
     "Exported": "keras_lstm_gates.exporting.writing",
     "drift": "keras_lstm_gates.exporting.drifting",
     "export": "keras_lstm_gates.exporting.writing",
-    "verified": "keras_lstm_gates.exporting.verifying",
+    "verified": "keras_lstm_gates.exporting.checksums",
 }
 
 __all__ = sorted(_HOMES)

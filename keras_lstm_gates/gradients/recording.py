@@ -9,9 +9,9 @@ import tensorflow as tf
 from keras_lstm_gates.layers.cell import GatedLSTMCell
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening import Visitor, walk
+from keras_lstm_gates.opening.cache import KeptByModel
 from keras_lstm_gates.opening.graphs import graph_of
 from keras_lstm_gates.opening.inputs import batch_of, by_name, check, in_batches, inputs_of, packed
-from keras_lstm_gates.opening.kept import KeptByModel
 from keras_lstm_gates.opening.paths import layer_name
 
 CELLS = (GatedLSTMCell, keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell)

@@ -7,8 +7,8 @@ from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.interventions import Mean, Set
 from keras_lstm_gates.opening.paths import outermost
 from keras_lstm_gates.steering.batches import lstms, run_each, sizes_of
-from keras_lstm_gates.steering.kept_rows import finished, unfinished
 from keras_lstm_gates.steering.measures import Metric, hash_of, mean_and_spread
+from keras_lstm_gates.steering.resumable_rows import finished, unfinished
 from keras_lstm_gates.tracing import trace
 
 WHAT = {"units": ("c", "h"), "gates": ("i", "f", "g", "o"), "steps": ("i", "g")}

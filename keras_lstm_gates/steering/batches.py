@@ -7,8 +7,8 @@ from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.interventions import composed, listed, tells_steps_apart
 from keras_lstm_gates.opening.graphs import layers_within
-from keras_lstm_gates.steering.kept_rows import KeptRows
 from keras_lstm_gates.steering.models import steer
+from keras_lstm_gates.steering.resumable_rows import KeptRows
 from keras_lstm_gates.tracing import nodes, trace
 
 MOST_BYTES = 2**28

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_lstm_gates.opening.cache import KeptByModel
 from keras_lstm_gates.opening.exposing import Opened, open_graph
 from keras_lstm_gates.opening.graphs import layers_within
 from keras_lstm_gates.opening.inputs import is_stateful
-from keras_lstm_gates.opening.kept import KeptByModel
 
 
 class OpenedModel(NamedTuple):

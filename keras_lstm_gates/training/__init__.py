@@ -3,10 +3,10 @@
 from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.losses import Pinball, SummedCrossEntropy
 from keras_lstm_gates.recipes import RECIPES, Recipe
-from keras_lstm_gates.training.finishing import is_residual, told
+from keras_lstm_gates.training.automatic_keys import settled
 from keras_lstm_gates.training.metrics import evaluate
+from keras_lstm_gates.training.residual_fit import is_residual, told
 from keras_lstm_gates.training.runs import Run, build, environment, fit, fit_epochs
-from keras_lstm_gates.training.settling import settled
 
 __all__ = [
     "RECIPES",

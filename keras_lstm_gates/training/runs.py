@@ -19,11 +19,11 @@ from keras_lstm_gates._support.notebooks import table
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.recipes import Recipe
-from keras_lstm_gates.training import descriptions, distributed, finishing, summary
+from keras_lstm_gates.training import descriptions, distributed, residual_fit, summary
+from keras_lstm_gates.training.automatic_keys import settled
 from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.finiteness import first_not_finite
 from keras_lstm_gates.training.metrics import evaluate
-from keras_lstm_gates.training.settling import settled
 
 _MODELS = {
     "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
@@ -63,8 +63,8 @@ def build(recipe, data):
     """
     make, own = _MODELS[recipe.task]
     options = {name: getattr(recipe, name) for name in _MEMORY}
-    if finishing.is_residual(recipe):
-        model = finishing.prepared(recipe, data, options)
+    if residual_fit.is_residual(recipe):
+        model = residual_fit.prepared(recipe, data, options)
     else:
         model = make(**data.arguments, **options, **{name: getattr(recipe, name) for name in own}, name=recipe.task)
     rate = recipe.learning_rate
@@ -150,8 +150,8 @@ def _fit(recipe, folder, strategy, writes, callbacks):
             ) from None
     checkpoints.take_best()
     names = data.names
-    if finishing.is_residual(recipe) and data.validation is not None:
-        names = {**names, "finish": finishing.finish(model, recipe, data)}
+    if residual_fit.is_residual(recipe) and data.validation is not None:
+        names = {**names, "finish": residual_fit.finish(model, recipe, data)}
     metrics = {
         **{f"test_{name}": value for name, value in evaluate(model, recipe, data.test).items()},
         "parameters": model.count_params(),

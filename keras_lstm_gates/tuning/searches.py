@@ -10,7 +10,7 @@ import keras_tuner
 
 from keras_lstm_gates._support import locks
 from keras_lstm_gates._support.files import clean, write_json
-from keras_lstm_gates.tuning import addresses, processes, results, service, tables
+from keras_lstm_gates.tuning import addresses, chief_and_workers, results, service, tables
 from keras_lstm_gates.tuning.jobs import Job
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -120,7 +120,7 @@ def search(
         model, str(folder), objective, tuner, trials, minutes, epochs, initial_points, seed, budget, sample, fit or {}
     )
     if role == "worker":
-        processes.work(job, chief, f"tuner{worker}")
+        chief_and_workers.work(job, chief, f"tuner{worker}")
         return results.read(folder)
 
     address, token = None, os.environ.get(service.TOKEN)
@@ -130,7 +130,7 @@ def search(
     elif workers:
         address, token = addresses.free_address(), secrets.token_urlsafe()
     board = tables.Board(folder, objective, console, trials)
-    with addresses.held(address), locks.alone(folder, folder), processes.environment(address, "chief", token):
+    with addresses.held(address), locks.alone(folder, folder), chief_and_workers.environment(address, "chief", token):
         _check_folder(folder)
         own = job.make_tuner(on_change=board.update)
         oracle = own.oracle
@@ -144,7 +144,7 @@ def search(
             if address is None:
                 own.search(**job.fit)
             else:
-                processes.lead(own, job, address, workers, threads, board)
+                chief_and_workers.lead(own, job, address, workers, threads, board)
         return results.finish(folder)
 
 

@@ -12,7 +12,8 @@ from small import small_forecaster
 
 from keras_lstm_gates import edge, exporting, forecasting, tracing, tuning, zoo
 from keras_lstm_gates._support.array_files import read_npy, read_npz
-from keras_lstm_gates.cli import arguments, inspection
+from keras_lstm_gates.cli import arguments
+from keras_lstm_gates.cli import tracing as commands
 from keras_lstm_gates.datasets import tables
 from keras_lstm_gates.layers import weights_files
 from keras_lstm_gates.opening import from_torch
@@ -20,7 +21,7 @@ from keras_lstm_gates.opening.readers import load_model
 from keras_lstm_gates.recipes import Recipe, resolve
 from keras_lstm_gates.reporting.interventions import intervention_sections
 from keras_lstm_gates.steering import Set, ablate, steer
-from keras_lstm_gates.steering.kept_rows import KeptRows
+from keras_lstm_gates.steering.resumable_rows import KeptRows
 from keras_lstm_gates.zoo import registry
 
 REFUSALS = (ValueError, FileNotFoundError)
@@ -162,7 +163,7 @@ def write_presets(folder):
     shipped = registry.home("italy_power_demand")
     for file in ("card.json", "README.md"):
         (name / file).write_bytes((shipped / file).read_bytes())
-    sums = [f"{exporting.verifying.sums.of_folder(name, but='SHA256SUMS')[file]}  {file}\n" for file in sorted(
+    sums = [f"{exporting.checksums.sums.of_folder(name, but='SHA256SUMS')[file]}  {file}\n" for file in sorted(
         path.name for path in name.iterdir())]  # fmt: skip
     (name / "SHA256SUMS").write_text("".join(sums))
 
@@ -195,7 +196,7 @@ def write_ablations(folder):
 
 
 def read_ablation(path):
-    intervention_sections(ablation=inspection._whole(path).to_dataset())
+    intervention_sections(ablation=commands._whole(path).to_dataset())
 
 
 def write_rows(folder):
@@ -241,7 +242,7 @@ SUBJECTS = {
     "table .csv": Subject(read_table, write_csvs, 2500),
     "sequences .csv": Subject(arguments.read_array, write_steps, 2000),
     "Parquet": Subject(read_table, write_parquets, 1500),
-    "Zarr": Subject(lambda path: inspection._whole(path), write_traces, 1000, name="gates.zarr"),
+    "Zarr": Subject(lambda path: commands._whole(path), write_traces, 1000, name="gates.zarr"),
     "recipe": Subject(Recipe.from_file, write_recipes, 3000),
     "run folder": Subject(read_run, write_runs, 400, name="run"),
     "steered .keras": Subject(load_model, write_steered, 400, archive=True),

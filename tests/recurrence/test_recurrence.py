@@ -15,7 +15,7 @@ from reference import lstm
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.recurrence import PATHS, gates_from_hidden, recurrence, use_path
-from keras_lstm_gates.recurrence.compiled import chain_rule, programs, rows
+from keras_lstm_gates.recurrence.compiled import batch_parts, chain_rule, programs
 
 # The cudnn path needs a kernel that gives h: `test_every_gate_from_the_hidden_states_alone` and `test_lstm.py` test it.
 PATHS = [path for path in PATHS if path != "cudnn"]
@@ -475,11 +475,11 @@ def test_batches_of_free_size(path, jit):
 @pytest.mark.parametrize(("cores", "programs_of_64"), [(1, [64]), (2, [32]), (6, [11, 9]), (8, [8])])
 def test_a_batch_has_as_many_parts_as_cores(monkeypatch, cores, programs_of_64):
     """On one core a second part would only be one more loop; eight cores are all given one, of at least 8 sequences."""
-    monkeypatch.setattr(rows, "cores", lambda: cores)
+    monkeypatch.setattr(batch_parts, "cores", lambda: cores)
     for size in (0, 1, 7, 15, 16, 33, 64, 200):
-        sizes = [part.stop - part.start for part in rows.parts(tf.zeros([size, 1]))]
+        sizes = [part.stop - part.start for part in batch_parts.parts(tf.zeros([size, 1]))]
         assert sum(sizes) == size
-        assert 1 <= len(sizes) <= max(1, min(cores, size // rows.ROWS_PER_PART))
+        assert 1 <= len(sizes) <= max(1, min(cores, size // batch_parts.ROWS_PER_PART))
     calls = calls_of_forward_loop(monkeypatch)
     arrays, _, _ = case(B=64, T=3, D=1, U=2, dtype="float32")
     got = tf.function(lambda: run(arrays, dtype="float32", outputs={"h"}).h, autograph=False)()
@@ -489,17 +489,17 @@ def test_a_batch_has_as_many_parts_as_cores(monkeypatch, cores, programs_of_64):
 
 def test_a_gpu_or_one_thread_of_tensorflow_runs_one_part(monkeypatch):
     allowed = min(len(os.sched_getaffinity(0)), tf.config.threading.get_inter_op_parallelism_threads() or 10**6)
-    assert rows.cores() == allowed
+    assert batch_parts.cores() == allowed
     monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 1)
-    assert rows.cores.__wrapped__() == 1
+    assert batch_parts.cores.__wrapped__() == 1
     monkeypatch.undo()
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
-    assert rows.cores.__wrapped__() == 1
+    assert batch_parts.cores.__wrapped__() == 1
 
 
 def test_batches_of_free_size_on_eight_cores(monkeypatch):
     """Of the eight parts of a small batch most are empty."""
-    monkeypatch.setattr(rows, "cores", lambda: 8)
+    monkeypatch.setattr(batch_parts, "cores", lambda: 8)
     chain_rule._chain.cache_clear()
     arrays, m, _ = case(B=70, T=3, D=2, U=2, mask="gaps")
     signature = [*[tf.TensorSpec([None, *array.shape[1:]], tf.float64) for array in arrays[:3]]]

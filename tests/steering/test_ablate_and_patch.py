@@ -7,8 +7,8 @@ from keras import layers
 
 from keras_lstm_gates import expose, plots, reporting, trace, tracing
 from keras_lstm_gates.steering import Mean, Replace, Scale, Set, ablate, patch, patch_gates, run_each, steer
-from keras_lstm_gates.steering.kept_rows import KeptRows
 from keras_lstm_gates.steering.measures import mean_and_spread
+from keras_lstm_gates.steering.resumable_rows import KeptRows
 
 T, D, U, N = 5, 3, 4, 3
 QUIET = {"progress": False}
@@ -118,7 +118,7 @@ def test_accuracy_is_worse_where_it_is_lower():
 
 def test_an_interrupted_run_resumes_and_gives_the_same(model, tmp_path, monkeypatch):
     x, y = sequences(1), np.array([0, 1, 1])
-    monkeypatch.setattr("keras_lstm_gates.steering.kept_rows.SECONDS", 0.0)
+    monkeypatch.setattr("keras_lstm_gates.steering.resumable_rows.SECONDS", 0.0)
     arguments = (model, x, y, "sparse_categorical_crossentropy", "gates")
     seen = []
 

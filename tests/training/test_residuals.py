@@ -10,8 +10,8 @@ from sklearn.linear_model import Ridge
 
 from keras_lstm_gates import datasets, forecasting, training
 from keras_lstm_gates.recipes import Recipe, resolve
-from keras_lstm_gates.training import finishing, linear
-from keras_lstm_gates.training.settling import season_of
+from keras_lstm_gates.training import linear, residual_fit
+from keras_lstm_gates.training.automatic_keys import season_of
 
 QUICK = {"target": "y", "units": 3, "epochs": 2}
 
@@ -106,8 +106,8 @@ def test_the_folder_says_what_was_chosen(run):
     assert (recipe.season, recipe.horizon, recipe.window) == (12, 12, 24)
     assert recipe.transform == "log"
     finish = json.loads((run.folder / "names.json").read_text())["finish"]
-    assert finish["share"] in finishing.SHARES
-    lines = finishing.told(recipe, finish, {"coverage": 0.75})
+    assert finish["share"] in residual_fit.SHARES
+    lines = residual_fit.told(recipe, finish, {"coverage": 0.75})
     assert lines[0].startswith("learned: the logarithm of y relative to")
     assert "75.0% of the test part lies between q0.1 and q0.9, nominally 80%" in lines[1]
     # It is trained from a table, and forecasts one.
@@ -121,13 +121,13 @@ def test_the_intervals_hold_on_the_validation_part(run):
     recipe = Recipe.from_file(run.folder / "recipe.json")
     data = datasets.load(recipe)
     model = training.build(recipe, data)
-    finishing.finish(model, dataclasses.replace(recipe, linear=None), data)
+    residual_fit.finish(model, dataclasses.replace(recipe, linear=None), data)
     inside = training.evaluate(model, recipe, data.validation)["coverage"]
     assert inside >= 0.8
     before = model.get_layer("spread").get_weights()[1]
     model.get_layer("spread").set_weights([model.get_layer("spread").get_weights()[0], before - 3])
     assert training.evaluate(model, recipe, data.validation)["coverage"] < inside
-    finishing.finish(model, dataclasses.replace(recipe, linear=None), data)
+    residual_fit.finish(model, dataclasses.replace(recipe, linear=None), data)
     assert training.evaluate(model, recipe, data.validation)["coverage"] == pytest.approx(inside, abs=0.1)
 
 
@@ -139,7 +139,7 @@ def test_a_correction_that_does_harm_is_left_out(run):
     before = training.evaluate(model, recipe, data.validation)["mae"]
     head.set_weights([head.get_weights()[0], np.full_like(head.get_weights()[1], 50.0)])
     assert training.evaluate(model, recipe, data.validation)["mae"] > 2 * before
-    facts = finishing.finish(model, dataclasses.replace(recipe, linear=None), data)
+    facts = residual_fit.finish(model, dataclasses.replace(recipe, linear=None), data)
     assert facts["share"] == 0.0
     assert training.evaluate(model, recipe, data.validation)["mae"] == pytest.approx(before, rel=1e-5)
 

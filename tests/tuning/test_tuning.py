@@ -235,7 +235,7 @@ def test_mistakes_give_one_clear_line(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         refused(OSError, f"an address the chief can listen at; received {address}", role="chief", chief=address)
-    monkeypatch.setattr("keras_lstm_gates.tuning.processes.CHIEF_SECONDS", 0.1)
+    monkeypatch.setattr("keras_lstm_gates.tuning.chief_and_workers.CHIEF_SECONDS", 0.1)
     refused(ConnectionError, f"no chief answers at {address}", role="worker", chief=address)
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="file/search"):

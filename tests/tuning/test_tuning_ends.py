@@ -9,7 +9,7 @@ import pytest
 from tuned_models import FIT, late, line
 
 from keras_lstm_gates import tuning
-from keras_lstm_gates.tuning import processes
+from keras_lstm_gates.tuning import chief_and_workers
 from keras_lstm_gates.tuning.jobs import Job
 
 SECONDS = 150.0
@@ -44,17 +44,17 @@ def test_a_chief_sees_a_worker_that_came_and_went_between_two_looks():
     oracle = SimpleNamespace(tuner_ids={"chief"}, ongoing_trials={}, over=True, failure=None)
     oracle.take_from_silent = lambda seconds: None
     board = SimpleNamespace(update=lambda: None)
-    chief = threading.Thread(target=processes._supervise_remote_workers, args=(oracle, board), daemon=True)
+    chief = threading.Thread(target=chief_and_workers._supervise_remote_workers, args=(oracle, board), daemon=True)
     chief.start()
     chief.join(20.0)
     assert not chief.is_alive()
 
 
 def _work(folder, address):
-    processes.CHIEF_SECONDS = 2.0
+    chief_and_workers.CHIEF_SECONDS = 2.0
     job = Job(line, folder, "val_loss", "random", 2, None, None, None, 0, {}, None, FIT)
     with pytest.raises(ConnectionError, match=f"no chief answers at {address}"):
-        processes.work(job, address, "tuner0")
+        chief_and_workers.work(job, address, "tuner0")
 
 
 def test_a_worker_ends_when_its_chief_went_away_before_the_first_question(tmp_path):

@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras_lstm_gates.gates import Intervention
 from keras_lstm_gates.recurrence.arguments import Arguments
 from keras_lstm_gates.recurrence.compiled.autodiff import differentiable, hide, known_zero, second_order_of
+from keras_lstm_gates.recurrence.compiled.batch_parts import Batch, parts
 from keras_lstm_gates.recurrence.compiled.loops import Carry, History, acts_on_gates, recurrent_kernel_gradient
 from keras_lstm_gates.recurrence.compiled.programs import Chunks, WholeSequence
-from keras_lstm_gates.recurrence.compiled.rows import Batch, parts
 from keras_lstm_gates.recurrence.interventions import mapped
 from keras_lstm_gates.recurrence.portable import portable
 
