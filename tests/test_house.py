@@ -31,7 +31,7 @@ ROOMS = {
     "exporting": """steered comparing describing exported_files rebuilding stepping onnx signatures drifting
         without_gates saved_model tflite micro formats writing checksums""",
     "exporting.micro": """sources microcontroller files""",
-    "exporting.onnx": """activations attention convolutions graph operators lstm layers files""",
+    "exporting.onnx": """activations attention convolutions graph operators lstm operations recurrent layers files""",
     "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
     "forecasting": """calendars windows traced shards forecasters loading scoring backtests""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
@@ -39,8 +39,8 @@ ROOMS = {
     "layers": """calibration steered sequences cell weights_files lstm bidirectional""",
     "opening": """directions graphs inputs paths cache pytorch gru twins visitors opened_layers readers walker
         exposing""",
-    "opening.readers": """contents old_names operations nodes leaves declared conversions stored checkpoints
-        cutting filling translating building formats models weights facts""",
+    "opening.readers": """contents functions old_names devices merging op_layers operations nodes leaves declared
+        conversions stored checkpoints cutting filling translating building formats models weights facts""",
     "plots": """_styles exports gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",

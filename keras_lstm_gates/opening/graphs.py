@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import keras
 
+MOST_OF_A_NAME = 10_000
+"""Higher numbers in a name are left to chance: Keras counts up to them one by one."""
+
 
 class FunctionalGraph(NamedTuple):
     """The symbolic inputs and outputs of a model, in its own structures."""
@@ -108,6 +111,19 @@ class Names:
             name = f"{base}_{number}"
         self._taken.add(name)
         return name
+
+
+def reserve_names(names):
+    """Let Keras give none of these names to what it makes itself, such as the operations of a mask.
+
+    It numbers them from the start in every process, and takes no model with two layers or operations of one name.
+    """
+    for name in names:
+        base, _, number = name.rpartition("_")
+        base, number = (base, int(number)) if base and number.isdigit() else (name, 0)
+        # Where it is further, it only goes on.
+        while number < MOST_OF_A_NAME and keras.backend.get_uid(base) <= number:
+            pass
 
 
 def _sequential(model):

@@ -19,6 +19,7 @@ from keras_lstm_gates.opening.graphs import (
     is_known,
     layers_within,
     outputs_by_name,
+    reserve_names,
 )
 from keras_lstm_gates.opening.opened_layers import EachStep, LabelledGates, MergedDirections, Reversed, StepMask
 from keras_lstm_gates.opening.paths import Paths, below, direction, layer_name, outermost
@@ -103,6 +104,7 @@ class _Graph:
         self.visitor = visitor
         self.chosen = None if layers is None else set(layers)
         self.names = Names(self.graph)
+        reserve_names(operation.name for operation in self.graph.operations)
         self.paths = Paths(layer.name for layer in self.graph.layers)
         self.layers = {}
         self._kept = {} if kept is None else kept

@@ -10,7 +10,8 @@ MODELS = """attention autoencoder bidirectional_states built_late convolution co
     cudnn_both_ways encoder_decoder first_shape_in_the_layer frames free_time gru_beside masking merged_sum
     mask_ends_at_an_operation
     nested_twice relu_regularized sentiment siamese slashes stacked_cells stateful stateful_characters
-    stock_forecast tagger tensorflow_operations""".split()
+    stock_forecast tagger tensorflow_operations tensorflow_functions loss_within several_devices words_and_letters
+    normalized""".split()
 
 
 class Files:
@@ -39,7 +40,7 @@ class Files:
                 yield self.folder / path, weights and self.folder / weights
 
     def _numbered(self, name, side):
-        keys = [f"{name}/{side}{place}" for place in range(9)]
+        keys = [f"{name}/{side}{place}" for place in range(40)]
         return [self._answers[key] for key in keys if key in self._answers]
 
 

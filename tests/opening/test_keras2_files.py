@@ -11,6 +11,7 @@ from strangers import gates
 
 import keras_lstm_gates
 from keras_lstm_gates.opening.readers import operations, read
+from keras_lstm_gates.opening.readers.translating import Translation
 
 TOLERANCE = 2e-6
 
@@ -141,11 +142,57 @@ def test_modules_and_policies_of_tensorflow(written, tmp_path):
 def test_operations_that_no_row_takes_are_refused_by_name(written, tmp_path):
     def edit(tree):
         next(one for one in layers_of(tree) if one["config"].get("function") == "concat")["config"]["function"] = (
-            "shape"
+            "random.normal"
         )
 
-    with pytest.raises(ValueError, match=r"'tf\.concat' is 'shape' of TensorFlow, which is not translated"):
+    with pytest.raises(ValueError, match=r"'tf\.concat' is 'random.normal' of TensorFlow, which is not translated"):
         read(edited(written, "tensorflow_operations", tmp_path, edit, "2.15.0"))
     assert operations.refusal("compat.v1.transpose", [{"perm": [1, 0], "conjugate": False, "name": "t"}]) is None
     reason = operations.refusal("compat.v1.transpose", [{"conjugate": True}])
     assert reason == "is 'compat.v1.transpose' of TensorFlow with conjugate=True, which is not translated"
+    lost = "is 'einsum' of TensorFlow, whose other operands Keras 2 did not write down"
+    assert operations.refusal("einsum", [{}]) == lost
+
+
+def node(name, operation, inputs, constants=(), attributes=()):
+    """A TensorFlowOpLayer as Keras 2.2 and 2.3 wrote it."""
+    own = {"name": name, "op": operation, "input": [], "attr": dict(attributes)}
+    return {
+        "class_name": "TensorFlowOpLayer",
+        "name": f"tf_op_layer_{name}",
+        "config": {"name": name, "node_def": own, "constants": dict(constants)},
+        "inbound_nodes": [[[one, 0, 0, {}] for one in inputs]],
+    }
+
+
+def test_operations_of_keras_2_3(tmp_path):
+    start = {"batch_input_shape": [None, 4, 3], "dtype": "float32", "name": "x"}
+    masks = {f"{name}_mask": {"i": number} for name, number in (("begin", "5"), ("end", "5"), ("shrink_axis", "2"))}
+    layers = [
+        {"class_name": "InputLayer", "name": "x", "config": start, "inbound_nodes": []},
+        node("sub", "Sub", ["x"], {"0": 1.0}),
+        node("concat", "ConcatV2", ["tf_op_layer_sub", "x"], {"2": -1}, {"N": {"i": "2"}}),
+        node("mean", "Mean", ["tf_op_layer_concat"], {"1": 1}, {"keep_dims": {"b": True}}),
+        node("squeeze", "Squeeze", ["tf_op_layer_mean"], attributes={"squeeze_dims": {"list": {"i": ["1"]}}}),
+        node("last", "StridedSlice", ["x"], {"1": [0, -1, 0], "2": [0, 0, 0], "3": [1, 1, 1]}, masks),
+        node("split", "Split", ["x"], {"0": 2}, {"num_split": {"i": "3"}}),
+        node("products", "BatchMatMulV2", ["x", "x"], attributes={"adj_x": {"b": False}, "adj_y": {"b": True}}),
+        node("turned", "Transpose", ["tf_op_layer_products"], {"1": [0, 2, 1]}),
+        node("whole", "Cast", ["x"], attributes={"DstT": {"type": "DT_INT32"}}),
+    ]
+    ends = [["tf_op_layer_squeeze", 0, 0], ["tf_op_layer_last", 0, 0], ["tf_op_layer_split", 0, 1]]
+    ends += [["tf_op_layer_turned", 0, 0], ["tf_op_layer_whole", 0, 0]]
+    graph = {"name": "model", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": ends}
+    config = Translation("2.3.0").model({"class_name": "Model", "config": graph})
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    received = keras.saving.deserialize_keras_object(config)(x)
+    joined = np.concatenate([1.0 - x, x], axis=-1)
+    expected = [joined.mean(1), x[:, -1], x[..., 1:2], x @ x.swapaxes(1, 2), x.astype("int32")]
+    for one, other in zip(received, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    layers[1]["config"]["node_def"]["op"] = "RandomUniform"
+    translation = Translation("2.3.0")
+    translation.model({"class_name": "Model", "config": graph})
+    assert translation.unknown == {
+        "tf_op_layer_sub": "is the operation 'RandomUniform' of TensorFlow, which is not translated"
+    }

@@ -181,7 +181,68 @@ def _graphs(keras, floats, tokens):
     models["attention"] = keras.Model(x, layers.Dense(2)(layers.Add()(pooled))), floats(2, 6, 4)
     models["tensorflow_operations"] = _operations(keras), floats(2, 6, 3)
     models["mask_ends_at_an_operation"] = _masked(keras), tokens(3, 7, vocabulary=3)
+    models["tensorflow_functions"] = _functions(keras), [floats(3, 6, 4), tokens(3, 2, vocabulary=5)]
+    models["loss_within"] = _with_a_loss(keras), floats(3, 6, 3)
+    models["several_devices"] = _on_two_devices(keras), floats(4, 6, 3)
+
+    words, letters = keras.Input((5,)), keras.Input((5, 4))
+    spelled = layers.TimeDistributed(lstm(3))(layers.TimeDistributed(layers.Embedding(9, 2, mask_zero=True))(letters))
+    joined = layers.concatenate([layers.Embedding(11, 3, mask_zero=True)(words), spelled], name="concatenate")
+    tags = layers.TimeDistributed(layers.Dense(2, "softmax"))(both(lstm(3, return_sequences=True))(joined))
+    models["words_and_letters"] = keras.Model([words, letters], tags), [tokens(3, 5), tokens(3, 5, 4, vocabulary=9)]
+
+    x, adapted = keras.Input((8, 3)), layers.Normalization()
+    adapted.adapt(3.0 * floats(20, 8, 3) + 1.0)
+    y = layers.SeparableConv1D(4, 3, padding="same")(layers.Rescaling(0.5)(adapted(x)))
+    models["normalized"] = keras.Model(x, layers.Dense(1)(lstm(3)(layers.ZeroPadding1D(1)(y)))), floats(2, 8, 3)
     return models
+
+
+def _functions(keras):
+    import tensorflow as tf
+
+    x, places = keras.Input((6, 4)), keras.Input((2,), dtype="int32")
+    a, b = tf.split(tf.math.l2_normalize(x, axis=-1), 2, axis=-1)
+    y = tf.tile(tf.expand_dims(tf.reduce_sum(a * b, -1), -1), [1, 1, 2])
+    late = tf.pad(x[:, 1:], [[0, 0], [1, 0], [0, 0]])
+    y = tf.concat([tf.clip_by_value(y, -0.5, 0.5), tf.where(x > 0.1, x, 0.0), late], -1)
+    s = keras.layers.LSTM(4, return_sequences=True)(y)
+    batch = tf.shape(s)[0]
+    chosen = [tf.gather(s, [0, 2], axis=1), tf.gather(s, places, axis=1, batch_dims=1), tf.unstack(s, axis=1)[2]]
+    shaped = [tf.reshape(s, (batch, 24)), tf.zeros((batch, 2)), tf.reverse(s, axis=[1])]
+    shaped += [tf.slice(s, [0, 1, 0], [-1, 2, -1]), tf.one_hot(places, 5, on_value=2.0)]
+    numbers = [tf.math.reduce_std(s, 1), tf.reduce_prod(s, 1), tf.norm(s, axis=1), tf.math.top_k(s, 2)[0]]
+    numbers += [tf.argmax(s, axis=-1), tf.cumsum(s, axis=1, exclusive=True), tf.nn.gelu(s), tf.nn.leaky_relu(s)]
+    rest = [tf.cast((s > 0) & (s < 0.5), "float32"), s % 0.3, tf.tensordot(s, tf.ones((4, 2)), 1)]
+    rest.append(tf.cast(tf.sequence_mask(places, 4), "int32"))
+    return keras.Model([x, places], chosen + shaped + numbers + rest)
+
+
+def _with_a_loss(keras):
+    """Of an autoencoder: the layers of the loss lead to no output."""
+    import tensorflow as tf
+
+    x = keras.Input((6, 3))
+    code = keras.layers.Dense(2)(keras.layers.LSTM(3)(x))
+    y = keras.layers.LSTM(3, return_sequences=True)(keras.layers.RepeatVector(6)(code))
+    model = keras.Model(x, y)
+    model.add_loss(tf.reduce_mean(tf.square(x - y)))
+    model.add_metric(tf.reduce_mean(code), name="mean", aggregation="mean")
+    return model
+
+
+def _on_two_devices(keras):
+    """As `multi_gpu_model` made it: each slice of the batch by a layer of Python code."""
+    inner = keras.Sequential([keras.Input((6, 3)), keras.layers.LSTM(3), keras.layers.Dense(2)], name="inner")
+    x = keras.Input((6, 3))
+
+    def get_slice(data, i, parts):
+        import tensorflow as tf
+
+        return tf.split(data, parts)[i]
+
+    slices = [keras.layers.Lambda(get_slice, arguments={"i": i, "parts": 2}, name=f"lambda_{i}")(x) for i in (0, 1)]
+    return keras.Model(x, keras.layers.Concatenate(axis=0, name="dense")([inner(one) for one in slices]))
 
 
 def _operations(keras):

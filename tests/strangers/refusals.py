@@ -6,19 +6,6 @@ be mended. Both are asserted: a pair that is served must leave its list, and an 
 
 # {stage: {part of what the error says: names of cases}}
 _REFUSED = {
-    # A layer for which ONNX has an operator, or a few, belongs into keras_lstm_gates.exporting.onnx.layers; for these
-    # nobody has written them.
-    "onnx": {
-        "it is a ConvLSTM2D;": "convolutional_lstm_beside",
-        "it is a GRU;": "gru_and_simple_rnn_beside",
-        "it is a Bidirectional;": "bidirectional_gru_beside",
-        "it is a RNN;": "list_of_cells_with_gru",
-        "it holds a Functional;": "frames_by_a_model",
-        # An LSTM of every step's own sequence.
-        "it is a EachStep;": "sentences_both_ways document_of_sentences sentences_by_a_model",
-        # Keras hands the mask on beside the tensors, where no graph shows it.
-        "it is a model of its own, called with a mask": "masked_nested_model",
-    },
     # It has the signature `step` alone: what needs more than one time step and the states is no stream.
     "micro": {
         "reads time from its end, which a stream does not have yet": (

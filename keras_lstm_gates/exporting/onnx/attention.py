@@ -14,13 +14,14 @@ def multi_head_attention(
     training=None,
     **masks,
 ):
-    """The nodes of a `MultiHeadAttention` over time, without a mask.
+    """The nodes of a `MultiHeadAttention` over time.
+
+    Args:
+        masks: query_mask, value_mask, key_mask, bool (batch, time), and attention_mask, bool (batch, time, time).
 
     Raises:
-        ValueError: with a mask, or over other axes than time.
+        ValueError: over other axes than time.
     """
-    if use_causal_mask or any(mask is not None for mask in masks.values()):
-        raise ValueError("it has a mask")
     if len(query.shape) != 3 or len(value.shape) != 3:
         raise ValueError(f"its query is of shape {query.shape}; expected (batch, time, features)")
     key = value if key is None else key
@@ -37,7 +38,10 @@ def multi_head_attention(
     of_key = projected(key, layer.key_dense, (0, 2, 3, 1))
     of_value = projected(value, layer.value_dense, heads_first)
     scores = graph.add("Mul", graph.add("MatMul", of_query, of_key), np.float32(layer.key_dim**-0.5))
-    weights = graph.add("Softmax", scores, axis=-1)
+    mask = _of_heads(graph, use_causal_mask, of_query, of_key, **masks)
+    # Keras computes the scores by themselves in two cases; only there a row without any real step has none.
+    apart = return_attention_scores or layer.get_config()["dropout"] > 0
+    weights = masked_softmax(graph, scores, mask, axis=-1, zeroed=apart)
     seen = graph.add("Transpose", graph.add("MatMul", weights, of_value), perm=heads_first)
     kernel = np.asarray(layer.output_dense.kernel, "float32")
     width = kernel.shape[0] * kernel.shape[1]
@@ -50,7 +54,7 @@ def multi_head_attention(
 
 
 def attention(graph, layer, values, mask=None, return_attention_scores=False, use_causal_mask=False, **_):
-    """The nodes of an `Attention` by products, without a mask."""
+    """The nodes of an `Attention` by products; the masks are those of the query and the value."""
     if layer.score_mode != "dot":
         raise ValueError(f"its score_mode is {layer.score_mode!r}; expected 'dot'")
     query, value, *key = values
@@ -62,7 +66,7 @@ def attention(graph, layer, values, mask=None, return_attention_scores=False, us
 
 
 def additive_attention(graph, layer, values, mask=None, return_attention_scores=False, use_causal_mask=False, **_):
-    """The nodes of an `AdditiveAttention`, without a mask."""
+    """The nodes of an `AdditiveAttention`; the masks are those of the query and the value."""
     query, value, *key = values
     pairs = graph.add(
         "Tanh",
@@ -108,9 +112,52 @@ def dot(graph, layer, values, **_):
     return graph.add("Squeeze", product, np.array(gone)) if gone else product
 
 
-def _seen(graph, scores, value, mask, with_scores, causal):
-    if causal or any(one is not None for one in mask or ()):
-        raise ValueError("it has a mask")
+def masked_softmax(graph, x, mask, axis, zeroed=True):
+    """The nodes of a softmax without what is masked; `zeroed`: where all is, the shares are 0, else they are equal."""
+    if mask is None:
+        return graph.add("Softmax", x, axis=axis)
+    weights = graph.add("Softmax", graph.add("Where", mask, x, np.float32(-1e9)), axis=axis)
+    return graph.add("Where", mask, weights, np.float32(0)) if zeroed else weights
+
+
+def _of_heads(graph, causal, query, key, query_mask=None, value_mask=None, key_mask=None, attention_mask=None):
+    """The mask of (batch, heads, query, key) that several masks make, or None."""
+    parts = []
+    if query_mask is not None:
+        parts.append(graph.add("Unsqueeze", query_mask, np.array([1, 3])))
+    for mask in (value_mask, key_mask):
+        if mask is not None:
+            parts.append(graph.add("Unsqueeze", mask, np.array([1, 2])))
+    if attention_mask is not None:
+        raise ValueError("it has an attention_mask of its own")
+    if causal:
+        parts.append(_causal(graph, graph.add("Shape", query, start=2, end=3), graph.add("Shape", key, start=3)))
+    for one in parts[1:]:
+        parts[0] = graph.add("And", parts[0], one)
+    return parts[0] if parts else None
+
+
+def _causal(graph, queries, keys):
+    """bool (query, key): whether a query's place is not before the key's."""
+    zero, one = np.array(0), np.array(1)
+    rows = graph.add("Range", zero, graph.add("Squeeze", queries), one)
+    columns = graph.add("Range", zero, graph.add("Squeeze", keys), one)
+    return graph.add("GreaterOrEqual", graph.add("Unsqueeze", rows, np.array([1])), columns)
+
+
+def _seen(graph, scores, value, masks, with_scores, causal):
+    query_mask, value_mask, *_ = masks or (None, None)
+    mask = None if value_mask is None else graph.add("Unsqueeze", value_mask, np.array([1]))
+    if causal:
+        before = _causal(graph, graph.add("Shape", scores, start=1, end=2), graph.add("Shape", scores, start=2))
+        mask = before if mask is None else graph.add("And", mask, before)
+    if mask is not None:
+        # Keras takes a large number off, so that a row without any real step is spread over all.
+        padding = graph.add("Cast", graph.add("Not", mask), to=graph.float32)
+        scores = graph.add("Sub", scores, graph.add("Mul", padding, np.float32(1e9)))
     weights = graph.add("Softmax", scores, axis=-1)
     output = graph.add("MatMul", weights, value)
+    if query_mask is not None:
+        real = graph.add("Cast", graph.add("Unsqueeze", query_mask, np.array([-1])), to=graph.float32)
+        output = graph.add("Mul", output, real)
     return (output, weights) if with_scores else output

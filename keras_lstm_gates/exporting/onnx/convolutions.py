@@ -19,6 +19,29 @@ def convolution(graph, layer, x, **_):
     return activated(graph, layer.activation, _as_the_layer_has_it(graph, layer, x, rank))
 
 
+def separable_convolution(graph, layer, x, **_):
+    """The nodes of a `SeparableConv1D` or `SeparableConv2D`: each channel by itself, then all at each place."""
+    rank = layer.rank
+    depthwise = np.asarray(layer.depthwise_kernel, "float32")
+    channels, times = depthwise.shape[rank:]
+    depthwise = depthwise.reshape(*depthwise.shape[:rank], channels * times, 1).transpose(rank, rank + 1, *range(rank))
+    pointwise = np.asarray(layer.pointwise_kernel, "float32").transpose(rank + 1, rank, *range(rank))
+    pad = {"auto_pad": _AUTO_PAD[layer.padding]} if layer.padding in _AUTO_PAD else {}
+    if layer.padding == "causal":
+        pad["pads"] = [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0]
+    options = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": channels, **pad}
+    x = graph.add("Conv", _channels_first(graph, layer, x, rank), depthwise, **options)
+    x = graph.add("Conv", x, pointwise, *([np.asarray(layer.bias, "float32")] if layer.use_bias else []))
+    return activated(graph, layer.activation, _as_the_layer_has_it(graph, layer, x, rank))
+
+
+def padding(graph, layer, x, **_):
+    """The nodes of a `ZeroPadding1D` or `ZeroPadding2D`."""
+    pairs = [layer.padding] if isinstance(layer.padding[0], int) else list(layer.padding)
+    pairs = [(0, 0), (0, 0), *pairs] if layer.data_format == "channels_first" else [(0, 0), *pairs, (0, 0)]
+    return graph.add("Pad", x, np.array([one for one, _ in pairs] + [one for _, one in pairs]))
+
+
 def pooling(operator):
     """Of a `MaxPooling1D` … that is ONNX's operator: a function like `convolution`."""
 

@@ -55,6 +55,10 @@ class Graph:
         self._nodes.append(self._helper.make_node(operator, given, names, name=name, **attributes))
         return names if outputs > 1 else names[0]
 
+    def number_of(self, dtype):
+        """ONNX's number of a dtype of Keras."""
+        return self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
     def model(self, inputs, outputs, name, batch=None):
         """The whole as bytes.
 

@@ -4,10 +4,24 @@ import keras
 import numpy as np
 
 from keras_lstm_gates.exporting.onnx.activations import activated
-from keras_lstm_gates.exporting.onnx.attention import additive_attention, attention, dot, multi_head_attention
-from keras_lstm_gates.exporting.onnx.convolutions import convolution, global_pooling, pooling
+from keras_lstm_gates.exporting.onnx.attention import (
+    additive_attention,
+    attention,
+    dot,
+    masked_softmax,
+    multi_head_attention,
+)
+from keras_lstm_gates.exporting.onnx.convolutions import (
+    convolution,
+    global_pooling,
+    padding,
+    pooling,
+    separable_convolution,
+)
 from keras_lstm_gates.exporting.onnx.graph import Value
 from keras_lstm_gates.exporting.onnx.lstm import flipped, held_interventions, lstm, lstm_step
+from keras_lstm_gates.exporting.onnx.operations import OPERATIONS, any_along, concatenated, of_several
+from keras_lstm_gates.exporting.onnx.recurrent import bidirectional, convolutional_lstm, joined, recurrent
 from keras_lstm_gates.exporting.stepping import AddTimeAxis, AnyFeature, DropTimeAxis, LSTMStep, MaskedStep
 from keras_lstm_gates.layers.calibration import Calibration
 from keras_lstm_gates.layers.lstm import GatedLSTM
@@ -58,17 +72,11 @@ def _activation(graph, layer, x, **_):
 
 def _masking(graph, layer, x, **_):
     real = graph.add("Not", graph.add("Equal", x, np.float32(layer.mask_value)))
-    return graph.add("Mul", x, _any(graph, real, axis=-1, keepdims=True, to=graph.float32))
+    return graph.add("Mul", x, any_along(graph, real, axis=-1, keepdims=True, to=graph.float32))
 
 
 def _masked_step(graph, layer, x, **_):
     return x if layer.mask_value == 0 else _masking(graph, layer, x)
-
-
-def _any(graph, x, axis, keepdims, to):
-    numbers = graph.add("Cast", x, to=graph.float32)
-    extreme = graph.add("ReduceMax", numbers, np.array([axis]), keepdims=int(keepdims))
-    return graph.add("Cast", extreme, to=to)
 
 
 def _normalization(graph, layer, x, **_):
@@ -126,13 +134,6 @@ def _reshape(graph, layer, x, **_):
     return graph.add("Reshape", x, np.array([0, *layer.target_shape]))
 
 
-def _reshaped(graph, operation, x, **_):
-    shape = list(operation.newshape)
-    if any(not isinstance(size, int) for size in shape):
-        raise ValueError(f"its new shape is {shape}; expected whole numbers")
-    return graph.add("Reshape", x, np.array(shape))
-
-
 def _step_mask(graph, layer, x, mask=None, **_):
     if mask is not None and layer.masked:
         return mask
@@ -144,11 +145,8 @@ def _repeated(graph, layer, x, **_):
 
 
 def _time_distributed(graph, layer, x, **_):
-    if type(layer.layer) in (*EACH_FEATURE_VECTOR, *OF_TRAINING):
+    if type(layer.layer) in (*EACH_FEATURE_VECTOR, *OF_TRAINING, keras.layers.Embedding):
         return nodes(graph, layer.layer, x)
-    if type(layer.layer) not in OF_WINDOWS:
-        names = sorted(one.__name__ for one in (*EACH_FEATURE_VECTOR, *OF_WINDOWS))
-        raise ValueError(f"it holds a {type(layer.layer).__name__}; expected one of {', '.join(names)}")
     each = (None, *x.shape[2:])
     sizes = layer.layer.compute_output_shape(each)[1:]
     if None in (*each[1:], *sizes):
@@ -156,12 +154,6 @@ def _time_distributed(graph, layer, x, **_):
     step = Value(graph.add("Reshape", x, np.array([-1, *each[1:]])), each, x.dtype)
     shape = graph.add("Concat", graph.add("Shape", x, end=2), np.array(sizes), axis=0)
     return graph.add("Reshape", nodes(graph, layer.layer, step), shape)
-
-
-def _each_step(graph, layer, x, **_):
-    if isinstance(layer.layer, keras.Model):
-        raise _unknown(layer, LAYERS)
-    return _time_distributed(graph, layer, x)
 
 
 def _average(graph, layer, x, mask=None, **_):
@@ -177,20 +169,8 @@ def _maximum_over_time(graph, layer, x, **_):
     return graph.add("ReduceMax", x, np.array([1]), keepdims=int(layer.keepdims))
 
 
-def _of_several(operator):
-    def write(graph, layer, *values, **_):
-        # A layer takes a list, an operation each one by itself.
-        values = values[0] if isinstance(values[0], list | tuple) else values
-        result, *others = (one if isinstance(one, Value) else np.float32(one) for one in values)
-        for other in others:
-            result = graph.add(operator, result, other)
-        return result
-
-    return write
-
-
 def _average_of_several(graph, layer, values, **_):
-    return graph.add("Div", _of_several("Add")(graph, layer, values), np.float32(len(values)))
+    return graph.add("Div", of_several("Add")(graph, layer, values), np.float32(len(values)))
 
 
 def _batch_normalization(graph, layer, x, **_):
@@ -205,47 +185,47 @@ def _batch_normalization(graph, layer, x, **_):
 
 
 def _softmax(graph, layer, x, mask=None, **_):
-    if mask is not None:
-        raise ValueError("it has a mask")
     if not isinstance(layer.axis, int):
         raise ValueError(f"its axes are {layer.axis}; expected one")
-    return graph.add("Softmax", x, axis=layer.axis)
+    return masked_softmax(graph, x, mask, layer.axis)
+
+
+def _rectified(graph, layer, x, **_):
+    if layer.threshold or (layer.max_value is not None and layer.negative_slope):
+        raise ValueError(f"its threshold is {layer.threshold}; expected 0")
+    if layer.max_value is not None:
+        return graph.add("Clip", x, np.float32(0), np.float32(layer.max_value))
+    return (
+        graph.add("LeakyRelu", x, alpha=float(layer.negative_slope)) if layer.negative_slope else graph.add("Relu", x)
+    )
+
+
+def _leaky(graph, layer, x, **_):
+    return graph.add("LeakyRelu", x, alpha=float(layer.negative_slope))
+
+
+def _parametric(graph, layer, x, **_):
+    return graph.add("PRelu", x, np.asarray(layer.alpha, "float32"))
+
+
+def _elu(graph, layer, x, **_):
+    return graph.add("Elu", x, alpha=float(layer.alpha))
+
+
+def _unit_normalized(graph, layer, x, **_):
+    size = graph.add("ReduceL2", x, np.atleast_1d(layer.axis))
+    return graph.add("Div", x, graph.add("Max", size, np.float32(1e-6)))
 
 
 def _permuted(graph, layer, x, **_):
     return graph.add("Transpose", x, perm=(0, *layer.dims))
 
 
-def _unstacked(graph, operation, x, **_):
-    axis = operation.axis
-    number = x.shape[axis] if operation.num is None else operation.num
-    parts = graph.add("Split", x, outputs=number, axis=axis, num_outputs=number)
-    # Of one part ONNX has no list.
-    return [graph.add("Squeeze", part, np.array([axis])) for part in ([parts] if number == 1 else parts)]
-
-
-def _reduced(operator):
-    def write(graph, operation, x, **_):
-        axes = () if operation.axis is None else (np.atleast_1d(operation.axis),)
-        return graph.add(operator, x, *axes, keepdims=int(operation.keepdims))
-
-    return write
-
-
-def _concatenated(graph, layer, values, axis=None, **_):
-    return graph.add("Concat", *values, axis=layer.axis if axis is None else axis)
-
-
 def _merged_directions(graph, layer, values, **_):
     first, second = values
     if layer.sequences:
         second = flipped(graph, second)
-    if layer.merge_mode == "concat":
-        return graph.add("Concat", first, second, axis=-1)
-    if layer.merge_mode is None:
-        return first, second
-    merged = graph.add("Mul" if layer.merge_mode == "mul" else "Add", first, second)
-    return graph.add("Div", merged, np.float32(2)) if layer.merge_mode == "ave" else merged
+    return joined(graph, layer.merge_mode, first, second)
 
 
 def _masked_to_zero(graph, layer, x, mask=None, **_):
@@ -256,56 +236,19 @@ def _masked_to_zero(graph, layer, x, mask=None, **_):
 
 
 def _any_feature(graph, layer, x, **_):
-    return _any(graph, x, axis=-1, keepdims=False, to=graph.bool)
-
-
-def _any_of(graph, operation, x, **_):
-    return _any(graph, x, axis=operation.axis[0], keepdims=operation.keepdims, to=graph.bool)
-
-
-def _not_equal(graph, operation, x, other, **_):
-    other = other if isinstance(other, Value) else np.asarray(other, x.dtype)
-    return graph.add("Not", graph.add("Equal", x, other))
-
-
-def _flip(graph, operation, x, **_):
-    if operation.axis != 1:
-        raise ValueError(f"it flips the axis {operation.axis}; expected 1, time")
-    return flipped(graph, x)
-
-
-def _part(graph, operation, x, key, **_):
-    key = list(key) if isinstance(key, list | tuple) else [key]
-    if Ellipsis in key:
-        at = key.index(Ellipsis)
-        key[at : at + 1] = [slice(None)] * (len(x.shape) - len(key) + 1)
-    gone = [axis for axis, one in enumerate(key) if isinstance(one, int)]
-    for axis, one in enumerate(key):
-        if isinstance(one, int):
-            one = slice(one, None if one == -1 else one + 1)
-        elif not isinstance(one, slice) or (one.step or 1) < 0:
-            raise ValueError(f"it takes the part {key}; expected numbers and slices forwards")
-        if one != slice(None):
-            numbers = (one.start or 0, np.iinfo("int64").max if one.stop is None else one.stop, axis, one.step or 1)
-            x = graph.add("Slice", x, *(np.array([number]) for number in numbers))
-    return graph.add("Squeeze", x, np.array(gone)) if gone else x
+    return any_along(graph, x, axis=-1, keepdims=False, to=graph.bool)
 
 
 def _add_time_axis(graph, layer, x, **_):
     return graph.add("Unsqueeze", x, np.array([1]))
 
 
-def _with_axis(operator):
-    def write(graph, operation, x, **_):
-        return graph.add(operator, x, np.atleast_1d(operation.axis))
-
-    return write
-
-
 _layers = keras.layers
 OF_TRAINING = (
     _layers.Dropout,
     _layers.SpatialDropout1D,
+    _layers.SpatialDropout2D,
+    _layers.AlphaDropout,
     _layers.GaussianNoise,
     _layers.GaussianDropout,
     _layers.ActivityRegularization,
@@ -317,11 +260,19 @@ EACH_FEATURE_VECTOR = {
     _layers.Normalization: _normalization,
     _layers.LayerNormalization: _layer_normalization,
     _layers.Rescaling: _rescaling,
+    _layers.ReLU: _rectified,
+    _layers.LeakyReLU: _leaky,
+    _layers.ELU: _elu,
+    _layers.UnitNormalization: _unit_normalized,
 }
 """Those that do the same at every step."""
 OF_WINDOWS = {
     _layers.Conv1D: convolution,
     _layers.Conv2D: convolution,
+    _layers.SeparableConv1D: separable_convolution,
+    _layers.SeparableConv2D: separable_convolution,
+    _layers.ZeroPadding1D: padding,
+    _layers.ZeroPadding2D: padding,
     _layers.MaxPooling1D: pooling("MaxPool"),
     _layers.MaxPooling2D: pooling("MaxPool"),
     _layers.AveragePooling1D: pooling("AveragePool"),
@@ -329,6 +280,7 @@ OF_WINDOWS = {
     _layers.GlobalMaxPooling2D: global_pooling("ReduceMax"),
     _layers.GlobalAveragePooling2D: global_pooling("ReduceMean"),
     _layers.Flatten: _flatten,
+    _layers.BatchNormalization: _batch_normalization,
 }
 """Those that `TimeDistributed` calls for one step after the other."""
 LAYERS = {
@@ -340,7 +292,7 @@ LAYERS = {
     StepMask: _step_mask,
     LabelledGates: _as_it_is,
     Reversed: lambda graph, layer, x, **_: flipped(graph, x),
-    EachStep: _each_step,
+    EachStep: _time_distributed,
     MaskedStep: _masked_step,
     AddTimeAxis: _add_time_axis,
     DropTimeAxis: lambda graph, layer, x, **_: graph.add("Squeeze", x, np.array([1])),
@@ -350,8 +302,13 @@ LAYERS = {
     _layers.Embedding: _embedding,
     _layers.Reshape: _reshape,
     _layers.Permute: _permuted,
-    _layers.BatchNormalization: _batch_normalization,
     _layers.Softmax: _softmax,
+    _layers.PReLU: _parametric,
+    _layers.GRU: recurrent,
+    _layers.SimpleRNN: recurrent,
+    _layers.RNN: recurrent,
+    _layers.Bidirectional: bidirectional,
+    _layers.ConvLSTM2D: convolutional_lstm,
     _layers.Dot: dot,
     _layers.Attention: attention,
     _layers.AdditiveAttention: additive_attention,
@@ -359,40 +316,15 @@ LAYERS = {
     _layers.Average: _average_of_several,
     _layers.GlobalAveragePooling1D: _average,
     _layers.GlobalMaxPooling1D: _maximum_over_time,
-    _layers.Concatenate: _concatenated,
-    _layers.Add: _of_several("Add"),
-    _layers.Subtract: _of_several("Sub"),
-    _layers.Multiply: _of_several("Mul"),
-    _layers.Maximum: _of_several("Max"),
-    _layers.Minimum: _of_several("Min"),
+    _layers.Concatenate: concatenated,
+    _layers.Add: of_several("Add"),
+    _layers.Subtract: of_several("Sub"),
+    _layers.Multiply: of_several("Mul"),
+    _layers.Maximum: of_several("Max"),
+    _layers.Minimum: of_several("Min"),
     _layers.RepeatVector: _repeated,
     _layers.TimeDistributed: _time_distributed,
     **EACH_FEATURE_VECTOR,
     **OF_WINDOWS,
     **dict.fromkeys(OF_TRAINING, _as_it_is),
 }
-OPERATIONS = {
-    "Add": _of_several("Add"),
-    "Subtract": _of_several("Sub"),
-    "Multiply": _of_several("Mul"),
-    "Divide": _of_several("Div"),
-    "TrueDivide": _of_several("Div"),
-    "Maximum": _of_several("Max"),
-    "Minimum": _of_several("Min"),
-    "Absolute": lambda graph, operation, x: graph.add("Abs", x),
-    "Exp": lambda graph, operation, x: graph.add("Exp", x),
-    "Log": lambda graph, operation, x: graph.add("Log", x),
-    "Softplus": lambda graph, operation, x: graph.add("Softplus", x),
-    "Concatenate": _concatenated,
-    "NotEqual": _not_equal,
-    "Any": _any_of,
-    "Flip": _flip,
-    "Unstack": _unstacked,
-    "Sum": _reduced("ReduceSum"),
-    "Mean": _reduced("ReduceMean"),
-    "GetItem": _part,
-    "Reshape": _reshaped,
-    "ExpandDims": _with_axis("Unsqueeze"),
-    "Squeeze": _with_axis("Squeeze"),
-}
-"""By the name of their class, which Keras does not make public."""

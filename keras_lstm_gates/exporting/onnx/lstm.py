@@ -39,7 +39,7 @@ def lstm(graph, layer, x, initial_state=None, mask=None, interventions=None, **_
         x, mask = flipped(graph, x), None if mask is None else flipped(graph, mask)
     if acting:
         return _steered(graph, layer, x, initial_state, mask, acting)
-    real = None if mask is None else _RealSteps(graph, mask)
+    real = None if mask is None else RealSteps(graph, mask)
     x = graph.add("Transpose", x if real is None else real.first(x), perm=TIME_FIRST)
     before = initial_state or (None, None)
     h, last_h, last_c = _operator(graph, layer, x, before)
@@ -269,7 +269,7 @@ def _weights(layer):
     return [one.astype("float32") for one in (kernel.T[None], recurrent_kernel.T[None], bias)]
 
 
-class _RealSteps:
+class RealSteps:
     """Sends the real steps of (batch, time) to the front and back."""
 
     def __init__(self, graph, mask):
@@ -284,19 +284,21 @@ class _RealSteps:
     def first(self, x):
         return self._at(x, self._order)
 
-    def shown(self, values):
-        """At a masked step the last real one, before the first zeros."""
-        return self._at(self._graph.add("Pad", values, np.array([0, 1, 0, 0, 0, 0])), self._counts)
+    def shown(self, values, before=None):
+        """At a masked step the last real one, before the first zeros, or the state that is given."""
+        return self._at(self._with_first(values, before), self._counts)
 
     def last(self, values, before):
         """(batch, units) after the last real step."""
         add = self._graph.add
-        if before is None:
-            values = add("Pad", values, np.array([0, 1, 0, 0, 0, 0]))
-        else:
-            values = add("Concat", add("Unsqueeze", before, np.array([1])), values, axis=1)
         counts = add("Slice", self._counts, np.array([-1]), np.array([np.iinfo("int64").max]), np.array([1]))
-        return add("Squeeze", self._at(values, counts), np.array([1]))
+        return add("Squeeze", self._at(self._with_first(values, before), counts), np.array([1]))
+
+    def _with_first(self, values, before):
+        add = self._graph.add
+        if before is None:
+            return add("Pad", values, np.array([0, 1, 0, 0, 0, 0]))
+        return add("Concat", add("Unsqueeze", before, np.array([1])), values, axis=1)
 
     def _at(self, values, steps):
         steps = self._graph.add("Unsqueeze", steps, np.array([-1]))

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_lstm_gates.opening.graphs import reserve_names
 from keras_lstm_gates.opening.readers import cutting
 from keras_lstm_gates.opening.readers.declared import at_most, expecting, restore_initializers
 from keras_lstm_gates.opening.readers.filling import fill
+from keras_lstm_gates.opening.readers.leaves import layer_name
 
 
 class Plan(NamedTuple):
@@ -39,8 +41,9 @@ def built(plan, custom_objects):
     """
     config = plan.config
     if plan.unknown:
-        config, plan.order.dropped, ends = cutting.cut(config, plan.unknown)
-        tell_of_part(plan.unknown, plan.order.dropped, ends)
+        config, left_out, ends = cutting.cut(config, plan.unknown)
+        tell_of_part(plan.unknown, left_out, ends)
+        plan.order.dropped = [*plan.order.dropped, *left_out]
     model = bare(config, plan.size, custom_objects)
     restore_initializers(model)
     plan.stored.order = plan.order
@@ -55,6 +58,7 @@ def bare(config, size, custom_objects):
         warnings.simplefilter("ignore")
         # Keras changes what it is given.
         config = json.loads(json.dumps(expecting(config)))
+        reserve_names(layer_name(layer) for layer in config["config"].get("layers", ()))
         config.pop("compile_config", None)
         model = keras.saving.deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=True)
     if not isinstance(model, keras.Model):

@@ -116,7 +116,7 @@ def is_architecture(tree):
 
 def looks_like_yaml(text):
     """Whether a text is what `to_yaml` wrote."""
-    return bool(re.search(r"^(class_name|config):", text, re.MULTILINE)) and "layers:" in text
+    return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in ("class_name", "config"))
 
 
 def _some(names):

@@ -22,7 +22,9 @@ def cut(config, unknown):
     """
     layers = config["config"]["layers"]
     name, why = next(iter(unknown.items()))
-    advice = "Give its class: load_model(..., custom_objects={{...}}), or --import MODULE"
+    advice = "Build the model in Python and give it the weights: load_weights(model, path)"
+    if why.endswith("a class that is not in Keras"):
+        advice = "Give its class: load_model(..., custom_objects={{...}}), or --import MODULE"
     refusal = f"the layer {name!r} {why}, and {{}}. {advice}"
     if not any(holds_lstm(layer) for layer in layers):
         raise ValueError(refusal.format("no layer is an LSTM"))

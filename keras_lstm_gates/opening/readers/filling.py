@@ -28,6 +28,10 @@ def fill(model, stored, names=None):
         pairs += _paired(leaf, arrays, stored)
     for variable, array in pairs:
         variable.assign(array)
+    for leaf in ends:
+        if callable(getattr(leaf.layer, "finalize_state", None)):
+            # A Normalization computes with what it makes of its variables.
+            leaf.layer.finalize_state()
 
 
 def _paired(leaf, named, stored):

@@ -137,8 +137,20 @@ def _plan(source, stored, size, custom_objects):
     short = {name.rpartition(">")[2]: one for name, one in known.items()}
     known |= {name: one for name, one in short.items() if not hasattr(keras.layers, name)}
     translation = Translation(source.version, known, _first_shape(stored))
-    config = translation.model(source.tree)
+    config = translation.model(_with_lists(source.tree))
+    order.dropped = translation.unused
     return Plan(config, translation.unknown, stored, size, list(translation.notes), order)
+
+
+def _with_lists(tree):
+    """A configuration in which a tuple or a shape, as later files of Keras 2 write it, is a list."""
+    if isinstance(tree, list):
+        return [_with_lists(one) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if tree.get("class_name") in ("__tuple__", "TensorShape") and isinstance(tree.get("items"), list):
+        return _with_lists(tree["items"])
+    return {key: _with_lists(one) for key, one in tree.items()}
 
 
 def _first_shape(stored):

@@ -1,6 +1,6 @@
 """The calls of the layers of a functional model: as Keras 1 and 2 wrote them, and as Keras 3 does."""
 
-from keras_lstm_gates.opening.readers import old_names, operations
+from keras_lstm_gates.opening.readers import old_names, op_layers, operations
 
 
 class Nodes:
@@ -38,12 +38,24 @@ class Nodes:
         calls = old.get("inbound_nodes") or []
         if not isinstance(calls, list):
             raise ValueError(f"expected the calls of the layer {old.get('name')!r} as a list; received {calls!r}")
-        return [self._call(call, layer, renamed) for call in calls]
+        return [self._call(call, old, layer, renamed) for call in calls]
 
     def keywords(self, old):
         """The keyword arguments of each call of a layer."""
         calls = old.get("inbound_nodes") or []
         return [self._given(call) for call in calls] if isinstance(calls, list) else []
+
+    def needed(self, config):
+        """The names of the layers from which a graph's outputs come, and of its inputs."""
+        layers = {one.get("name", one["config"].get("name")): one for one in config["layers"]}
+        waiting = [name for key in ("input_layers", "output_layers") for name, _, _ in self._origins(config[key])]
+        needed = set()
+        while waiting:
+            name = waiting.pop()
+            if name not in needed:
+                needed.add(name)
+                waiting += [one for one, _, _ in self._origins(layers[name].get("inbound_nodes"))]
+        return needed
 
     def ends(self, place, renamed):
         """The tensors that a model takes or gives, in the structure that it has them."""
@@ -58,12 +70,15 @@ class Nodes:
             return ends[0] if len(ends) == 1 else ends
         raise ValueError(f"expected [layer, call, output] of a tensor; received {place!r}")
 
-    def _call(self, call, layer, renamed):
+    def _call(self, call, old, layer, renamed):
         if isinstance(call, dict):
             raise ValueError("expected the calls of its layers as Keras 2 writes them; received those of Keras 3")
         given = self._given(call)
         tensors = self._tensors(call, renamed)
         kind = layer["class_name"]
+        if kind == "TensorFlowOperation" and "node_def" in old["config"]:
+            args, kwargs = op_layers.call_of(old["config"], tensors)
+            return {"args": args, "kwargs": kwargs}
         if kind == "TensorFlowOperation":
             given = operations.keywords(layer["config"]["function"], given)
             return {"args": [tensors], "kwargs": self._tensors(given, renamed, keyword=True)}

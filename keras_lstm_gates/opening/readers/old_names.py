@@ -110,6 +110,7 @@ DROPPED = {
     "optional",
     "sparse",
     "query_shape",
+    "rng_type",
     "key_shape",
     "value_shape",
     "batch_size",

@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from keras_lstm_gates.opening.readers import old_names, operations
+from keras_lstm_gates.opening.readers import devices, merging, old_names, op_layers, operations
 from keras_lstm_gates.opening.readers.nodes import Nodes
 
 
@@ -21,12 +21,14 @@ class Translation:
     Attributes:
         notes: what was translated, in words, each once.
         unknown: {name of a layer of the model itself: why it cannot be built}.
+        unused: the names of the model's own layers that lead to no output, such as those of a loss.
     """
 
     def __init__(self, version="", known=(), first_shape=lambda name: None):
         self.version = version
         self.notes = {}
         self.unknown = {}
+        self.unused = []
         self._known = dict(known)
         self._first_shape = first_shape
         self._problems = []
@@ -52,6 +54,10 @@ class Translation:
         return self._sequential(config, outermost)
 
     def _sequential(self, config, outermost):
+        if merging.begins_with_merge(config["layers"]):
+            self._note("the Merge of its branches is a graph")
+            branches = merging.Branches(config.get("name") or "sequential", config["layers"], self._input_of)
+            return self._functional(branches.config, outermost)
         layers = [self._within(one, outermost) for one in config["layers"]]
         if layers[0]["class_name"] != "InputLayer":
             layers.insert(0, self._input_of(config["layers"][0], config))
@@ -59,11 +65,21 @@ class Translation:
         return _of_keras("keras", "Sequential", {"name": name, "layers": layers}, config)
 
     def _functional(self, config, outermost):
+        whole = devices.without_devices(config)
+        if whole is not None:
+            self._note("the slices of multi_gpu_model left out")
+            config = whole
         names = {one.get("name", one["config"].get("name")) for one in config["layers"]}
         nodes = Nodes(config, names)
+        needed = nodes.needed(config)
+        if outermost and needed < names:
+            self.unused = [self._name(name) for name in names - needed]
+            self._note("layers that lead to no output left out")
         layers = []
         for old in config["layers"]:
             name = old.get("name", old["config"].get("name"))
+            if outermost and name not in needed:
+                continue
             calls = nodes.keywords(old)
             layer = self._within({**old, "config": {**old["config"], "name": name}, "calls": calls}, outermost)
             layers.append({**layer, "name": self._name(name), "inbound_nodes": nodes.of_layer(old, layer, self._name)})
@@ -91,10 +107,13 @@ class Translation:
             return self.model(old, outermost=False)
         if not isinstance(config, dict):
             raise ValueError(f"expected the configuration of a {kind}; received {_short(config)}")
-        if kind in ("TFOpLambda", "SlicingOpLambda"):
+        if kind in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
             return self._operation(old)
-        if kind in ("Lambda", "TensorFlowOpLayer"):
-            return self._problem(old, _code(old))
+        if kind == "Lambda":
+            return self._problem(old, "is a Lambda, Python code in the file, which is not run")
+        if kind == "Merge":
+            new, reason = merging.merged(old)
+            return self._problem(old, reason) if new is None else self.layer(new)
         cls = getattr(keras.layers, old_names.CLASSES.get(kind, kind), None)
         if kind == "ThresholdedReLU":
             cls = keras.layers.ReLU
@@ -105,10 +124,13 @@ class Translation:
         return self._built_in(kind, cls, config)
 
     def _operation(self, old):
-        function = old["config"].get("function")
-        reason = operations.refusal(function, old.get("calls", ()))
+        config = old["config"]
+        is_node = "node_def" in config
+        function = config.get("function")
+        reason = op_layers.refusal(config) if is_node else operations.refusal(function, old.get("calls", ()))
         if reason is not None:
             return self._problem(old, reason)
+        function = op_layers.function_of(config) if is_node else function
         name = "TensorFlowOperation"
         config = {"function": function, "name": self._name(old["config"].get("name"))}
         return {"module": None, "class_name": name, "config": config, "registered_name": f"keras_lstm_gates>{name}"}
@@ -127,7 +149,7 @@ class Translation:
                 result[key] = self._argument(key, value)
             elif key in old_names.NEUTRAL and value not in old_names.NEUTRAL[key]:
                 raise ValueError(f"the layer {name!r} has {key}={_short(value)}, which Keras 3 has not")
-            elif key not in old_names.DROPPED and value not in (None, False):
+            elif key not in old_names.DROPPED and not key.endswith(_ENDINGS[1:]) and value not in (None, False):
                 raise ValueError(f"the layer {name!r}, a {kind}, has {key}={_short(value)}, which Keras 3 has not")
             elif key == "time_major":
                 self._note("time_major dropped")
@@ -172,6 +194,9 @@ class Translation:
             return self._initializer(value)
         if key.endswith(("_regularizer", "_constraint")):
             return self._penalty(key.rpartition("_")[2], value)
+        if isinstance(value, dict) and value.keys() == {"type", "value"}:
+            # As Keras up to 2.3 wrote a number of NumPy's.
+            return value["value"]
         return value
 
     def _activation(self, value):
@@ -360,12 +385,6 @@ def _shape(shape):
     if sizes is None or not all(size is None or (type(size) is int and size >= 0) for size in sizes):
         raise ValueError(f"expected the shape of an input, such as [None, 10, 3]; received {_short(shape)}")
     return sizes
-
-
-def _code(old):
-    if old["class_name"] == "Lambda":
-        return "is a Lambda, Python code in the file, which is not run"
-    return "is an operation of TensorFlow's first version, which is not translated"
 
 
 def _short(value):
