@@ -136,8 +136,10 @@ class _ToONNX(Visitor):
         try:
             if graph_of(layer) is not None:
                 given = [self.value(tensor) for tensor in keras.tree.flatten(args)]
-                masks = keras.tree.flatten(kwargs.get("mask", [self._mask_of(one) for one in keras.tree.flatten(args)]))
-                named = self._of_model(layer, given, masks, result)
+                masks = kwargs.get("mask")
+                if masks is None:
+                    masks = [self._mask_of(one) for one in keras.tree.flatten(args)]
+                named = self._of_model(layer, given, keras.tree.flatten(masks), result)
             elif is_known(layer, EachStep, keras.layers.TimeDistributed) and graph_of(layer.layer) is not None:
                 named = self._of_each_step(layer, self.value(*keras.tree.flatten(args)), kwargs.get("mask"))
             elif isinstance(layer, TensorFlowOperation):
