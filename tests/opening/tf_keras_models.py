@@ -186,7 +186,7 @@ def _graphs(keras, floats, tokens):
     models["several_devices"] = _on_two_devices(keras), floats(4, 6, 3)
 
     words, letters = keras.Input((5,)), keras.Input((5, 4))
-    spelled = layers.TimeDistributed(lstm(3))(layers.TimeDistributed(layers.Embedding(9, 2, mask_zero=True))(letters))
+    spelled = layers.TimeDistributed(lstm(3))(layers.TimeDistributed(layers.Embedding(9, 2))(letters))
     joined = layers.concatenate([layers.Embedding(11, 3, mask_zero=True)(words), spelled], name="concatenate")
     tags = layers.TimeDistributed(layers.Dense(2, "softmax"))(both(lstm(3, return_sequences=True))(joined))
     models["words_and_letters"] = keras.Model([words, letters], tags), [tokens(3, 5), tokens(3, 5, 4, vocabulary=9)]
