@@ -39,8 +39,8 @@ ROOMS = {
     "layers": """calibration steered sequences cell weights_files lstm bidirectional""",
     "opening": """directions graphs inputs paths cache pytorch gru twins visitors opened_layers readers walker
         exposing""",
-    "opening.readers": """contents functions old_names devices merging op_layers operations nodes leaves declared
-        conversions stored checkpoints cutting filling translating building formats models weights facts""",
+    "opening.readers": """contents functions old_names devices merging joining op_layers operations nodes leaves
+        declared conversions stored checkpoints cutting filling translating building formats models weights facts""",
     "plots": """_styles exports gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",

@@ -191,6 +191,12 @@ def _graphs(keras, floats, tokens):
     tags = layers.TimeDistributed(layers.Dense(2, "softmax"))(both(lstm(3, return_sequences=True))(joined))
     models["words_and_letters"] = keras.Model([words, letters], tags), [tokens(3, 5), tokens(3, 5, 4, vocabulary=9)]
 
+    one, two = keras.Input((5,)), keras.Input((5,))
+    first, second = (layers.Embedding(3, 3, mask_zero=True)(x) for x in (one, two))
+    sums = [layers.Add()([first, second]), layers.Multiply()([layers.Embedding(3, 3)(two), first])]
+    ends = [lstm(2)(x) for x in [*sums, layers.Concatenate()([first, second])]]
+    models["masks_joined"] = keras.Model([one, two], ends), [tokens(4, 5, vocabulary=3), tokens(4, 5, vocabulary=3)]
+
     x, adapted = keras.Input((8, 3)), layers.Normalization()
     adapted.adapt(3.0 * floats(20, 8, 3) + 1.0)
     y = layers.SeparableConv1D(4, 3, padding="same")(layers.Rescaling(0.5)(adapted(x)))

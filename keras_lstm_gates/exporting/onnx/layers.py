@@ -33,6 +33,7 @@ from keras_lstm_gates.opening.opened_layers import (
     Reversed,
     StepMask,
 )
+from keras_lstm_gates.opening.readers.joining import JOINED
 from keras_lstm_gates.steering.holders import HeldInterventions
 
 
@@ -328,3 +329,4 @@ LAYERS = {
     **OF_WINDOWS,
     **dict.fromkeys(OF_TRAINING, _as_it_is),
 }
+LAYERS |= {cls: LAYERS[getattr(keras.layers, name)] for name, cls in JOINED.items()}
