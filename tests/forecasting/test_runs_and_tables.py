@@ -192,6 +192,7 @@ def process(folder, place, number, before=""):
     return subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=-1, stderr=-1, text=True)
 
 
+@pytest.mark.full
 def test_four_processes_forecast_a_part_each_and_one_is_killed(folder, tmp_path):
     started = [process(folder, tmp_path / "all", number, KILLED if number == 3 else "") for number in (1, 2, 3, 4)]
     ended = [one.communicate() for one in started]
