@@ -56,7 +56,7 @@ def _refusals(found):
     except ImportError:
         return refusals
     known = {cls.__name__ for cls in LAYERS} | {"LSTM", "RNN", "Bidirectional", "TimeDistributed", "Model"}
-    known |= {"Functional", "Sequential", "GatedLSTM"}
+    known |= {"Functional", "Sequential", "GatedLSTM", "TensorFlowOperation"}
     for path, kind, _ in found.layers:
         if kind[:1].isupper() and kind not in known and path not in found.operations:
             refusals.append(f"export: no onnx, as {path} is a {kind}")

@@ -83,8 +83,10 @@ def test_inspect_tells_what_a_file_is(written, command):
     code, printed, _ = command("inspect", written.folder / "bidirectional_states.keras")
     assert "two_ways/forward, two_ways/backward (reads backwards)" in printed
     assert "no signature step and no micro, as two_ways/backward reads time from its end" in printed
-    code, printed, _ = command("inspect", written.folder / "convolutional_lstm.h5")
-    assert "no onnx" not in printed
+    for name in ("convolutional_lstm", "tensorflow_operations", "masks_joined"):
+        code, printed, _ = command("inspect", written.folder / f"{name}.h5")
+        assert code == 0
+        assert "no onnx" not in printed
     code, printed, _ = command("inspect", written.folder / "sentiment_weights.h5")
     assert code == 0
     assert "the weights of a Keras model (HDF5)" in printed
