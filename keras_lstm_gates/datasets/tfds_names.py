@@ -35,9 +35,11 @@ def checked(name):
 
 
 def _needs_downloads(builder):
-    """Whether a data set is one of TFDS's own, and no download of any is kept."""
+    """Whether a data set is one of TFDS's own, not `tfds.testing.mock_data`, and no download of any is kept."""
     kept = Path(builder.data_dir_root) / "downloads"
-    return type(builder).__module__.startswith("tensorflow_datasets.") and not any(kept.rglob("*.INFO"))
+    is_own = type(builder).__module__.startswith("tensorflow_datasets.")
+    is_mock = builder.download_and_prepare.__module__.startswith("tensorflow_datasets.testing.")
+    return is_own and not is_mock and not any(kept.rglob("*.INFO"))
 
 
 def _offline():
