@@ -87,7 +87,9 @@ def test_metrics_of_forecasts_by_hand():
     recipe = Recipe(dataset="x", task="forecasting", quantiles=(0.2, 0.6, 0.9))
     found = evaluate(_says([[[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]]), recipe, part[:1])
     # y = 1: 0.2, 0, 0.1; y = 2: 0.4, 0.6, 0. The quantile nearest to 0.5 is the second: errors 0 and 1.
-    assert found == pytest.approx({"mae": 0.5, "rmse": np.sqrt(0.5), "pinball": 1.3 / 6})
+    assert found == pytest.approx({"mae": 0.5, "rmse": np.sqrt(0.5), "pinball": 1.3 / 6, "coverage": 1.0})
+    # 4 is above the highest, 0 is the lowest.
+    assert evaluate(_says([[[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]]), recipe, part[1:])["coverage"] == 0.5
 
 
 def test_pinball_by_hand():
