@@ -54,6 +54,10 @@ def tune(
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
     start = training.settled(resolve(recipe, of_table(target, window, horizon)))
     model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())), only)
+    if not any(isinstance(values, dict | list) for values in model.space.values()):
+        raise ValueError(
+            f"expected one or more keys with a range or choices to search; received only fixed values: {model.space}"
+        )
     budget = {"parameters": max_parameters, "latency_ms": max_latency_ms}
     budget["tflite_bytes"] = None if max_tflite_kib is None else 1024 * max_tflite_kib
     budget = {name: value for name, value in budget.items() if value is not None}

@@ -29,8 +29,7 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         only: bool. True: `space` is the whole space; what it leaves out is as in the recipe.
 
     Raises:
-        ValueError: "expected a range low < high for units; received 256:16", or a value that the recipe refuses;
-            "expected one or more keys with a range or choices to search; received only fixed values".
+        ValueError: "expected a range low < high for units; received 256:16", or a value that the recipe refuses.
 
     Example, in a tuner script of your own:
         >>> import keras_tuner
@@ -45,10 +44,6 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         super().__init__()
         self.recipe = recipe
         self.space = spaces.checked(recipe, ({} if only else spaces.default_space(recipe)) | (space or {}))
-        if not any(isinstance(values, dict | list) for values in self.space.values()):
-            raise ValueError(
-                f"expected one or more keys with a range or choices to search; received only fixed values: {self.space}"
-            )
         # What must not change when a search resumes; KerasTuner does not know the fixed values, such as `epochs`.
         self.description = self.recipe_with({}).to_dict()
 

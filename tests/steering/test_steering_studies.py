@@ -47,6 +47,7 @@ def test_pairs_of_text_differ_in_what_is_open_alone(study):
             assert one[:at] + became + one[at + len(was) :] == other
 
 
+@pytest.mark.full
 def test_the_quick_form_of_the_steering_study_runs_and_resumes(study, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["steering_study.py", "--quick", "--out", str(tmp_path)])
     study("steering_study").main()
