@@ -66,3 +66,17 @@ def test_the_quick_form_of_the_steering_study_runs_and_resumes(study, tmp_path, 
     study("steering_study").main()
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_quick_form_of_the_gate_removals_runs_and_resumes(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["gate_removals.py", "--quick", "--out", str(tmp_path)])
+    study("gate_removals").main()
+    results = json.loads((tmp_path / "results.json").read_text())
+    forms = ["whole", "no input gate", "no forget gate", "no output gate"]
+    assert [one["form"] for one in results] == forms * 2
+    assert len({one["training_loss"][-1] for one in results}) == 8
+    (tmp_path / "italy_power_demand-no-input-gate-1.json").unlink()
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--minutes", "0"])
+    study("gate_removals").main()
+    assert [one["form"] for one in json.loads((tmp_path / "results.json").read_text())[4:]] == [forms[0], *forms[2:]]
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
