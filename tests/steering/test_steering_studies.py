@@ -68,6 +68,7 @@ def test_the_quick_form_of_the_steering_study_runs_and_resumes(study, tmp_path, 
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.full
 def test_the_quick_form_of_the_gate_removals_runs_and_resumes(study, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["gate_removals.py", "--quick", "--out", str(tmp_path)])
     study("gate_removals").main()
