@@ -89,18 +89,25 @@ def draw(results):
     return figure
 
 
+def summary(values, style):
+    """Mean and standard deviation, as far as there are so many values."""
+    if len(values) < 2:
+        return f"{values[0]:{style}}" if values else ""
+    return f"{np.mean(values):{style}} ± {np.std(values, ddof=1):.3f}"
+
+
 def table(results):
     """Mean and standard deviation of the test accuracy, and the difference to the whole LSTM of the same seed."""
     lines = ["| data | form | test accuracy | less than the whole one, seed by seed |", "|---|---|---|---|"]
     for name in dict.fromkeys(one["data"] for one in results):
         of_form = {
-            form: np.array([one["test_accuracy"] for one in results if (one["data"], one["form"]) == (name, form)])
+            form: {one["seed"]: one["test_accuracy"] for one in results if (one["data"], one["form"]) == (name, form)}
             for form in FORMS
         }
         for form, values in of_form.items():
-            less = of_form["whole"] - values
-            shown = "" if form == "whole" else f"{less.mean():+.3f} ± {less.std(ddof=1):.3f}"
-            lines.append(f"| {name} | {form} | {values.mean():.3f} ± {values.std(ddof=1):.3f} | {shown} |")
+            seeds = values.keys() & of_form["whole"].keys() if form != "whole" else ()
+            less = summary([of_form["whole"][seed] - values[seed] for seed in seeds], "+.3f")
+            lines.append(f"| {name} | {form} | {summary([*values.values()], '.3f')} | {less} |")
     return "\n".join(lines)
 
 
