@@ -11,8 +11,8 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.zarr_stores import check_own
 from keras_lstm_gates.tracing import traces
 
-BLOCK = 64
-"""Samples that are in memory at once where a ledger is written to a store."""
+BLOCK = 2**22
+"""Numbers of a gate that are in memory at once where a ledger is written to a store, or those of one sample."""
 
 
 def ledger(trace, x=None, at=None, *, layers=None, to=None):
@@ -48,7 +48,8 @@ def ledger(trace, x=None, at=None, *, layers=None, to=None):
             without x.
         FileExistsError: `to` exists.
 
-    Cost: two arrays as large as one gate in float64; with `to` blocks of 64 samples.
+    Cost: two arrays as large as one gate in float64; with `to` as many samples at once as make `BLOCK` numbers of a
+        gate, one at least.
 
     Example:
         >>> from keras_lstm_gates.models import SequenceClassifier
@@ -68,8 +69,10 @@ def ledger(trace, x=None, at=None, *, layers=None, to=None):
         raise FileExistsError(f"expected no file at {to}; it exists")
     with replaced_when_whole(to) as temporary:
         for path, node in chosen.items():
-            for start in range(0, node.sizes["sample"], BLOCK):
-                block = of_node(node.isel(sample=slice(start, start + BLOCK)), at)
+            samples = node.sizes["sample"]
+            at_once = max(1, BLOCK * samples // max(1, node["c"].size))
+            for start in range(0, samples, at_once):
+                block = of_node(node.isel(sample=slice(start, start + at_once)), at)
                 append = {"append_dim": "sample"} if start else {}
                 block.to_zarr(temporary, group=path, mode="a", consolidated=False, **append)
         _tree({}, tree, list(chosen)).to_zarr(temporary, mode="a", consolidated=False)

@@ -12,6 +12,7 @@ import xarray as xr
 
 from keras_lstm_gates import tracing
 from keras_lstm_gates.attribution import forgotten, ledger, reach, wrote
+from keras_lstm_gates.attribution import memory as module
 
 STEPS, UNITS = 5, 4
 
@@ -106,10 +107,16 @@ def test_below_time_distributed(rng):
     np.testing.assert_allclose(summed(memory), memory["c"], atol=1e-12)
 
 
-def test_block_by_block_into_a_store(rng, tmp_path):
+@pytest.mark.parametrize("samples", [40, 0.5])
+def test_block_by_block_into_a_store(rng, tmp_path, monkeypatch, samples):
+    """A sample that is more than a block is one."""
+    sizes, whole = [], module.of_node
+    monkeypatch.setattr(module, "BLOCK", int(samples * STEPS * UNITS))
+    monkeypatch.setattr(module, "of_node", lambda node, at: (sizes.append(node.sizes["sample"]), whole(node, at))[1])
     model = keras.Sequential([keras.Input((STEPS, 3)), layer()])
-    tree = tracing.trace(model, series(rng, 150), progress=False, to=tmp_path / "gates.zarr")
+    tree = tracing.trace(model, series(rng, 90 if samples > 1 else 3), progress=False, to=tmp_path / "gates.zarr")
     stored = ledger(tree, to=tmp_path / "ledger.zarr")
+    assert sizes == ([40, 40, 10] if samples > 1 else [1, 1, 1])
     xr.testing.assert_equal(stored["lstm"].to_dataset().load(), ledger(tree)["lstm"].to_dataset())
     assert tracing.nodes(stored).keys() == {"lstm"}
     with pytest.raises(FileExistsError):
