@@ -44,12 +44,15 @@ def explanation(data):
     if of_text:
         coloured_text(panels[0], lines, STATE_COLOURS(scale(values)), WIDTH)
     else:
-        flat = values.reshape(len(values), -1)
+        # A masked step between real ones stays empty, so that each column stands above its bars.
+        flat = np.full((real[-1] + 1 - real[0], values[0].size), np.nan)
+        flat[real - real[0]] = values.reshape(len(values), -1)
         panels[0].imshow(
             flat.T, aspect="auto", origin="lower", interpolation="nearest", cmap=STATE_COLOURS, norm=scale,
             extent=(real[0] - 0.5, real[-1] + 0.5, -0.5, flat.shape[1] - 0.5),
         )  # fmt: skip
         panels[0].set(ylabel="channel", yticks=range(0, flat.shape[1], max(1, flat.shape[1] // 8)))
+        panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.colorbar(
         matplotlib.cm.ScalarMappable(scale, STATE_COLOURS), ax=panels[0], pad=0.01, label="contribution", aspect=10
     )

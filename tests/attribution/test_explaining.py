@@ -129,6 +129,21 @@ def test_the_picture_shows_the_numbers_of_the_real_steps(sensors):
     assert explanation._repr_markdown_() == explanation.sentence
 
 
+def test_a_gap_stays_empty_above_its_bars(sensors):
+    model, x = sensors
+    x = np.concatenate([x[:1, :2], np.zeros_like(x[:1, :2]), x[:1, 4:]], axis=1)
+    explanation = explain(model, x, 0)
+    above, below = plots.explanation(explanation.data).axes[:2]
+    drawn, (left, right, *_) = above.images[0].get_array(), above.images[0].get_extent()
+    assert (left, right) == below.get_xlim() == (-0.5, STEPS - 0.5)
+    assert drawn.shape == (3, STEPS)
+    np.testing.assert_array_equal(
+        np.ma.getmaskarray(drawn).all(axis=0), [False, False, True, True] + [False] * (STEPS - 4)
+    )
+    np.testing.assert_array_equal(drawn[:, 4:], explanation.data["inputs"].values[4:].T)
+    assert {float(step) for step in above.xaxis.get_ticklocs()} <= set(range(-10, 50))
+
+
 def test_the_page_has_a_section_for_it(sensors, tmp_path):
     model, x = sensors
     tree = tracing.trace(model, x[:1], progress=False)
