@@ -24,6 +24,18 @@ class Picture(Figure):
         return png.getvalue()
 
 
+def with_gaps(values, steps):
+    """Values of some steps, (steps, ...), as those of all from the first to the last: NaN, drawn empty, in between.
+
+    Example:
+        >>> with_gaps(np.array([[1.0], [2.0]]), np.array([3, 5])).T
+        array([[ 1., nan,  2.]])
+    """
+    whole = np.full((steps[-1] + 1 - steps[0], *values.shape[1:]), np.nan)
+    whole[steps - steps[0]] = values
+    return whole
+
+
 def lines_of(texts, width, gap=0):
     """[(line, column, text)] of tokens that fill lines of `width` characters, `gap` between two of them."""
     placed, line, column = [], 0, 0

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
-from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of
+from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, with_gaps
 from keras_lstm_gates.plots.traces import STATE_COLOURS
 
 WIDTH = 90
@@ -44,9 +44,7 @@ def explanation(data):
     if of_text:
         coloured_text(panels[0], lines, STATE_COLOURS(scale(values)), WIDTH)
     else:
-        # A masked step between real ones stays empty, so that each column stands above its bars.
-        flat = np.full((real[-1] + 1 - real[0], values[0].size), np.nan)
-        flat[real - real[0]] = values.reshape(len(values), -1)
+        flat = with_gaps(values.reshape(len(values), -1), real)
         panels[0].imshow(
             flat.T, aspect="auto", origin="lower", interpolation="nearest", cmap=STATE_COLOURS, norm=scale,
             extent=(real[0] - 0.5, real[-1] + 0.5, -0.5, flat.shape[1] - 0.5),

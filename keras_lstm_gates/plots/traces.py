@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
-from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, shades
+from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, shades, with_gaps
 from keras_lstm_gates.tracing import flat, nodes, sole_input
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
@@ -49,7 +49,8 @@ def gates(tree, layer=None, sample=0, title=None):
     Returns:
         `matplotlib.figure.Figure`: input channels above, then a panel time × unit for each of i, f, g, o, c, h, of a
         GRU z, r, candidate, h. Units are ordered by their mean forget gate (of a GRU z), the longest memory on top.
-        Gates are coloured from 0 to 1, g, c and h, and the candidate, around 0. Masked steps are left out.
+        Gates are coloured from 0 to 1, g, c and h, and the candidate, around 0. Masked steps are left out, those
+        between real ones empty.
 
     Raises:
         ValueError: no such layer or sample in the tree.
@@ -70,7 +71,7 @@ def gates(tree, layer=None, sample=0, title=None):
         signed = name in (kind.modulation, *kind.states)
         limit = max(1.0, float(np.abs(values[name]).max())) if signed else 1.0
         picture = axes.imshow(
-            values[name][:, by_memory].T,
+            with_gaps(values[name][:, by_memory], times).T,
             aspect="auto",
             origin="lower",
             interpolation="nearest",

@@ -27,6 +27,20 @@ def test_panels_show_the_real_steps_of_the_sample(tree):
     assert len(panels["x"].lines[0].get_xdata()) == 4
 
 
+def test_a_masked_step_between_real_ones_stays_empty():
+    model, x = small_model()
+    x = x.copy()
+    x[0, 1] = 0.0
+    tree = tracing.trace(model, x)
+    assert tree["lstm"]["mask"].values[0, :3].tolist() == [True, False, True]
+    image = next(axes.images[0] for axes in plots.gates(tree, sample=0).axes if axes.images)
+    drawn, steps = image.get_array(), x.shape[1]
+    assert image.get_extent()[:2] == [-0.5, steps - 0.5]
+    assert drawn.shape[1] == steps
+    assert np.ma.getmaskarray(drawn)[:, 1].all()
+    assert not np.ma.getmaskarray(drawn)[:, np.arange(steps) != 1].any()
+
+
 def test_colours_grow_lighter_with_the_value():
     for colours in (plots.GATE_COLOURS, plots.STATE_COLOURS):
         lightness = colours(np.linspace(0, 1, 64))[:, :3] @ [0.2126, 0.7152, 0.0722]
