@@ -37,6 +37,19 @@ def test_trace_obeys_the_equations():
     np.testing.assert_allclose(tree["probabilities"], model(data), atol=1e-6)
 
 
+def test_outputs_whose_names_hold_a_slash(tmp_path):
+    """The root of a trace has no "/" in its names, and two outputs do not take one name."""
+    sequence = keras.Input((5, 2))
+    h = keras.layers.LSTM(3, name="lstm")(sequence)
+    scores, pairs = keras.layers.Dense(1)(h), keras.layers.Dense(2)(h)
+    model = keras.Model(sequence, {"part/score": scores, "part_score": pairs})
+    x = np.random.default_rng(0).normal(size=(4, 5, 2)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    for tree in (tracing.trace(model, x), tracing.trace(model, x, to=tmp_path / "trace.zarr")):
+        np.testing.assert_allclose(tree["part_score"], expected["part/score"], atol=1e-6)
+        np.testing.assert_allclose(tree["output_part_score"], expected["part_score"], atol=1e-6)
+
+
 def test_batches_of_different_lengths_and_targets():
     model, data = small_model()
     targets = np.array([0, 1, 1, 0, 1])
