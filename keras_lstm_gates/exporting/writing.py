@@ -14,6 +14,7 @@ from keras_lstm_gates.exporting.exported_files import Sizes, sizes
 from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.signatures import request_for
 from keras_lstm_gates.exporting.tflite.quantizing import PRECISIONS
+from keras_lstm_gates.opening.cache import calls_forgotten
 
 
 class Exported(NamedTuple):
@@ -124,8 +125,13 @@ def export(
     for name in (*precisions, *tolerances):
         if name not in PRECISIONS:
             raise ValueError(f"expected precisions of {list(PRECISIONS)}; received {name!r}")
+    with calls_forgotten(model):
+        return _written(model, folder, data, formats, precisions, signatures, (batch, time), tolerances, trained_on)
+
+
+def _written(model, folder, data, formats, precisions, signatures, given_sizes, tolerances, trained_on):
     request = request_for(model, data, signatures)
-    plans = {name: _plan(name, request, precisions, batch, time) for name in formats}
+    plans = {name: _plan(name, request, precisions, *given_sizes) for name in formats}
     references = comparing.References(request)
     results, missing = {}, dict(request.missing)
     with filled_when_whole(folder) as temporary:

@@ -1,8 +1,9 @@
-"""What is made of a model, kept for the next call with the same model."""
+"""What is made of a model: kept for the next call with the same model, or forgotten whole."""
 
 import contextlib
 import weakref
 
+from keras_lstm_gates.opening.graphs import layers_within
 from keras_lstm_gates.recurrence.paths import path_in_use
 
 
@@ -49,3 +50,22 @@ def _identity(model):
     except (NotImplementedError, TypeError, ValueError):
         return None
     return described, path_in_use(), model.jit_compile, tuple(map(id, model.variables))
+
+
+@contextlib.contextmanager
+def calls_forgotten(model):
+    """Forget, at the end, which calls of the model's layers were noted within: for graphs that end there too.
+
+    Keras notes every call of a layer in that layer, for as long as it lives.
+    """
+    noted = {id(one): one for layer in (model, *layers_within(model)) for one in (layer, *_operations(layer))}.values()
+    before = [(calls, len(calls)) for one in noted for calls in (one._inbound_nodes, one._outbound_nodes)]
+    try:
+        yield
+    finally:
+        for calls, count in before:
+            del calls[count:]
+
+
+def _operations(layer):
+    return getattr(layer, "operations", ())

@@ -8,11 +8,12 @@ import pytest
 import xarray as xr
 from small import small_model
 
-from keras_lstm_gates import gradient_chain, tracing
+from keras_lstm_gates import exporting, gradient_chain, tracing
 
 CALLS = {
     "trace": lambda model, x: tracing.trace(model, x, progress=False),
     "gradient_chain": lambda model, x: gradient_chain(model, x),
+    "export": lambda model, x: exporting.export(model, "exported", x, ("saved_model",)),
 }
 
 
@@ -22,7 +23,8 @@ def layers():
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_further_calls_make_no_layers_that_stay(name):
+def test_further_calls_make_no_layers_that_stay(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     model, data = small_model()
     CALLS[name](model, data[:2])
     before = layers()
