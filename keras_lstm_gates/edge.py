@@ -18,6 +18,7 @@ import numpy as np
 # The trial of a file: its seconds; numbers of time steps until two work; bytes besides 16 times the file's size.
 TRIAL_SECONDS, TRIAL_STEPS, TRIAL_BYTES = 60, (2, 7, 1, 50, 400), 2**30
 _STEPS, _NUMBERS = ("step", "steer_step"), ("/scale", "/shift")
+_TOKENS = "expected tokens that the model knows; received {} to {}"
 
 
 class Runner:
@@ -26,19 +27,17 @@ class Runner:
     Args:
         path: str or `Path`, a .tflite file that `keras_lstm_gates.exporting` wrote.
         threads: int > 0, of the interpreter. Calls of a `Runner` and its streams from several threads take turns.
-        trial: bool. The interpreter does not validate files: a damaged one can crash the process. So a file is first
-            run on a few inputs in a process of its own, which takes about as long as starting Python with NumPy. Where
-            a manifest.json beside it holds its sha256, that is compared instead. False skips the trial, for a file
-            whose origin you know. Neither protects against a maliciously crafted file.
+        trial: bool. A damaged file can crash the interpreter's process. So a file is first run on a few inputs in a
+            process of its own, which takes about as long as starting Python with NumPy; where a manifest.json beside it
+            holds its sha256, that is compared instead. False skips the trial. Neither stops a malicious file.
 
     Attributes:
         signatures: {signature: {"inputs": {name: shape}, "outputs": {name: shape}}}, -1 for an axis of any length.
 
     Raises:
         FileNotFoundError: "no such file: model.tflite".
-        ValueError: "model.tflite differs from its manifest.json: expected sha256 e3b0…; received 5feb…".
-        ValueError: "model.tflite is not a whole TFLite file: ..."; "... has no named signatures; expected ..."; "...
-            does not run: the interpreter was ended by SIGSEGV", or the error of its signature.
+        ValueError: "model.tflite differs from its manifest.json: expected sha256 e3b0…; received 5feb…"; "... is not a
+            whole TFLite file: ..."; "... has no named signatures; ..."; "... does not run: ...".
     """
 
     def __init__(self, path, threads=1, trial=True):
@@ -49,10 +48,8 @@ class Runner:
             raise FileNotFoundError(f"no such file: {self.path}")
         content = self.path.read_bytes()
         if content[4:8] != b"TFL3":
-            raise ValueError(
-                f"{self.path} is not a whole TFLite file: expected the identifier b'TFL3' at byte 4; "
-                f"received {content[4:8]!r} in a file of {len(content)} bytes"
-            )
+            received = f"received {content[4:8]!r} in a file of {len(content)} bytes"
+            raise ValueError(f"{self.path} is not a whole TFLite file: expected b'TFL3' at byte 4; {received}")
         if not _as_its_manifest_says(self.path, content) and trial:
             _run_in_process(self.path)
         try:
@@ -63,15 +60,13 @@ class Runner:
             raise ValueError(f"{self.path} is not a whole TFLite file: {_one_line(error)}") from None
         self._lock = threading.Lock()
         if not self._runners:
-            raise ValueError(
-                f"{self.path} has no named signatures; expected a file that keras_lstm_gates.exporting wrote"
-            )
-        self.signatures = {
-            name: {"inputs": _shapes(runner.get_input_details()), "outputs": _shapes(runner.get_output_details())}
-            for name, runner in self._runners.items()
-        }
-        for name, signature in self.signatures.items():
-            _check_signature(self.path, name, **signature)
+            raise ValueError(f"{self.path} has no named signatures; expected a file of keras_lstm_gates.exporting")
+        self.signatures = {}
+        for name, runner in self._runners.items():
+            details = {"inputs": runner.get_input_details(), "outputs": runner.get_output_details()}
+            shapes = {side: {key: _shape(one) for key, one in of_side.items()} for side, of_side in details.items()}
+            self.signatures[name] = shapes
+            _check_signature(self.path, name, **shapes)
 
     def predict(self, x):
         """The model's own outputs by name for one sequence, (time, features) or tokens (time,), or a batch of them."""
@@ -85,34 +80,39 @@ class Runner:
         """What follows a table's last rows: {target: (horizon,)}, of quantiles {"load q0.1": (horizon,) ...}.
 
         Args:
-            table: {column: numbers}, or a pandas frame, its rows in the order of time. Columns are found by the names
-                in the manifest.json beside a forecaster's file, in their own units; others are not read.
+            table: {column: values}, or a pandas frame, its rows in the order of time. Columns are found by the names
+                in the manifest.json beside a forecaster's file, in their own units, a calendar's by the times; others
+                are not read. Columns known in the future go on for `horizon` rows, where the target is nan.
         """
-        about = _manifest(self.path).get("trained_on", {})
-        if "horizon" not in about.get("recipe", {}):
-            raise ValueError(f"expected a manifest.json beside {self.path} that names the columns of a forecaster")
-        recipe, columns = about["recipe"], about["names"]["features"]
-        if missing := [name for name in columns if name not in table]:
-            raise ValueError(f"expected the columns {columns}; received {[*table]}, without {missing}")
-        rows = np.stack([np.asarray(table[name], "float64")[-recipe["window"] :] for name in columns], axis=1)
-        if len(rows) < recipe["window"]:
-            raise ValueError(f"expected {recipe['window']} rows before the forecast; received {len(rows)}")
-        values = next(iter(self.predict(rows).values())).reshape(recipe["horizon"], -1)
-        names = [f"{recipe['target']} q{quantile:g}" for quantile in recipe["quantiles"]] or [recipe["target"]]
-        return dict(zip(names, values.T, strict=True))
+        recipe, columns, later, times, names = _forecaster(self.path)
+        window, horizon, target = recipe["window"], recipe["horizon"], recipe["target"]
+        values = {name: _column(table, name, columns, recipe, times) for name in columns if name not in later}
+        known, parts = np.flatnonzero(np.isfinite(values[target])), []
+        end = max(known, default=-1) + 1 if later else len(values[target])
+        for name in columns:
+            last = end + horizon * (name in later)
+            part = values[later.get(name, name)][max(last - window, 0) : last]
+            if len(part) < window:
+                behind = f", and behind the last {target!r} {horizon} of {sorted(later.values())}" if later else ""
+                raise ValueError(f"expected {window} rows before the forecast{behind}; received {len(values[target])}")
+            parts.append(_finite(part, "float32", f" in the column {name!r}"))
+        forecast = next(iter(self.predict(np.stack(parts, axis=1)).values()))
+        if forecast.size != horizon * len(names):
+            raise ValueError(f"expected {names} for {horizon} steps; received a forecast of shape {forecast.shape}")
+        return dict(zip(names, forecast.reshape(horizon, -1).T))
 
     def steer(self, x, interventions):
         """What `gates` gives where value = scale * value + shift on some gates and states; later steps feel it.
 
         Args:
             x: as `run` takes it.
-            interventions: {"<path>/<gate>": (scale, shift)}, as {"lstm/f": (0.0, 1.0)}, each a number, (units,) for all
-                steps, or (time, units); 1 and 0 do nothing. Of a file with one LSTM "f" is enough.
+            interventions: {"lstm/f": (scale, shift)}, each a number, (units,) for all steps, or (time, units); 1 and 0
+                do nothing. Of a file with one LSTM "f" is enough.
         """
         return self._run("steer", x, self.numbers("steer", interventions))
 
     def stream(self):
-        """A new sequence, given step by step: a `Stream` whose states start at zero."""
+        """A new sequence, given step by step: a `Stream`."""
         return Stream(self)
 
     def run(self, signature, x):
@@ -124,10 +124,8 @@ class Runner:
                 time); for several inputs {input name: array}. All finite. The samples run one after the other.
 
         Returns:
-            {output name: array}, with a sample axis in front where x has one.
-
-        Raises:
-            ValueError: an unknown signature, another rank or size, a number not finite in float32, an unknown token.
+            {output name: array}, with a sample axis in front where x has one. A `ValueError` says what does not fit,
+            the signature, rank or size, a number not finite in float32, a token.
         """
         if signature in _STEPS:
             raise ValueError(f"{signature!r} takes one step and the states; expected stream(), then push(x)")
@@ -163,7 +161,7 @@ class Runner:
                 raise ValueError(f"expected interventions on gates of {gates}; received {key!r}")
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError(f"expected (scale, shift) for {key!r}; received {pair!r}")
-            for name, value in zip((f"{gate}/scale", f"{gate}/shift"), pair):
+            for name, value in zip((gate + ending for ending in _NUMBERS), pair):
                 numbers[name] = _of_steps(name, value, details[name])
         return numbers
 
@@ -174,11 +172,7 @@ class Runner:
         return self._runners[signature].get_input_details()
 
     def call(self, signature, inputs):
-        """Copies of the interpreter's outputs for {input name: array of exactly its shape and dtype}.
-
-        Raises:
-            ValueError: "model.tflite failed in its signature 'predict' with {'x': (1, 7, 3)}: ..."; it may need more.
-        """
+        """Copies of its outputs for {input name: array of exactly its shape and dtype}; a failure is a `ValueError`."""
         try:
             with self._lock:
                 outputs = {key: np.array(value) for key, value in self._runners[signature](**inputs).items()}
@@ -192,7 +186,7 @@ class Runner:
                 raise ValueError(f"expected as many steps as each LSTM reads, or 1; received {steps}") from None
             tokens = [value for value in inputs.values() if value.dtype.kind == "i"]
             if tokens and "gather index out of bounds" in str(error):
-                raise _unknown_tokens(tokens[0]) from None
+                raise ValueError(_TOKENS.format(tokens[0].min(), tokens[0].max())) from None
             received = f"{signature!r} with {_shapes_of(inputs)}"
             raise ValueError(f"{self.path} failed in its signature {received}: {_one_line(error)}") from None
 
@@ -201,14 +195,11 @@ class Stream:
     """One sequence, given step by step to an exported file's signature `step`; the states are kept here.
 
     Args:
-        runner: `Runner`, which any number of streams can share, independently of each other.
+        runner: `Runner` of a file with the signature `step` (else a `ValueError`), which any number of streams share.
 
     Attributes:
-        states: {name: array (batch, units)}: state_h and state_c, of several LSTMs "<layer>/state_h" …. Assign them to
-            another stream of the same file to continue from there.
-
-    Raises:
-        ValueError: "model.tflite has no signature 'step': it has ['gates', 'predict']".
+        states: {name: array (batch, units)}: state_h and state_c, of several LSTMs "<layer>/state_h" …. Another stream
+            of the file that is given them goes on from there.
     """
 
     def __init__(self, runner):
@@ -231,9 +222,9 @@ class Stream:
         expected = {name: tuple(int(size) for size in self._details[name]["shape"]) for name in self._states}
         if _shapes_of(states) != expected:
             raise ValueError(f"expected states of shapes {expected}; received {_shapes_of(states)}")
-        for name, value in (states := {name: np.array(value) for name, value in states.items()}).items():
-            if value.dtype.kind not in "fiu":
-                raise ValueError(f"expected states of numbers; received {name!r} of dtype {value.dtype}")
+        states = {name: np.array(value) for name, value in states.items()}
+        for name in [name for name, value in states.items() if value.dtype.kind not in "fiu"]:
+            raise ValueError(f"expected states of numbers; received {name!r} of dtype {states[name].dtype}")
         self._states = {name: _finite(value, "float32", f" in {name!r}") for name, value in states.items()}
 
     def push(self, x, interventions=None):
@@ -246,9 +237,7 @@ class Stream:
 
         Returns:
             {output name: array}: the model's outputs and the gates of this step, with a batch axis where x has one.
-
-        Raises:
-            ValueError: another shape, a number that is not finite, an unknown token or gate. The states are unchanged.
+            A `ValueError` (another shape, a number that is not finite, an unknown token) leaves the states unchanged.
         """
         signature = "steer_step" if interventions else "step"
         numbers = self._runner.numbers(signature, interventions or {})
@@ -262,9 +251,9 @@ class Stream:
 
 def filled_batches(inputs, batch):
     """Yield {input name: array} in batches of that size, the last one padded with its last sample."""
-    samples = len(next(iter(inputs.values())))
-    for start in range(0, samples, batch):
-        places = np.minimum(np.arange(start, start + batch), samples - 1)
+    last = len(next(iter(inputs.values()))) - 1
+    for start in range(0, last + 1, batch):
+        places = np.minimum(np.arange(start, start + batch), last)
         yield {name: values[places] for name, values in inputs.items()}
 
 
@@ -280,12 +269,11 @@ def _shapes_of(arrays):
 
 def _checked(x, name, axes, detail):
     """x in the interpreter's dtype, with or without a batch axis, checked."""
-    shape = tuple(int(size) for size in detail["shape_signature"])[1:]
-    axes, rank = axes[: len(shape)], len(shape)
+    shape, axes = _shape(detail)[1:], axes[: len(detail["shape"]) - 1]
+    rank = len(shape)
     tokens = detail["dtype"] in (np.int32, np.int64)
-    if tokens and x.dtype.kind not in "iu":
-        raise ValueError(f"expected token numbers, an array of ints; received dtype {x.dtype}")
     kinds, meant = ("b", "bools") if detail["dtype"] is np.bool_ else ("fiu", "numbers")
+    kinds, meant = ("iu", "token numbers, ints") if tokens else (kinds, meant)
     if x.dtype.kind not in kinds:
         raise ValueError(f"expected {meant}; received an array of dtype {x.dtype}")
     own = x.shape[x.ndim - rank :]
@@ -299,13 +287,13 @@ def _checked(x, name, axes, detail):
         return _finite(x, detail["dtype"])
     # A gather operator reads negative numbers from the end.
     if x.min() < 0 or x.max() > np.iinfo(detail["dtype"]).max:
-        raise _unknown_tokens(x)
+        raise ValueError(_TOKENS.format(x.min(), x.max()))
     return x.astype(detail["dtype"])
 
 
 def _of_steps(name, value, detail):
     """A scale or a shift as its input takes it, (1, time, units) or (1, units); of any number of steps 1 or its own."""
-    value, known = np.asarray(value), tuple(int(size) for size in detail["shape_signature"])[1:]
+    value, known = np.asarray(value), _shape(detail)[1:]
     shape = (1,) * (len(known) - value.ndim) + value.shape
     fits = len(shape) == len(known) and all(size == -1 or own in (1, size) for own, size in zip(shape, known))
     if value.dtype.kind not in "fiu" or not fits:
@@ -325,12 +313,8 @@ def _finite(x, dtype, where=""):
     return x
 
 
-def _unknown_tokens(x):
-    return ValueError(f"expected tokens that the model knows; received {x.min()} to {x.max()}")
-
-
-def _shapes(details):
-    return {name: tuple(int(size) for size in detail["shape_signature"]) for name, detail in details.items()}
+def _shape(detail):
+    return tuple(int(size) for size in detail["shape_signature"])
 
 
 def _one_line(error):
@@ -371,9 +355,38 @@ def _manifest(path):
         return {}
 
 
+def _forecaster(path):
+    """Its recipe, columns, {column: the one it repeats, some steps before}, columns of the time, names of forecasts."""
+    try:
+        recipe, names = (_manifest(path)["trained_on"][key] for key in ("recipe", "names"))
+        columns, later, times = names["features"], names.get("later", {}), names.get("table", {}).get("time", [])
+        forecasts = [f"{recipe['target']} q{quantile:g}" for quantile in recipe["quantiles"]] or [recipe["target"]]
+        sizes_fit = all(type(recipe[key]) is int and recipe[key] > 0 for key in ("window", "horizon"))
+        if sizes_fit and {recipe["target"], *later.values()} <= {*columns}:
+            return recipe, columns, later, times, forecasts
+        raise LookupError
+    except (LookupError, TypeError, AttributeError, ValueError):
+        raise ValueError(f"expected a manifest.json beside {path} that names the columns of a forecaster") from None
+
+
+def _column(table, name, columns, recipe, times):
+    """A column's numbers: the table's own, or those of the calendar."""
+    if name in table:
+        return np.asarray(table[name], "float64")
+    function, _, span = name.partition(" of ")
+    if span not in (recipe.get("calendar") or ()) or len(times) != 1 or times[0] not in table or recipe.get("timezone"):
+        made = f", those of the calendar from one column of times in UTC, {times}" if recipe.get("calendar") else ""
+        raise ValueError(f"expected the columns {columns}{made}; received {[*table]}, without {[name]}")
+    at = np.asarray(table[times[0]], "datetime64[us]")
+    days, years = at.astype("datetime64[D]"), at.astype("datetime64[Y]")
+    day, year = (at - days) / np.timedelta64(1, "D"), (at - years) / ((years + 1).astype(at.dtype) - years)
+    week = ((days.astype(int) + 3) % 7 + day) / 7  # 1970 began on a Thursday.
+    return {"sin": np.sin, "cos": np.cos}[function](2 * np.pi * {"day": day, "week": week, "year": year}[span])
+
+
 def _run_in_process(path):
     """Raise a `ValueError` unless another process can call every signature of the file."""
-    # `python -c` puts the working folder first on the path, which may hold a foreign numpy.py.
+    # `python -c` puts the working folder first on the path: a foreign numpy.py may lie there.
     code = "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
     code += f"runpy.run_path({os.path.abspath(__file__)!r})['_run_all'](sys.argv[1])"
     paths = os.pathsep.join(place for place in sys.path if place and os.path.abspath(place) != os.getcwd())
@@ -384,11 +397,10 @@ def _run_in_process(path):
     except subprocess.TimeoutExpired:
         raise ValueError(f"{path} does not run: no answer within {TRIAL_SECONDS} s") from None
     code = process.returncode
-    if code < 0:
-        raise ValueError(f"{path} does not run: the interpreter was ended by {signal.Signals(-code).name}")
-    if code > 0:
-        lines = [line for line in process.stderr.splitlines() if line.strip()]
-        raise ValueError(lines[-1] if lines else f"{path} does not run: the interpreter ended with {code}")
+    if code != 0:
+        ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        lines = [line for line in process.stderr.splitlines() if line.strip() and code > 0]
+        raise ValueError(lines[-1] if lines else f"{path} does not run: the interpreter {ended}")
 
 
 def _run_all(path):
@@ -404,45 +416,35 @@ def _run_all(path):
 
 
 def _run_signature(runner, name):
-    details, rng = runner.input_details(name), np.random.default_rng(0)
-    worked, failed = 0, None
-    for time in TRIAL_STEPS:
-        inputs = {}
+    details, rng, failed = runner.input_details(name), np.random.default_rng(0), []
+    for tried, time in enumerate(TRIAL_STEPS, 1):
+        noise = {}
         for key, one in details.items():
-            values = 3 * rng.normal(size=[time if size == -1 else size for size in one["shape_signature"]])
+            values = 3 * rng.normal(size=[time if size == -1 else size for size in _shape(one)])
             # Tokens: 0 and 1.
-            inputs[key] = (values > 0 if np.dtype(one["dtype"]).kind == "i" else values).astype(one["dtype"])
+            noise[key] = (values > 0 if np.dtype(one["dtype"]).kind == "i" else values).astype(one["dtype"])
         try:
-            for values in ({key: np.zeros_like(value) for key, value in inputs.items()}, inputs):
-                _run_once(runner, name, values)
-            worked += 1
+            for inputs in ({key: np.zeros_like(value) for key, value in noise.items()}, noise):
+                if name == "step":
+                    runner.stream().push(inputs["x"])
+                runner.call(name, inputs)
+                for key in [key for key, values in inputs.items() if values.dtype.kind == "i"]:
+                    # An unknown token must be an error, not a crash.
+                    with contextlib.suppress(ValueError):
+                        runner.call(name, {**inputs, key: np.full_like(inputs[key], np.iinfo(inputs[key].dtype).max)})
         except ValueError as error:
-            # A model may need more time steps.
-            failed = failed or error
-        if worked == 2:
+            failed.append(error)  # A model may need more time steps.
+        if tried - len(failed) == 2:
             return
-    if not worked:
-        raise failed
-
-
-def _run_once(runner, name, inputs):
-    if name == "step":
-        runner.stream().push(inputs["x"])
-    runner.call(name, inputs)
-    for key, values in inputs.items():
-        if values.dtype.kind == "i":
-            # An unknown token must be an error, not a crash.
-            with contextlib.suppress(ValueError):
-                runner.call(name, {**inputs, key: np.full_like(values, np.iinfo(values.dtype).max)})
+    if len(failed) == len(TRIAL_STEPS):
+        raise failed[0]
 
 
 def _limit_memory(size):
     """Limit this process to that many more bytes of memory; on other systems than Linux there is no limit."""
-    if not sys.platform.startswith("linux"):
-        return
-    import resource
+    if sys.platform.startswith("linux"):
+        import resource
 
-    with open("/proc/self/statm") as sizes:
-        size += int(sizes.read().split()[0]) * resource.getpagesize()
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (size if most == resource.RLIM_INFINITY else min(size, most), most))
+        size += int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (size if most == resource.RLIM_INFINITY else min(size, most), most))

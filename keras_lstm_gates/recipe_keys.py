@@ -76,6 +76,17 @@ def are_names(values):
     return isinstance(values, tuple) and all(isinstance(name, str) for name in values)
 
 
+def check_known(recipe):
+    """Refuse columns that cannot be known in the future, and a window that cannot hold all steps to come of them."""
+    if recipe.target is not None and recipe.target in recipe.known:
+        raise ValueError(f"expected known columns beside the target; received the target {recipe.target!r} among them")
+    if recipe.known and AUTO not in (recipe.window, recipe.horizon) and recipe.window < recipe.horizon:
+        raise ValueError(
+            f"expected a window of at least the horizon's {recipe.horizon} steps with columns known in the future; "
+            f"received window={recipe.window}"
+        )
+
+
 def are_spans(values):
     return are_names(values) and set(values) <= {"day", "week", "year"} and len(set(values)) == len(values)
 

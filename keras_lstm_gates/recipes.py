@@ -22,6 +22,8 @@ class Recipe(Tabled):
             `horizon` values of a series; "language": the next character at each step.
         target: str or None, the column to forecast; or, where a TFDS data set has several, the feature to learn.
         features: of str, the columns to forecast from; empty: all columns of numbers. Forecasting only.
+        known: of str, columns whose values at the steps to come are known and read too, such as holidays; a window has
+            at least `horizon` steps. Forecasting only.
         group: str or None, the column that says which of several series a row belongs to. Forecasting only.
         calendar: of "day", "week" and "year": where in these each row stands is read too, as a sine and a cosine.
             Forecasting only.
@@ -94,6 +96,7 @@ class Recipe(Tabled):
     task: str = recipe_keys.key(f"one of {list(TASKS)}", lambda value: value in TASKS, "classification")
     target: str | None = recipe_keys.key("the name of a column", lambda value: isinstance(value, str), None)
     features: tuple[str, ...] = recipe_keys.key("names of columns", recipe_keys.are_names, (), tasks=("forecasting",))
+    known: tuple[str, ...] = recipe_keys.key("names of columns", recipe_keys.are_names, (), tasks=("forecasting",))
     group: str | None = recipe_keys.key(
         "the name of a column", lambda value: isinstance(value, str), None, tasks=("forecasting",)
     )
@@ -168,7 +171,7 @@ class Recipe(Tabled):
 
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.
-        for name in ("features", "calendar", "quantiles", "sentinels"):
+        for name in _TUPLES:
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if isinstance(self.sentinels, tuple):
@@ -199,6 +202,7 @@ class Recipe(Tabled):
                     f"expected {field.name} only in a recipe of the task {' or '.join(tasks)}; received "
                     f"{field.name}={value!r} with task={self.task!r}"
                 )
+        recipe_keys.check_known(self)
 
     @classmethod
     def from_dict(cls, values):
@@ -230,9 +234,7 @@ class Recipe(Tabled):
 
     def to_dict(self):
         """Plain data that `from_dict` takes, with the keys that the task uses."""
-        values = dataclasses.asdict(self) | {
-            key: list(getattr(self, key)) for key in ("features", "calendar", "quantiles", "sentinels")
-        }
+        values = dataclasses.asdict(self) | {key: list(getattr(self, key)) for key in _TUPLES}
         return {key: values[key] for key in keys_of(self.task)}
 
     def replaced(self, settings):
@@ -253,6 +255,7 @@ class Recipe(Tabled):
 
 
 _TYPES = typing.get_type_hints(Recipe)
+_TUPLES = ("features", "known", "calendar", "quantiles", "sentinels")
 
 
 def keys_of(task):

@@ -24,6 +24,7 @@ class Frame(NamedTuple):
 
     Attributes:
         place: int, the target's column.
+        later: of int, the columns that repeat a known one, `horizon` steps before.
         horizon, season: int; season is None where relative_to is not "season".
         transform, relative_to, scaling: str or None, as of `Recipe`.
         floor, ceiling: float, of the logarithm: the least y, and the largest v that is turned back.
@@ -32,6 +33,7 @@ class Frame(NamedTuple):
 
     place: int
     horizon: int
+    later: tuple[int, ...] = ()
     season: int | None = None
     transform: str | None = None
     relative_to: str | None = None
@@ -126,8 +128,8 @@ def ResidualForecaster(  # noqa: N802
         features, horizon, units, quantiles, mean, variance, noise, seed, memory: as of `models.Forecaster`.
         window: int > 0, steps of a window.
         frame: `Frame` of the training part.
-        linear: None, "target" (of its window alone) or "all" columns, what the layer `linear` reads; its weights are 0
-            until `set_weights`.
+        linear: None, "target" (of its window, and what is known of the steps to come) or "all" columns, what the layer
+            `linear` reads; its weights are 0 until `set_weights`.
 
     Returns:
         A `keras.Model`, (batch, window, features) to `forecast` (batch, horizon), or (batch, horizon, quantiles).
@@ -145,6 +147,9 @@ def ResidualForecaster(  # noqa: N802
         others = [part for part, width in ((before, frame.place), (after, features - frame.place - 1)) if width]
         x = ops.concatenate([x, *others], axis=-1)
     recent = keras.layers.Flatten(name="recent")(ops.expand_dims(seen, -1) if linear == "target" else x)
+    if linear == "target" and frame.later:
+        known = [ops.squeeze(scaled[:, -horizon:, place : place + 1], -1) for place in frame.later]
+        recent = ops.concatenate([recent, *known], axis=-1)
     noisy = keras.layers.GaussianNoise(noise, seed=seeds.next(), name="noise")(x)
     h = stacked_lstms(noisy, units, seeds, every_step=False, **memory)
     centre = keras.layers.Dense(horizon, kernel_initializer="zeros", name="head")(h)

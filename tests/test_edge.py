@@ -168,7 +168,7 @@ def test_unknown_signature(exported):
         ([-1, 0], "expected tokens that the model knows; received -1 to 0"),
         # In int32 it is 1.
         ([2**32 + 1], "expected tokens that the model knows; received 4294967297 to 4294967297"),
-        ([0.0, 1.0], "expected token numbers, an array of ints; received dtype float64"),
+        ([0.0, 1.0], "expected token numbers, ints; received an array of dtype float64"),
     ],
 )
 def test_bad_tokens(of_tokens, x, text):
@@ -196,7 +196,7 @@ def test_a_missing_signature(exported, tmp_path):
         Runner(path)
     model.signatureDefs = []
     path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
-    with pytest.raises(ValueError, match=r"has no named signatures; expected a file that keras_lstm_gates\.exporting"):
+    with pytest.raises(ValueError, match=r"has no named signatures; expected a file of keras_lstm_gates\.exporting"):
         Runner(path)
 
 
@@ -240,7 +240,7 @@ def test_truncated_file(exported, tmp_path, kept):
 def test_foreign_file(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_text("these are not the bytes of a model")
-    with pytest.raises(ValueError, match=r"expected the identifier b'TFL3' at byte 4; received b'e ar'"):
+    with pytest.raises(ValueError, match=r"expected b'TFL3' at byte 4; received b'e ar'"):
         Runner(path)
 
 

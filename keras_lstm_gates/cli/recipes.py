@@ -12,6 +12,9 @@ _OPTIONS = {
     "target": Target,
     "window": Window,
     "horizon": Horizon,
+    "known": Annotated[
+        str | None, typer.Option(help="Of a table: columns that are known in the future too, as holiday,promo.")
+    ],
     "group": Annotated[str | None, typer.Option(help="Of a table of several series: the column that names them.")],
     "dates": Annotated[str | None, typer.Option(help="Of a table: day-first, month-first or year-first.")],
     "decimal": Annotated[str | None, typer.Option(help="Of a table: point or comma before decimals.")],
@@ -41,6 +44,8 @@ def takes_recipe(command):
         values = {name: options.pop(name) for name in _OPTIONS}
         settings = values.pop("settings") or []
         values = {name: value for name, value in values.items() if value not in (None, False, [])}
+        if "known" in values:
+            values["known"] = [name.strip() for name in values["known"].split(",")]
         for setting in settings:
             key, equals, value = setting.partition("=")
             if not equals:

@@ -8,7 +8,7 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import examples, tables, tfds_names
+from keras_lstm_gates.datasets import examples, table_known, tables, tfds_names
 
 # A series is regular if at least this share of its time steps equals the most common one; any other step is a gap.
 # In a less regular one, such as trading days, every row follows the one before it.
@@ -55,13 +55,19 @@ def table(recipe):
         frame = tables.read(recipe.dataset, recipe)
     else:
         frame = tables.checked(_rows(recipe.dataset), recipe.dataset, recipe)
+    if recipe.known:
+        frame = _rows_of(frame, ~table_known.beyond(frame, recipe.target))
     if recipe.until is None:
         return frame
     places = places_of(frame)
     until = pd.Timestamp(recipe.until).to_datetime64() if tables.TIME in frame else float(recipe.until)
-    kept = frame[places < until].reset_index(drop=True)
-    kept.attrs = frame.attrs
-    return kept
+    return _rows_of(frame, places < until)
+
+
+def _rows_of(frame, kept):
+    rows = frame[kept].reset_index(drop=True)
+    rows.attrs = frame.attrs
+    return rows
 
 
 def places_of(frame):
@@ -78,7 +84,10 @@ def cut(frame, recipe, test=True):
     """The `Series` of a recipe whose table was read."""
     columns = [name for name in frame if name not in (tables.TIME, tables.GROUP)]
     part = _parts(frame, recipe.validation, recipe.test)
+    # What is read of a column some steps later stands in the rows of a window's targets.
     starts, gaps, step = _starts(frame, columns, recipe.window + recipe.horizon)
+    frame = table_known.joined(frame, columns, recipe)
+    columns += table_known.later(columns, recipe)
     first, last = part[starts + recipe.window], part[starts + recipe.window + recipe.horizon - 1]
     starts_by_part = [starts[(first == number) & (last == number)] for number in range(3)]
     needed = (True, recipe.validation > 0, test)
@@ -115,6 +124,8 @@ def parts(recipe, test):
         "target_variance": float(variance[place]),
     }
     names = {"features": columns, "target": recipe.target, "step": step, "season": recipe.season, "gaps": gaps}
+    if recipe.known:
+        names["later"] = table_known.later(table_known.measured(columns, recipe), recipe)
     if tables.TIME in frame:
         times = [
             (name, frame[tables.TIME][part == number]) for number, name in enumerate(("train", "validation", "test"))

@@ -14,6 +14,8 @@ import pandas as pd
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet")
 WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
 ROW_NAMES = "row names"
+TIME, GROUP = "\0time", "\0group"
+"""Columns that `tables.checked` makes, with names that no column of a file has."""
 EMPTY = ["?", "-", "--", "*", "n.a.", "na", "N.A.", "nil", "missing", "Missing", "#NV", "Null", "NaT", "NAN"]
 """Cells that say that nothing was measured, beside those that pandas knows: "", NA, N/A, NaN, null, None ..."""
 

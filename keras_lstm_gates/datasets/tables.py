@@ -6,13 +6,11 @@ import re
 import numpy as np
 import pandas as pd
 
-from keras_lstm_gates.datasets import table_calendars, table_files, table_numbers, table_times
-from keras_lstm_gates.datasets.table_files import is_table, place
+from keras_lstm_gates.datasets import table_calendars, table_files, table_known, table_numbers, table_times
+from keras_lstm_gates.datasets.table_files import GROUP, TIME, is_table, place
 
 __all__ = ["GROUP", "TIME", "checked", "is_table", "read"]
 
-# Columns that `checked` makes, with names that no column of a file has.
-TIME, GROUP = "\0time", "\0group"
 _ROW_NUMBERS = re.compile(r"Unnamed: 0|row names|rownames|index|id|no\.?|nr\.?|row|instant|obs|#", re.IGNORECASE)
 
 
@@ -34,13 +32,14 @@ def checked(frame, source, recipe, features=None):
     """A table with the columns that a forecaster needs: `TIME` and `GROUP` where it has them, then its numbers.
 
     Rows are sorted by group and time; without a time they are one step apart. Cells without a number stay empty (NaN)
-    where the recipe's `missing` says no more.
+    where the recipe's `missing` says no more. With columns that are known in the future the table may go on after the
+    target's last value; none of its cells there are filled.
 
     Args:
         frame: `pandas.DataFrame`.
         source: str, the table's name in errors.
-        recipe: `Recipe`; of it target, features, group, calendar, dates, decimal, sentinels, missing, step, fill,
-            duplicates.
+        recipe: `Recipe`; of it target, features, known, group, calendar, dates, decimal, sentinels, missing, step,
+            fill, duplicates.
         features: of str, in place of the recipe's.
 
     Returns:
@@ -56,24 +55,15 @@ def checked(frame, source, recipe, features=None):
 
 def _checked(frame, source, recipe, features):
     target, group = recipe.target, recipe.group
-    features = tuple(recipe.features if features is None else features)
     calendar = table_calendars.names(recipe.calendar)
-    for name in calendar:
-        if name in frame:
-            raise ValueError(f"expected {source} without a column {name!r}, which the calendar makes; received one")
-    features = tuple(name for name in features if name not in calendar)
-    for name in [target, *features, *([group] if group else [])]:
-        if name not in frame and _category_of(name, frame) is None:
-            raise ValueError(
-                f"expected {source} to have the column {name!r}; received {list(frame)}{_remedy(name, frame, source)}"
-            )
-    if len(frame) < 2:
-        raise ValueError(f"expected {source} to hold at least 2 rows below its header; received {len(frame)}")
+    features = _features(frame, source, recipe, recipe.features if features is None else features)
     others = [name for name in frame if name not in (group, target)]
     times, time_columns = table_times.times_of(
         frame[others], source, recipe.dates, recipe.timezone, None if group is None else frame[group]
     )
-    inputs, left_out = _inputs(frame, [name for name in others if name not in time_columns], features, target)
+    inputs, left_out = _inputs(
+        frame, [name for name in others if name not in time_columns], features, target, recipe.known
+    )
     mark = table_numbers.decimal_mark(
         frame, [name for name in inputs if name in frame and not table_numbers.is_text(frame[name])], source,
         frame.attrs["separator"], {"point": ".", "comma": ","}.get(recipe.decimal),
@@ -91,9 +81,11 @@ def _checked(frame, source, recipe, features):
     table = pd.DataFrame(table)
     notes = [f"passed over {', '.join(frame.attrs['skipped'])}"] if frame.attrs["skipped"] else []
     notes += [f"times of {recipe.timezone}, in UTC"] if recipe.timezone is not None and times is not None else []
-    empty = {name: float(share) for name, share in table[inputs].isna().mean().items() if share > 0}
-    if empty.get(target) == 1:
+    if table[target].isna().all():
         raise ValueError(f"expected numbers in the target {target!r} of {source}; received an empty column")
+    counted = _sorted(table)
+    counted = counted[~table_known.beyond(counted, target)] if recipe.known else counted
+    empty = {name: float(share) for name, share in counted[inputs].isna().mean().items() if share > 0}
     table, more = _arranged(table, inputs, source, recipe, frame)
     if calendar:
         if TIME not in table:
@@ -104,6 +96,29 @@ def _checked(frame, source, recipe, features):
         "notes": notes + more,
     }  # fmt: skip
     return table
+
+
+def _features(frame, source, recipe, features):
+    """The columns of the file to read, checked; none: all that can be read."""
+    made = dict.fromkeys(table_calendars.names(recipe.calendar), "the calendar makes")
+    of_known = [name for name in frame if name in recipe.known]
+    made |= dict.fromkeys(table_known.later([*features, *of_known], recipe), "a column known in the future makes")
+    for name, maker in made.items():
+        if name in frame:
+            raise ValueError(f"expected {source} without a column {name!r}, which {maker}; received one")
+    features = tuple(name for name in features if name not in made)
+    if features:
+        named = {*features, *(_category_of(name, frame) for name in features)}
+        features += tuple(name for name in recipe.known if name not in named)
+    group = [recipe.group] if recipe.group else []
+    for name in [recipe.target, *features, *recipe.known, *group]:
+        if name not in frame and _category_of(name, frame) is None:
+            raise ValueError(
+                f"expected {source} to have the column {name!r}; received {list(frame)}{_remedy(name, frame, source)}"
+            )
+    if len(frame) < 2:
+        raise ValueError(f"expected {source} to hold at least 2 rows below its header; received {len(frame)}")
+    return features
 
 
 def _remedy(name, frame, source):
@@ -127,10 +142,10 @@ def _category_of(name, frame):
     return column if equals and column in frame else None
 
 
-def _inputs(frame, names, features, target):
-    """(the inputs by name, {what is left out: why})."""
+def _inputs(frame, names, features, target, known):
+    """(the inputs by name, {what is left out: why}); what is named as a feature or as known must be one."""
     inputs, left_out = [], {}
-    for name in features or [name for name in frame if name in names or name == target]:
+    for name in features or [name for name in frame if name in names or name in (target, *known)]:
         if name not in frame or name == target:
             inputs.append(name)
             continue
@@ -146,7 +161,7 @@ def _inputs(frame, names, features, target):
                 table_times.is_called_time(name) and pd.to_numeric(column, errors="coerce").diff().iloc[1:].gt(0).all()
             ):
                 reason = "a time"
-            if reason is None or features:
+            if reason is None or features or name in known:
                 inputs.append(name)
                 continue
         elif table_numbers.is_category(column) and not column.astype(str).str.contains("=").any():
@@ -154,7 +169,7 @@ def _inputs(frame, names, features, target):
             continue
         else:
             reason = "a time" if table_times.is_date(column) else "text"
-        if features:
+        if features or name in known:
             raise ValueError(f"expected numbers, or text of few values, in the column {name!r}; it is {reason}")
         left_out[name] = reason
     return list(dict.fromkeys([*inputs, target])), left_out
@@ -195,7 +210,7 @@ def _arranged(table, inputs, source, recipe, frame):
         if double.any():
             notes.append(f"{int(double.sum())} rows with a time that occurs twice: {recipe.duplicates}")
             table = getattr(table.groupby(keys, sort=False, as_index=False), recipe.duplicates)()
-    table = table.sort_values(keys, kind="stable", ignore_index=True) if keys else table.reset_index(drop=True)
+    table = _sorted(table)
     if recipe.step is not None:
         if TIME not in table:
             raise ValueError(f"expected a column of times in {source} for --step {recipe.step}; received none")
@@ -205,8 +220,9 @@ def _arranged(table, inputs, source, recipe, frame):
             keep = table[inputs].notna().any(axis=1)
             table = table[keep].reset_index(drop=True)
     missing = recipe.missing or ("interpolate" if recipe.fill else None)
+    to_come = table_known.beyond(table, recipe.target) if recipe.known else np.zeros(len(table), bool)
     if missing == "drop":
-        table = table.dropna(subset=inputs).reset_index(drop=True)
+        table = table[table[inputs].notna().all(axis=1) | to_come].reset_index(drop=True)
     elif missing is not None:
         groups = table.groupby(GROUP)[inputs] if GROUP in table else table[inputs]
         filled = {
@@ -214,10 +230,17 @@ def _arranged(table, inputs, source, recipe, frame):
             # What comes after the last value is not known.
             "interpolate": lambda values: values.interpolate(limit_area="inside"),
         }[missing]
-        before = int(table[inputs].isna().to_numpy().sum())
+        before, known = int(table[inputs].isna().to_numpy().sum()), table.loc[to_come, inputs]
         table[inputs] = groups.transform(filled) if GROUP in table else filled(groups)
+        table.loc[to_come, inputs] = known
         notes.append(f"{before - int(table[inputs].isna().to_numpy().sum()):,} cells filled: {missing}")
     return table, notes
+
+
+def _sorted(table):
+    """By group and time, rows of the same in their order."""
+    keys = [name for name in (GROUP, TIME) if name in table]
+    return table.sort_values(keys, kind="stable", ignore_index=True) if keys else table.reset_index(drop=True)
 
 
 def _distinction(table, frame):

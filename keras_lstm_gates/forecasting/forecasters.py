@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from keras_lstm_gates.datasets import tables
+from keras_lstm_gates.datasets import table_known, tables
 from keras_lstm_gates.forecasting.windows import in_zone, last_windows, rolling_windows
 from keras_lstm_gates.recipes import Recipe
 
@@ -111,7 +111,7 @@ class Forecaster(NamedTuple):
         return np.asarray(outputs, np.float64).reshape(len(windows), self.recipe.horizon, len(self.names))
 
     def read(self, table):
-        """The table as the training read its own, columns by name; `attrs["ignored"]`: those that it has beside."""
+        """The table as the training read its own, with what is known of later rows; `attrs["ignored"]`: the others."""
         recipe = self.recipe
         if isinstance(table, pd.DataFrame):
             frame = tables.checked(table, "the table", recipe, self.columns)
@@ -121,7 +121,7 @@ class Forecaster(NamedTuple):
         categories = {name.partition("=")[0] for name in self.columns if name not in names}
         used = {*self.columns, *categories, recipe.target, recipe.group, *frame.attrs["time"]}
         frame.attrs["ignored"] = [name for name in names if name not in used]
-        return frame
+        return table_known.joined(frame, table_known.measured(self.columns, recipe), recipe)
 
     def _table(self, windows, origin=False):
         """(the forecasts of some windows, a row each step to come; the step)."""

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from keras_lstm_gates.datasets import tables
+from keras_lstm_gates.datasets import table_known, tables
 from keras_lstm_gates.datasets.forecasting import windows_within
 from keras_lstm_gates.forecasting.calendars import times_after
 
@@ -144,25 +144,26 @@ def last_windows(frame, recipe, columns, at=None):
     """The last window of each group, or the last that ends at or before a time: a `TableWindows`.
 
     Raises:
-        ValueError: a gap or an empty cell in it, with its place; no whole window before `at`.
+        ValueError: a gap or an empty cell in it, or in a known column behind it, with its place; no whole window before
+            `at`.
     """
     windows = TableWindows(frame, recipe, columns, [])
     borders, starts = windows._borders(), []
     for first, last in itertools.pairwise(borders):
         rows = frame.iloc[first:last]
         of_group = f" of {rows[tables.GROUP].iloc[0]!r}" if tables.GROUP in rows else ""
-        end = _end(rows, at, recipe.timezone)
-        _check_whole(rows, end, recipe, columns, of_group)
+        end = _end(rows, at, recipe)
+        _check_whole(rows, end, recipe, table_known.measured(columns, recipe), of_group)
+        _check_known(rows, end, recipe, columns, of_group)
         starts.append(first + end - recipe.window)
     return TableWindows(frame, recipe, columns, starts)
 
 
-def rolling_windows(frame, recipe, columns, every=None, known=True):
-    """The windows of a table that no gap or empty cell interrupts: a `TableWindows`.
+def rolling_windows(frame, recipe, columns, every=None):
+    """The windows of a table, with what came after them, that no gap or empty cell interrupts: a `TableWindows`.
 
     Args:
         every: int > 0, the fewest rows from one to the next; None: the horizon, so that each row is forecast once.
-        known: bool, whether the table must hold what came after a window.
 
     Raises:
         ValueError: there is none.
@@ -170,11 +171,11 @@ def rolling_windows(frame, recipe, columns, every=None, known=True):
     every = recipe.horizon if every is None else every
     if not isinstance(every, int) or every < 1:
         raise ValueError(f"expected every to be an int > 0; received {every!r}")
-    starts = windows_within(frame, columns, recipe.window + (recipe.horizon if known else 0))
+    starts = windows_within(frame, table_known.measured(columns, recipe), recipe.window + recipe.horizon)
     if not len(starts):
-        horizon = f" and a horizon of {recipe.horizon}" if known else ""
         raise ValueError(
-            f"expected a window of {recipe.window}{horizon} rows without a gap; received {len(frame)} rows with none"
+            f"expected a window of {recipe.window} and a horizon of {recipe.horizon} rows without a gap; received "
+            f"{len(frame)} rows with none"
         )
     groups = pd.factorize(frame[tables.GROUP])[0] if tables.GROUP in frame else np.zeros(len(frame), int)
     return TableWindows(frame, recipe, columns, _spaced(starts, every, groups))
@@ -208,10 +209,34 @@ def _check_whole(rows, end, recipe, columns, of_group):
         )
 
 
-def _end(rows, at, timezone):
-    """The number of rows up to a time."""
+def _check_known(rows, end, recipe, columns, of_group):
+    """Whether the known columns hold what is to come after the first `end` rows."""
+    known = [*dict.fromkeys(table_known.later(table_known.measured(columns, recipe), recipe).values())]
+    if not known:
+        return
+    ahead = rows.iloc[end : end + recipe.horizon]
+    received, missing = None, np.argwhere(ahead[known].isna().to_numpy())
+    if len(missing) or len(ahead) < recipe.horizon:
+        row, column = missing[0] if len(missing) else (len(ahead), 0)
+        place = f"row {end + row}"
+        if tables.TIME in rows:
+            times = times_after(rows[tables.TIME].iloc[: end + row], 1)[0]
+            place = ahead[tables.TIME].iloc[row] if row < len(ahead) else place if times is None else times[0]
+        received = f"received none in the column {known[column]!r} at {place}"
+    elif end - recipe.window not in windows_within(rows, known, recipe.window + recipe.horizon):
+        received = f"received a gap among the times up to {ahead[tables.TIME].iloc[-1]}"
+    if received is not None:
+        raise ValueError(
+            f"expected the values of {known}, known in the future, in the {recipe.horizon} rows behind the last known "
+            f"{recipe.target!r}{of_group}; {received}"
+        )
+
+
+def _end(rows, at, recipe):
+    """The number of rows up to a time, or to the last with a target where known columns go on behind it."""
+    timezone = recipe.timezone
     if at is None:
-        return len(rows)
+        return len(rows) - (int(table_known.beyond(rows, recipe.target).sum()) if recipe.known else 0)
     if tables.TIME not in rows:
         raise ValueError(f"expected a table with times for at={at!r}; received one without")
     try:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from keras_lstm_gates.datasets import forecasting, tables
+from keras_lstm_gates.datasets import forecasting, table_known, tables
 from keras_lstm_gates.recipes import AUTO
 from keras_lstm_gates.training import linear
 
@@ -53,7 +53,9 @@ def settled(recipe):
         windows, targets = _windows(series, trial)
         given = {name: getattr(recipe, name) for name in LEARNED if name not in left}
         season = recipe.season if recipe.season and recipe.season <= recipe.window else None
-        best = linear.choose(windows, targets, series.columns.index(recipe.target), season, given)
+        later = tuple(series.columns.index(name) for name in table_known.later(series.columns, recipe)
+                      if name in series.columns)  # fmt: skip
+        best = linear.choose(windows, targets, series.columns.index(recipe.target), season, given, later)
         chosen |= {name: best[name] for name in LEARNED if name in left}
     return recipe.replaced(chosen)
 

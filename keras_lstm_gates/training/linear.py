@@ -23,9 +23,12 @@ WINS = 3
 def design(frame, windows, linear, mean, variance):
     """((sample, inputs) of the layer `linear`, base, scale) of windows (sample, window, columns)."""
     seen, base, scale = map(np.asarray, frame.seen(windows))
+    if linear == "all" or frame.later:
+        scaled = (windows - np.asarray(mean)) / np.maximum(np.sqrt(variance), 1e-7)
+    if linear == "target":
+        seen = np.concatenate([seen, *(scaled[:, -frame.horizon :, place] for place in frame.later)], axis=-1)
     if linear == "all":
-        others = (windows - np.asarray(mean)) / np.maximum(np.sqrt(variance), 1e-7)
-        others = np.delete(others, frame.place, axis=-1)
+        others = np.delete(scaled, frame.place, axis=-1)
         seen = np.concatenate([seen[..., None], others], axis=-1).reshape(len(windows), -1)
     return seen, base, scale
 
@@ -60,7 +63,7 @@ def fitted(frame, windows, targets, linear, penalty, mean, variance):
     return kernel, bias
 
 
-def choose(windows, targets, place, season, given):
+def choose(windows, targets, place, season, given, later=()):
     """The transform, reference, scaling and linear path with the least error on later windows.
 
     Each candidate is fitted to the first half of the windows and forecasts the next tenth, and so on: five times.
@@ -73,6 +76,7 @@ def choose(windows, targets, place, season, given):
         place: int, the target's column.
         season: int or None.
         given: {key: value} of what is chosen already, of transform, relative_to, scaling, linear and ridge.
+        later: of int, as of `Frame`.
 
     Returns:
         {key: value} of all five; linear is None where no regression is better than the naive forecast itself.
@@ -94,7 +98,7 @@ def choose(windows, targets, place, season, given):
     best = None
     for candidate in map(dict, itertools.product(*([(key, one) for one in values[key]] for key in values))):
         options = {key: candidate[key] for key in ("transform", "relative_to", "scaling")}
-        options |= {"place": place, "horizon": horizon, "season": season}
+        options |= {"place": place, "horizon": horizon, "season": season, "later": later}
         penalties = [given["ridge"]] if "ridge" in given else RIDGES
         errors = np.array([_errors(options, candidate["linear"], penalties, *fold) for fold in folds])
         ratios = np.log((errors + 1e-300) / (np.array(naive)[:, None] + 1e-300))
@@ -144,7 +148,7 @@ def _errors(options, linear, penalties, windows, targets, test, answers):
     """The mean absolute error of each penalty, and of the base alone."""
     frame = Frame.fitted(windows, targets, **options)
     if linear is None:
-        inputs, base, scale = design(frame, test, None, 0, 1)
+        inputs, base, scale = design(frame, test, None, 0.0, 1.0)
         nothing = np.zeros((len(test), targets.shape[1]))
         error = np.abs(answers - np.asarray(frame.forecast(nothing, base, scale))).mean()
         return [error] * (len(penalties) + 1)

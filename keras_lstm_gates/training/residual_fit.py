@@ -20,9 +20,10 @@ def frame_of(recipe, data):
     """The `Frame` of a recipe, fitted to its training part."""
     windows, targets = data.some("train", MOST)
     options = {name: getattr(recipe, name) for name in ("transform", "relative_to", "scaling", "horizon")}
-    place = data.names["features"].index(recipe.target)
+    columns = data.names["features"]
+    place, later = columns.index(recipe.target), tuple(columns.index(name) for name in data.names.get("later", ()))
     season = recipe.season if recipe.relative_to == "season" else None
-    return Frame.fitted(windows, targets, place=place, season=season, **options)
+    return Frame.fitted(windows, targets, place=place, later=later, season=season, **options)
 
 
 def prepared(recipe, data, options):
@@ -85,7 +86,8 @@ def told(recipe, facts, metrics):
     what = f"the logarithm of {recipe.target}" if recipe.transform == "log" else recipe.target
     base = {None: "", "last": " relative to its last value", "season": f" relative to {recipe.season} steps before"}
     scale = ", divided by its spread over the window" if recipe.scaling == "window" else ""
-    read = {None: "", "target": f", a ridge regression on it ({recipe.ridge:g})",
+    known = "".join(f" and {name}" for name in recipe.known)
+    read = {None: "", "target": f", a ridge regression on it{known} ({recipe.ridge:g})",
             "all": f", a ridge regression on all columns ({recipe.ridge:g})"}  # fmt: skip
     lines = [f"learned: {what}{base[recipe.relative_to]}{scale}{read[recipe.linear]}, and the LSTMs' correction"]
     if facts is not None:

@@ -240,7 +240,7 @@ def test_models_of_tokens(tmp_path, number):
             wanted = opened[name if not single or name == output else f"lstm/{name}"]
             np.testing.assert_allclose(received[name], wanted, atol=2e-6, err_msg=name)
     np.testing.assert_array_equal(runner.predict(tokens[2])[output], runner.predict(tokens)[output][2])
-    with pytest.raises(ValueError, match="expected token numbers, an array of ints; received dtype float64"):
+    with pytest.raises(ValueError, match="expected token numbers, ints; received an array of dtype float64"):
         runner.predict(tokens / 2)
     for unknown in (9, -1):
         with pytest.raises(ValueError, match=rf"expected tokens that the model knows; received {unknown} to {unknown}"):
@@ -249,7 +249,7 @@ def test_models_of_tokens(tmp_path, number):
 
 def test_data_that_are_no_tokens(tmp_path):
     model, _ = next(_token_models())
-    with pytest.raises(ValueError, match="expected token numbers, an array of ints; received dtype float32"):
+    with pytest.raises(ValueError, match="expected token numbers, ints; received an array of dtype float32"):
         exporting.export(model, tmp_path, np.ones((2, 7), "float32"))
 
 
