@@ -222,5 +222,5 @@ def _checked(model, inputs, data):
     arrays = dict(zip(inputs, arrays.values(), strict=True))
     for name, array in arrays.items():
         if inputs[name].dtype == "int32" and array.dtype.kind not in "iu":
-            raise ValueError(f"expected token numbers, an array of ints; received dtype {array.dtype}")
+            raise ValueError(f"expected token numbers, ints; received an array of dtype {array.dtype}")
     return {name: array.astype(inputs[name].dtype) for name, array in arrays.items()}
