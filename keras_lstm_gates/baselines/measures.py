@@ -56,7 +56,7 @@ def measure(recipe, data):
 
 
 def beaten_by(task, figure, figures):
-    """One line that says which baseline does better than a model, and None where none does.
+    """One line that says which baselines do better than a model, the best first, and None where none does.
 
     Args:
         task: str.
@@ -66,14 +66,19 @@ def beaten_by(task, figure, figures):
     Example:
         >>> beaten_by("forecasting", 2.94, {"persistence": 4.6, "ridge regression": 2.62})
         'the model (mae 2.94) loses to ridge regression (2.62): prefer that, or train on'
+        >>> beaten_by("forecasting", 5.0, {"persistence": 4.6, "ridge regression": 2.62})
+        'the model (mae 5) loses to ridge regression (2.62) and persistence (4.6): prefer these, or train on'
         >>> beaten_by("classification", 0.9, {"most frequent class": 0.2}) is None
         True
     """
-    higher_is_better = METRICS[task] == "accuracy"
-    name = (max if higher_is_better else min)(figures, key=figures.get)
-    if figure >= figures[name] if higher_is_better else figure <= figures[name]:
+    sign = -1 if METRICS[task] == "accuracy" else 1
+    better = [
+        name for name in sorted(figures, key=lambda name: sign * figures[name]) if sign * figures[name] < sign * figure
+    ]
+    if not better:
         return None
-    return f"the model ({METRICS[task]} {figure:.3g}) loses to {name} ({figures[name]:.3g}): prefer that, or train on"
+    names, those = " and ".join(f"{name} ({figures[name]:.3g})" for name in better), "these" if better[1:] else "that"
+    return f"the model ({METRICS[task]} {figure:.3g}) loses to {names}: prefer {those}, or train on"
 
 
 def _rows(part):

@@ -65,12 +65,6 @@ Window = Annotated[int | None, typer.Option(help="Of a table: steps to read.")]
 Horizon = Annotated[int | None, typer.Option(help="Of a table: steps to forecast.")]
 
 
-def of_table(target, window, horizon):
-    """The given settings of a recipe."""
-    given = {"target": target, "window": window, "horizon": horizon}
-    return {key: value for key, value in given.items() if value is not None}
-
-
 def read_array(path):
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")

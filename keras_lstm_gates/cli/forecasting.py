@@ -100,11 +100,7 @@ def evaluate(run: Run, table: Table):
     _tell_ignored(console, result)
     console.print(f"{result.attrs['windows']:,} windows", highlight=False)
     console.print(result.to_string(float_format="{:.5g}".format, na_rep=""), soft_wrap=True, highlight=False)
-    best = result["mae"].idxmin()
-    if best != "model":
-        console.print(
-            f"the model (mae {result['mae']['model']:.3g}) loses to {best} ({result['mae'][best]:.3g})", highlight=False
-        )
+    _tell_lost(console, result["mae"])
 
 
 @app.command()
@@ -135,11 +131,17 @@ def backtest(
             raise typer.Exit(130) from None
     shown = result.drop(columns=["first", "last"]).to_string(float_format="{:.5g}".format, na_rep="")
     console.print(shown, soft_wrap=True, highlight=False)
-    overall = result.loc["all"]["mae"]
-    best = overall.idxmin()
-    if best != "model":
-        console.print(f"the model (mae {overall['model']:.3g}) loses to {best} ({overall[best]:.3g})", highlight=False)
+    _tell_lost(console, result.loc["all"]["mae"])
     console.print(files_table(folder))
+
+
+def _tell_lost(console, errors):
+    """Say which baselines do better, of the mean absolute errors by name."""
+    from keras_lstm_gates import baselines
+
+    lost = baselines.beaten_by("forecasting", errors["model"], errors.drop("model").to_dict())
+    if lost is not None:
+        console.print(lost, soft_wrap=True, highlight=False)
 
 
 def _tell_ignored(console, result):

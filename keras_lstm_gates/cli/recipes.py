@@ -35,14 +35,20 @@ _OPTIONS = {
 
 
 def takes_recipe(command):
-    """Give a command the argument RECIPE and the options of a recipe; it is called with the `Recipe` first."""
+    """Give a command the argument RECIPE and the options of a recipe; it is called with the `Recipe` first.
+
+    An option that the command has itself, as `tune` has --set, is left to it.
+    """
+    kind = inspect.Parameter.KEYWORD_ONLY
+    own = list(inspect.signature(command).parameters.values())[1:]
+    shared = {name: option for name, option in _OPTIONS.items() if name not in {one.name for one in own}}
 
     @functools.wraps(command)
     def with_options(recipe, **options):
         from keras_lstm_gates.recipes import resolve
 
-        values = {name: options.pop(name) for name in _OPTIONS}
-        settings = values.pop("settings") or []
+        values = {name: options.pop(name) for name in shared}
+        settings = values.pop("settings", None) or []
         values = {name: value for name, value in values.items() if value not in (None, False, [])}
         if "known" in values:
             values["known"] = [name.strip() for name in values["known"].split(",")]
@@ -53,11 +59,9 @@ def takes_recipe(command):
             values[key] = value
         return command(resolve(recipe, values), **options)
 
-    kind = inspect.Parameter.KEYWORD_ONLY
-    own = list(inspect.signature(command).parameters.values())[1:]
     added = [
         inspect.Parameter(name, kind, annotation=annotation, default=False if name == "fill" else None)
-        for name, annotation in _OPTIONS.items()
+        for name, annotation in shared.items()
     ]
     first = inspect.Parameter("recipe", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Recipe)
     with_options.__signature__ = inspect.Signature([first, *added, *(one.replace(kind=kind) for one in own)])

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window, of_table, place_of_run
+from keras_lstm_gates.cli.arguments import place_of_run
+from keras_lstm_gates.cli.recipes import takes_recipe
 
 SPACE = """Searched by default, as far as the recipe's task uses it: learning_rate=0.0003:0.03:log units=16:256:log
 layers=[1,2] bidirectional=[false,true] dropout=0.0:0.5 recurrent_dropout=0.0:0.3 forget_bias=[0.0,1.0,2.0]
@@ -15,8 +16,9 @@ clip_norm=[null,0.5,1.0,5.0] weight_decay=1e-06:0.01:log"""
 
 
 @app.command(epilog=SPACE)
+@takes_recipe
 def tune(
-    recipe: Recipe,
+    recipe,
     tuner: Annotated[str, typer.Option(help="random, bayesian, hyperband or grid.")] = "random",
     trials: Annotated[int | None, typer.Option(min=1, help="The most trials.", show_default="20")] = None,
     minutes: Annotated[float | None, typer.Option(help="No trial starts later.", show_default="no limit")] = None,
@@ -28,9 +30,6 @@ def tune(
         ),
     ] = None,
     only: Annotated[bool, typer.Option("--only", help="Search what --set names, and fix all else.")] = False,
-    target: Target = None,
-    window: Window = None,
-    horizon: Horizon = None,
     objective: Annotated[str, typer.Option(help="A metric of the training.")] = "val_loss",
     max_parameters: Annotated[float | None, typer.Option(help="Budget of a model.", show_default="none")] = None,
     max_tflite_kib: Annotated[float | None, typer.Option(help="Of its TFLite file.", show_default="none")] = None,
@@ -47,12 +46,11 @@ def tune(
     from rich.console import Console
 
     from keras_lstm_gates import training
-    from keras_lstm_gates.recipes import resolve
     from keras_lstm_gates.tuning import GatedLSTMHyperModel, TrialTable, figures, hparams, results, search, spaces
 
     if role is not None and out is None:
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
-    start = training.settled(resolve(recipe, of_table(target, window, horizon)))
+    start = training.settled(recipe)
     model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())), only)
     if not any(isinstance(values, dict | list) for values in model.space.values()):
         raise ValueError(

@@ -2,6 +2,9 @@
 
 import json
 
+import typer
+
+from keras_lstm_gates.cli.entry import app
 from keras_lstm_gates.cli.tuning import SPACE
 from keras_lstm_gates.recipes import RECIPES, Recipe
 from keras_lstm_gates.tuning import GatedLSTMHyperModel, spaces
@@ -54,3 +57,51 @@ def test_only_without_anything_to_search_is_refused(command, tmp_path):
 def test_the_help_lists_the_space_that_is_searched():
     listed = dict(spaces.parse(word) for word in SPACE.split() if "=" in word)
     assert listed == spaces.SPACE
+
+
+def test_a_table_is_read_as_train_reads_it(command, tmp_path):
+    (tmp_path / "load.csv").write_text(
+        "when,store,load,holiday\n"
+        + "".join(
+            f"2024-{month:02}-{day:02};{store};{day % 7},5;{day % 2}\n".replace(",", ".").replace(";", ",")
+            for month in range(1, 7)
+            for day in range(1, 29)
+            for store in ("north", "south")
+            if (month, day) != (2, 3)
+        ).replace("2024-01-05,north,5.5", "2024-01-05,north,-200")
+    )
+    code, _, errors = command(
+        "tune", "load.csv", "--target", "load", "--group", "store", "--known", "holiday", "--sentinel", "-200",
+        "--step", "1D", "--fill", "--missing", "forward", "--window", "4", "--horizon", "2", "--trials", "1",
+        "--workers", "0", "--only", "--set", "units=[2]", "--set", "epochs=1", "--out", "search",
+    )  # fmt: skip
+    assert code == 0, errors
+    best = Recipe.from_file(tmp_path / "search" / "best.json")
+    assert (best.group, best.known, best.sentinels, best.step, best.fill) == (
+        "store",
+        ("holiday",),
+        ("-200",),
+        "1D",
+        True,
+    )
+    assert (best.missing, best.units, best.epochs) == ("forward", 2, 1)
+
+
+def test_train_and_tune_take_the_same_options_of_a_table():
+    options = {
+        name: {one.name: one.opts for one in typer.main.get_command(app).commands[name].params}
+        for name in ("train", "tune")
+    }
+    for name in (
+        "known",
+        "group",
+        "dates",
+        "decimal",
+        "timezone",
+        "missing",
+        "sentinels",
+        "step",
+        "fill",
+        "duplicates",
+    ):
+        assert options["tune"][name] == options["train"][name]

@@ -291,6 +291,13 @@ def test_a_run_that_does_not_say_its_columns_is_refused(run, tmp_path):
     ("task", "figure", "figures", "told"),
     [
         ("forecasting", 3.0, {"persistence": 4.0, "ridge regression": 2.5}, "loses to ridge regression (2.5)"),
+        (
+            "forecasting",
+            5.0,
+            {"persistence": 4.0, "seasonal naive": 6.0, "ridge regression": 2.5},
+            "loses to ridge regression (2.5) and persistence (4): prefer these",
+        ),
+        ("classification", 0.5, {"a": 0.6, "b": 0.4, "c": 0.7}, "loses to c (0.7) and a (0.6)"),
         ("forecasting", 2.5, {"persistence": 4.0, "ridge regression": 2.5}, None),
         ("classification", 0.5, {"most frequent class": 0.6}, "loses to most frequent class (0.6)"),
         ("language", 2.0, {"unigram": 4.0, "5-gram": 1.9}, "loses to 5-gram (1.9)"),
