@@ -72,3 +72,20 @@ def test_a_search_goes_on(tmp_path):
     search = tuning.search(line, tmp_path / "search", tuner="random", trials=3, fit=FIT)
     assert search.trials[:2] == before
     assert len(search.trials) == 3
+
+
+@pytest.mark.parametrize("name", ["../../../outside", "{folder}/outside", "..", "a/b"])
+def test_a_search_whose_trials_lead_elsewhere_is_refused(tmp_path, name):
+    shutil.copytree(GOLDEN / "search", tmp_path / "search")
+    name = name.format(folder=tmp_path)
+    file = tmp_path / "search" / "oracle.json"
+    content = json.loads(file.read_text())
+    content["trials"][1]["trial_id"] = name
+    # It would begin again.
+    content["oracle"] |= {"retry_queue": [name], "start_order": ["0", name], "run_times": {"0": 1, name: 1}}
+    file.write_text(json.dumps(content))
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=f"expected a trial with a name that stays in its folder.*{name!r}"):
+        tuning.search(line, tmp_path / "search", tuner="random", trials=3, fit=FIT)
+    left = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")} - set(before)
+    assert {path.parts[0] for path in left} <= {"search"}
