@@ -30,6 +30,26 @@ def test_a_number_that_is_not_finite_is_no_agreement(wrong, precision):
     assert compared(received, received, precision) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("precision", "size", "allowed"),
+    [
+        # The largest difference of an output up to 1 ...
+        *[("float32", size, 1e-4) for size in (0.01, 1.0)],
+        # ... else its share.
+        ("float32", 5.0, 5e-4),
+        # The root mean square, as a share of that of the output, or of 0.1.
+        *[("float16", size, 0.01 * size) for size in (0.5, 5.0)],
+        ("float16", 0.01, 0.001),
+        *[(precision, size, 0.2 * size) for precision in ("dynamic_int8", "int8") for size in (0.5, 5.0)],
+    ],
+)
+def test_what_an_output_may_be_off(precision, size, allowed):
+    values = np.array([[size, -size, size]])
+    compared(values + 0.99 * allowed, values, precision)
+    with pytest.raises(ArithmeticError, match=f"gates/g by .*, allowed {allowed:.2g}$"):
+        compared(values + 1.01 * allowed, values, precision)
+
+
 def test_an_infinite_output_does_not_widen_what_others_may_be_off():
     values, received = np.array([[np.inf, 1.0]]), np.array([[np.inf, 1.5]])
     for precision in ("float32", "int8"):
