@@ -18,8 +18,8 @@ ROOT = PACKAGE.parent
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
     "": """_support recipe_keys datasets edge gates interventions activations initializers losses recipes baselines
-        recurrence layers opening models residual_models tracing steering exporting plots gradients attribution training
-        forecasting demo reporting tuning zoo cli __main__""",
+        recurrence layers opening models residual_models tracing steering exporting shrinking plots gradients
+        attribution training forecasting demo reporting tuning zoo cli __main__""",
     "_support": """notebooks progress sizes array_files epoch_monitor locks files sums hdf5 python standard_error
         terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
@@ -45,6 +45,8 @@ ROOMS = {
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
     "reporting": """checking interventions page""",
+    "shrinking": """units channel_ranges followers rules rebuilding plans evidence scores removals results
+        smaller_models""",
     "steering": """holders models sensitivities resumable_rows batches measures ablations patching""",
     "tracing": """batches parts store opened_models traces gate_statistics monitor""",
     "training": """descriptions distributed finiteness metrics summary checkpoints linear automatic_keys

@@ -173,13 +173,13 @@ class _Graph:
         if is_known(layer, keras.layers.Bidirectional, Bidirectional) and isinstance(
             layer.forward_layer, keras.layers.RNN
         ):
-            return self._bidirectional(layer, path, *_recurrent_arguments(layer, args, kwargs))
+            return self._bidirectional(layer, path, *recurrent_arguments(layer, args, kwargs))
         if is_known(layer, EachStep):
             return self._each_step(layer, path, layer.layer, args, kwargs)
         if is_known(layer, keras.layers.TimeDistributed):
             return self._each_step(layer, path, None, args, kwargs)
         if isinstance(layer, keras.layers.RNN):
-            return self._recurrent(layer, path, *_recurrent_arguments(layer, args, kwargs))
+            return self._recurrent(layer, path, *recurrent_arguments(layer, args, kwargs))
         if graph_of(layer) is not None:
             inner = self._once_inner(layer, path, lambda: layer)
             return self._unpacked(inner, inner.model(*args, **kwargs), path, layer.name)
@@ -344,7 +344,7 @@ class _Graph:
         return {path: notes[path] for path in order}, {path: places[path] for path in order}
 
 
-def _recurrent_arguments(layer, args, kwargs):
+def recurrent_arguments(layer, args, kwargs):
     """(sequences, initial states or None, mask and training where given), however they were given."""
     given = inspect.signature(layer.call).bind(*args, **kwargs).arguments
     sequences = given.pop("sequences")

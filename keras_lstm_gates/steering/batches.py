@@ -6,7 +6,8 @@ import numpy as np
 from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.interventions import composed, listed, tells_steps_apart
-from keras_lstm_gates.opening.graphs import layers_within
+from keras_lstm_gates.opening.graphs import holds, layers_within
+from keras_lstm_gates.opening.paths import layer_name
 from keras_lstm_gates.steering.models import steer
 from keras_lstm_gates.steering.resumable_rows import KeptRows
 from keras_lstm_gates.tracing import nodes, trace
@@ -72,8 +73,12 @@ def run_each(model, x, interventions, measure=None, *, batch_size=512, progress=
     return kept.rows
 
 
-def sizes_of(model, x):
+def sizes_of(model, x, layers=None):
     """{path: (steps, units)} of every LSTM, each of which may be acted on sample by sample.
+
+    Args:
+        model, x: as of `run_each`.
+        layers: names of the model's layers to look into, or None for all that hold an LSTM.
 
     Raises:
         ValueError: what `run_each` says of stateful layers and of `TimeDistributed`; a model without an LSTM.
@@ -85,7 +90,7 @@ def sizes_of(model, x):
                 "answers depends on the batch before"
             )
     one = keras.tree.map_structure(lambda one: np.asarray(one)[:1], x)
-    by_path = lstms(trace(model, one, progress=False))
+    by_path = lstms(trace(model, one, progress=False, layers=layers))
     if not by_path:
         raise ValueError(f"expected a model with one or more LSTM layers to act on; received {model.name!r} with GRUs")
     for path, node in by_path.items():
@@ -127,7 +132,10 @@ class _Batch:
     def __init__(self, model, x, interventions, samples, batch_size):
         self._x, self._interventions, self._samples = x, interventions, samples
         keys = dict.fromkeys(key for one in interventions for key in one)
-        sizes = sizes_of(model, x)
+        names = list(dict.fromkeys(layer_name(key) for key in keys))
+        # A name that is no layer's is refused by `steer`.
+        holders = {layer.name for layer in model.layers if holds(layer, (keras.layers.LSTM, keras.layers.LSTMCell))}
+        sizes = sizes_of(model, x, names if names and holders.issuperset(names) else None)
         # What is the same at all steps needs no row for each.
         rows = max(steps for steps, _ in sizes.values()) if _tell_steps_apart(interventions) else 1
         self._sizes = {key: sizes.get(key.rpartition("/")[0], (1, 1)) for key in keys}

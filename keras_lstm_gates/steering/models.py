@@ -11,7 +11,7 @@ from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening.exposing import GateNotes, named_outputs, opened_by, zeroed
 from keras_lstm_gates.opening.graphs import graph_of, layers_within
 from keras_lstm_gates.opening.paths import outermost
-from keras_lstm_gates.opening.twins import gated_twin
+from keras_lstm_gates.opening.twins import CELLS, LAYERS, gated_twin
 from keras_lstm_gates.opening.walker import walk
 from keras_lstm_gates.steering.holders import HeldInterventions, batches_differ
 
@@ -208,6 +208,9 @@ class _Steering(GateNotes):
         if self.return_gates:
             return super().visit(call)
         layer = call.layer
+        if not wanted and (type(layer) not in LAYERS or type(layer.cell) not in CELLS):
+            # Nothing acts on it, so it need not be one whose step is known.
+            return call.as_it_is(), {}
         twin = call.replacement(lambda name: gated_twin(layer, name, call.path, **_returned(layer)))
         returned = twin(call.sequences, initial_state=call.states, **call.given)
         if isinstance(returned, dict):
