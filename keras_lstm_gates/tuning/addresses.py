@@ -47,7 +47,7 @@ def held(address):
         if sys.platform.startswith("linux"):
             # From here on only a socket of this user that says it shares, as gRPC's does, can have the port beside
             # this one, which takes no connections away from it.
-            holder.close(); yield; return
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             holder.shutdown(socket.SHUT_RDWR)
         else:
