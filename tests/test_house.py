@@ -25,7 +25,7 @@ ROOMS = {
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """forecasts ngrams volatility measures""",
     "cli": """app models arguments recipes live demo deployment explaining forecasting inspecting tracing questions
-        steering training tuning zoo entry""",
+        shrinking steering training tuning zoo entry""",
     "datasets": """examples package_files table_files table_known table_numbers table_calendars table_times tables
     tfds_names words builders forecasting language sequences data""",
     "exporting": """steered comparing describing exported_files rebuilding stepping onnx signatures drifting
@@ -41,7 +41,7 @@ ROOMS = {
         exposing""",
     "opening.readers": """contents functions old_names devices merging joining op_layers operations nodes leaves
         declared conversions stored checkpoints cutting filling translating building formats models weights facts""",
-    "plots": """_styles exports gradients traces explanations forecasts interventions""",
+    "plots": """_styles exports sizes gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
     "reporting": """checking interventions page""",

@@ -14,6 +14,7 @@ from keras_lstm_gates.cli import (  # noqa: F401  they join the app
     forecasting,
     inspecting,
     questions,
+    shrinking,
     steering,
     tracing,
     training,

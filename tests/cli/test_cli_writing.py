@@ -19,6 +19,7 @@ WRITERS = {
     "steer": "model.keras data.npy --set lstm/f=1",
     "ablate": "model.keras data.npy targets.npy --metric accuracy --what gates",
     "patch": "model.keras data.npy other.npy --metric 1 --over gates",
+    "shrink": "model.keras data.npy --keep lstm=3 --no-export",
     "export": "model.keras data.npy --format saved_model",
     "forecast": "run table.csv",
 }

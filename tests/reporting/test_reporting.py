@@ -439,7 +439,7 @@ def test_what_slips_into_a_page_does_not_run(browser, tmp_path):
     """The policy: the page works with a script, an image and a style put into it, and none of them has its way."""
     path = reporting.report(noise(3, 30, 16), tmp_path / "page.html")
     text = path.read_text(encoding="utf-8")
-    policy = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; script-src \'sha256-'
+    policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'sha256-"
     assert policy in text.partition("</head>")[0]
     slipped = (
         "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
