@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_lstm_gates.gates import Gates, Intervention, step
 from keras_lstm_gates.recurrence.interventions import at_step
+from keras_lstm_gates.recurrence.turns import chosen_steps, scan_in_turns
 
 
 def portable(
@@ -29,13 +30,14 @@ def portable(
 
     nothing = ops.zeros_like(h0)
     state = Gates(nothing, nothing, nothing, nothing, c0, h0)
-    if unroll:
+    steps = chosen_steps(z.shape[0], h0.shape[1], last_only)
+    if unroll or steps == z.shape[0] is not None:
         return _unrolled(advance, state, z, mask, interventions, last_only)
 
     # Without a mask i, f, g and o need no history of their own: one product over all steps gives them again.
     again = mask is None and dropout is None and not last_only and not {"c", "h"}.issuperset(outputs)
     stored = () if last_only else ("c", "h") if again else outputs
-    last, history = _scan(advance, state, z, mask, interventions, stored)
+    last, history = _scan(advance, state, z, mask, interventions, stored, steps)
     if last_only:
         return last
     gates = Gates(*[None] * len(Gates._fields))
@@ -60,15 +62,18 @@ def _unrolled(advance, state, z, mask, interventions, last_only):
     if z.shape[0] is None:
         raise ValueError(f"unroll=True expected a known number of steps. Received: z.shape={tuple(z.shape)}")
     history = []
-    for t in range(z.shape[0]):
-        state = advance(state, z[t], None if mask is None else mask[:, t, None], at_step(interventions, t))
+    masks = [None] * z.shape[0] if mask is None else ops.unstack(mask, axis=1)
+    for t, (z_t, real) in enumerate(zip(ops.unstack(z), masks, strict=True)):
+        state = advance(state, z_t, None if real is None else real[:, None], at_step(interventions, t))
         history.append(state)
     return state if last_only else Gates(*[ops.stack(values, axis=1) for values in zip(*history)])
 
 
-def _scan(advance, state, z, mask, interventions, stored):
+def _scan(advance, state, z, mask, interventions, stored, steps):
     """The last state of `advance` over the steps, and by name its histories (time, batch, units) that are `stored`."""
     mask = None if mask is None else ops.transpose(mask)[:, :, None]
+    if steps is not None:
+        return scan_in_turns(advance, state, z, mask, interventions, stored, steps)
     if keras.backend.backend() == "tensorflow":
         return _scan_in_tensorflow(advance, state, z, mask, interventions, stored)
     numbers = {name: tuple(intervention) for name, intervention in interventions.items()}

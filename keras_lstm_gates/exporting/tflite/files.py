@@ -13,9 +13,11 @@ from keras_lstm_gates.exporting.saved_model import archive, is_name
 from keras_lstm_gates.exporting.tflite.compacting import compact
 from keras_lstm_gates.exporting.tflite.fused import fused_predict, unclipped
 from keras_lstm_gates.exporting.tflite.graphs import read, written
+from keras_lstm_gates.exporting.tflite.loops import by_rule
 from keras_lstm_gates.exporting.tflite.operators import operators
 from keras_lstm_gates.exporting.tflite.quantizing import quantize
 from keras_lstm_gates.exporting.tflite.shortening import shortened
+from keras_lstm_gates.recurrence.turns import steps_per_turn
 
 FILE = "model.tflite"
 FUSED_FILE = "model_fused.tflite"
@@ -58,7 +60,8 @@ def converted(signatures, sizes, folder):
     """
     with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=folder) as workplace:
         saved_model, file = Path(workplace) / "saved_model", Path(workplace) / FILE
-        archive({name: _with_names(signature) for name, signature in signatures.items()}, saved_model, sizes)
+        with steps_per_turn(by_rule):
+            archive({name: _with_names(signature) for name, signature in signatures.items()}, saved_model, sizes)
         try:
             child_process.call(
                 "keras_lstm_gates.exporting.tflite.converting:convert",

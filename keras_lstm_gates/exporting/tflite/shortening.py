@@ -7,7 +7,9 @@ from ai_edge_litert.schema_py_generated import (
     BufferT,
     BuiltinOptions,
     DynamicUpdateSliceOptionsT,
+    FillOptionsT,
     OperatorT,
+    TensorT,
     TensorType,
 )
 
@@ -22,6 +24,7 @@ def shortened(content):
 
     - A step is written into a history by DYNAMIC_UPDATE_SLICE. The converter wrote the history (a TensorList of
       float32) as concatenate(history[:step], update, history[step + 1:]), which copies all of it twice at every step.
+    - A history begins as FILL, not as zeros that the file holds.
     - x W of three axes, whose sizes the converter did not know, is one FULLY_CONNECTED that keeps its axes. The
       converter wrote reshape(reshape(x, (-1, features)) W, ...), and ten operators for these two shapes.
     - reshape(x, (time, 1, features)) W of one sequence is reshape(x W, (time, 1, units)), as long as before, but right:
@@ -37,6 +40,7 @@ def shortened(content):
     model, changed = read(content), 0
     for subgraph in model.subgraphs:
         changed += _multiply_last_axis(model, subgraph) + _update_slices(model, subgraph)
+        changed += _fill_histories(model, subgraph)
     if changed:
         _need_version(model, _OLDEST_VERSION)
     for subgraph in model.subgraphs:
@@ -98,6 +102,58 @@ def _update_operator(model, inputs, outputs):
     made.builtinOptions = DynamicUpdateSliceOptionsT()
     made.inputs, made.outputs = inputs, outputs
     return made
+
+
+def _fill_histories(model, subgraph):
+    """How many tensors of zeros, which loops begin with, are made when they are needed."""
+    order, made = [], {}
+    for name, one in operators(model, subgraph):
+        for place in one.inputs if name == "WHILE" else ():
+            if place not in made and _is_long_and_zero(model, subgraph.tensors[place]):
+                subgraph.tensors.append(copy.deepcopy(subgraph.tensors[place]))
+                subgraph.tensors[-1].buffer = 0
+                made[place] = len(subgraph.tensors) - 1
+                order.append(_fill_operator(model, subgraph, made[place]))
+        one.inputs = [made.get(place, place) for place in one.inputs] if name == "WHILE" else one.inputs
+        order.append(one)
+    subgraph.operators = order
+    return len(made)
+
+
+_LONG = 256
+"""Numbers; shorter tensors cost less than the operator."""
+
+
+def _is_long_and_zero(model, tensor):
+    data = model.buffers[tensor.buffer].data
+    if tensor.type != TensorType.FLOAT32 or data is None or len(data) < 4 * _LONG:
+        return False
+    return not np.any(np.asarray(data, "uint8"))
+
+
+def _fill_operator(model, subgraph, target):
+    """The operator FILL that makes zeros of the shape of the tensor `target`."""
+    made = OperatorT()
+    made.opcodeIndex = operator_code(model, "FILL", 1)
+    made.builtinOptionsType, made.builtinOptions = BuiltinOptions.FillOptions, FillOptionsT()
+    shape = np.array(subgraph.tensors[target].shape, "int32")
+    made.inputs = [
+        _constant(model, subgraph, shape, TensorType.INT32),
+        _constant(model, subgraph, np.zeros((), "float32"), TensorType.FLOAT32),
+    ]
+    made.outputs = [target]
+    return made
+
+
+def _constant(model, subgraph, values, kind):
+    """The place of a new tensor of these numbers."""
+    buffer, tensor = BufferT(), TensorT()
+    buffer.data = np.frombuffer(values.tobytes(), "uint8")
+    tensor.shape, tensor.type, tensor.buffer = list(values.shape), kind, len(model.buffers)
+    tensor.name, tensor.hasRank = f"constant {len(subgraph.tensors)}".encode(), True
+    model.buffers.append(buffer)
+    subgraph.tensors.append(tensor)
+    return len(subgraph.tensors) - 1
 
 
 def _multiply_last_axis(model, subgraph):
