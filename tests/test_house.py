@@ -32,7 +32,7 @@ ROOMS = {
         without_gates saved_model tflite micro formats writing checksums""",
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations attention convolutions graph operators lstm operations recurrent layers files""",
-    "exporting.tflite": """compacting converting graphs operators fused quantizing shortening files""",
+    "exporting.tflite": """compacting converting graphs operators loops fused quantizing shortening files""",
     "forecasting": """calendars windows traced shards forecasters loading scoring backtests""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",
@@ -42,7 +42,7 @@ ROOMS = {
     "opening.readers": """contents functions old_names devices merging joining op_layers operations nodes leaves
         declared conversions stored checkpoints cutting filling translating building formats models weights facts""",
     "plots": """_styles exports sizes gradients traces explanations forecasts interventions""",
-    "recurrence": """arguments interventions portable from_hidden compiled paths""",
+    "recurrence": """arguments interventions turns portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
     "reporting": """checking interventions page""",
     "shrinking": """units channel_ranges followers rules rebuilding plans evidence scores removals results

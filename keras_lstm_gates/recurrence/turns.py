@@ -67,7 +67,9 @@ def scan_in_turns(advance, state, z, mask, interventions, stored, steps):
             name: [[value[0]] * steps if value.shape[0] == 1 else rows(value, turn) for value in intervention]
             for name, intervention in interventions.items()
         }
-        return [{name: Intervention(*(one[at] for one in pair)) for name, pair in of_each.items()} for at in range(steps)]
+        return [
+            {name: Intervention(*(one[at] for one in pair)) for name, pair in of_each.items()} for at in range(steps)
+        ]
 
     def body(turn, state, arrays):
         masks = [None] * steps if mask is None else rows(mask, turn)
