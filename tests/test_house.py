@@ -39,7 +39,7 @@ ROOMS = {
     "layers": """calibration steered sequences cell weights_files lstm bidirectional""",
     "opening": """directions graphs inputs paths cache pytorch gru twins visitors opened_layers readers walker
         exposing""",
-    "opening.readers": """contents functions old_names devices merging joining op_layers operations nodes leaves
+    "opening.readers": """contents functions old_names devices merging old_masks op_layers operations nodes leaves
         declared conversions stored checkpoints cutting filling translating building formats models weights facts""",
     "plots": """_styles exports sizes gradients traces explanations forecasts interventions""",
     "recurrence": """arguments interventions turns portable from_hidden compiled paths""",

@@ -151,6 +151,8 @@ class EachStep(keras.layers.Wrapper):
     Args:
         layer: `keras.Layer` from (batch, ...) to one or more of (batch, ...), in any structure.
         merged: names of those outputs of a dict that stay (batch * steps, ...), sequence by sequence.
+        masks: str, which one the outputs have. "given": that of the inputs, as in Keras 3. "any": a step is real where
+            any part of it is. "inner": what the layer makes of each step, and where it makes none "any", as in Keras 2.
 
     Returns:
         From (batch, steps, ...) what the layer returns, each (batch, steps, ...).
@@ -161,9 +163,10 @@ class EachStep(keras.layers.Wrapper):
         (3, 7, 2)
     """
 
-    def __init__(self, layer, merged=(), **kwargs):
+    def __init__(self, layer, merged=(), masks="given", **kwargs):
         super().__init__(layer, **kwargs)
         self.merged = tuple(merged)
+        self.masks = masks
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -176,9 +179,6 @@ class EachStep(keras.layers.Wrapper):
         else:
             batch = -1 if batch is None else batch
 
-        def one_batch(tensor):
-            return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))
-
         def apart(tensor):
             return ops.reshape(tensor, (batch, steps, *ops.shape(tensor)[1:]))
 
@@ -186,8 +186,10 @@ class EachStep(keras.layers.Wrapper):
         # To a model, a mask without a time axis of its steps' own says nothing.
         of_steps = mask is not None and (len(mask.shape) > 2 or not isinstance(self.layer, keras.Model))
         if of_steps and accepts(self.layer, "mask"):
-            given["mask"] = one_batch(mask)
-        outputs = self.layer(one_batch(inputs), **given)
+            given["mask"] = _one_batch(mask)
+        # Of a model that is called with a mask, Keras warns that the mask ends there.
+        call = self.layer.call if "mask" in given and isinstance(self.layer, keras.Model) else self.layer
+        outputs = call(_one_batch(inputs), **given)
         if not isinstance(outputs, dict):
             return keras.tree.map_structure(apart, outputs)
         return {
@@ -212,10 +214,28 @@ class EachStep(keras.layers.Wrapper):
         spec = self.compute_output_spec(keras.KerasTensor(input_shape, self.compute_dtype))
         return keras.tree.map_structure(lambda one: one.shape, spec)
 
+    def masks_after_a_model(self):
+        """`masks`, with a model in the place of the layer that returns what it returns."""
+        if self.masks != "inner":
+            return self.masks
+        step, real = keras.KerasTensor((None, None, 1)), keras.KerasTensor((None, None), "bool")
+        return "any" if self.layer.compute_mask(step, real) is None else "given"
+
     def compute_mask(self, inputs, mask=None):
+        if self.masks == "inner":
+            made = self.layer.compute_mask(_one_batch(inputs), None if mask is None else _one_batch(mask))
+            if made is not None:
+                steps = ops.shape(inputs)[1] if inputs.shape[1] is None else inputs.shape[1]
+                return ops.reshape(made, (-1, steps, *ops.shape(made)[1:]))
+        if self.masks != "given" and mask is not None and len(mask.shape) > 2:
+            mask = ops.any(mask, axis=tuple(range(2, len(mask.shape))))
         if not isinstance(self.layer, keras.Model) or not isinstance(self.layer.output, dict):
             return mask
         return {name: mask if name.startswith("output:") else None for name in self.layer.output}
 
     def get_config(self):
-        return {**super().get_config(), "merged": list(self.merged)}
+        return {**super().get_config(), "merged": list(self.merged), "masks": self.masks}
+
+
+def _one_batch(tensor):
+    return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))

@@ -175,7 +175,8 @@ class _Graph:
         ):
             return self._bidirectional(layer, path, *recurrent_arguments(layer, args, kwargs))
         if is_known(layer, EachStep):
-            return self._each_step(layer, path, layer.layer, args, kwargs)
+            of_model = graph_of(layer.layer) is not None
+            return self._each_step(layer, path, layer.layer if of_model else None, args, kwargs)
         if is_known(layer, keras.layers.TimeDistributed):
             return self._each_step(layer, path, None, args, kwargs)
         if isinstance(layer, keras.layers.RNN):
@@ -266,7 +267,8 @@ class _Graph:
         inner = self._once_inner(layer, path, of_one_step)
         merged = tuple(inner.keys) if self.visitor.one_batch else ()
         what = self._of_call("replacement", layer, path)
-        each = self.once(layer, what, lambda name: EachStep(inner.model, merged, name=name), base=layer.name)
+        masks = layer.masks_after_a_model() if is_known(layer, EachStep) else "given"
+        each = self.once(layer, what, lambda name: EachStep(inner.model, merged, masks, name=name), base=layer.name)
         return self._unpacked(inner, each(*args, **kwargs), path, layer.name)
 
     def _of_call(self, what, layer, path):

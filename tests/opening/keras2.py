@@ -11,7 +11,7 @@ MODELS = """attention autoencoder bidirectional_states built_late convolution co
     mask_ends_at_an_operation
     nested_twice relu_regularized sentiment siamese slashes stacked_cells stateful stateful_characters
     stock_forecast tagger tensorflow_operations tensorflow_functions loss_within several_devices words_and_letters
-    masks_joined normalized""".split()
+    masked_letters masked_frames masks_joined normalized""".split()
 
 
 class Files:

@@ -154,16 +154,6 @@ def test_operations_that_no_row_takes_are_refused_by_name(written, tmp_path):
     assert operations.refusal("einsum", [{}]) == lost
 
 
-def test_a_mask_that_is_made_within_each_step_is_refused(written, tmp_path):
-    def edit(tree):
-        each = next(one for one in layers_of(tree) if one["class_name"] == "TimeDistributed")
-        each["config"]["layer"]["config"]["mask_zero"] = True
-
-    words = "makes a mask within each step, which TimeDistributed of Keras 3 does not, and the LSTM in"
-    with pytest.raises(ValueError, match=words):
-        read(edited(written, "words_and_letters", tmp_path, edit, "2.15.0"))
-
-
 def node(name, operation, inputs, constants=(), attributes=()):
     """A TensorFlowOpLayer as Keras 2.2 and 2.3 wrote it."""
     own = {"name": name, "op": operation, "input": [], "attr": dict(attributes)}

@@ -191,6 +191,24 @@ def _graphs(keras, floats, tokens):
     tags = layers.TimeDistributed(layers.Dense(2, "softmax"))(both(lstm(3, return_sequences=True))(joined))
     models["words_and_letters"] = keras.Model([words, letters], tags), [tokens(3, 5), tokens(3, 5, 4, vocabulary=9)]
 
+    # The tagger of words and characters that many copy: masks of characters, of words, and of both.
+    words, letters = keras.Input((5,)), keras.Input((5, 4))
+    each = layers.TimeDistributed(layers.Embedding(4, 2, mask_zero=True))(letters)
+    spelled = [layers.TimeDistributed(one)(each) for one in (lstm(3), both(lstm(2)), layers.GRU(2))]
+    spelled.append(layers.TimeDistributed(lstm(2))(layers.TimeDistributed(lstm(2, return_sequences=True))(each)))
+    joined = layers.concatenate([layers.Embedding(3, 3, mask_zero=True)(words), *spelled])
+    whole = both(lstm(3, return_sequences=True))(layers.SpatialDropout1D(0.1)(joined))
+    from_letters = lstm(2)(layers.TimeDistributed(lstm(2))(layers.Embedding(4, 2, mask_zero=True)(letters)))
+    ends = [layers.TimeDistributed(layers.Dense(2, "softmax"))(whole), from_letters]
+    data = [tokens(6, 5, vocabulary=3), tokens(6, 5, 4, vocabulary=3)]
+    data[1][0, 1], data[1][1:3, 3:] = 0, 0
+    models["masked_letters"] = keras.Model([words, letters], ends), data
+    frames = keras.Input((4, 3, 2))
+    seen = layers.TimeDistributed(lstm(3))(layers.Masking()(frames))
+    data = floats(5, 4, 3, 2)
+    data[0, 2:], data[1, :, 2], data[2] = 0, 0, 0
+    models["masked_frames"] = keras.Model(frames, lstm(2)(seen)), data
+
     one, two = keras.Input((5,)), keras.Input((5,))
     first, second = (layers.Embedding(3, 3, mask_zero=True)(x) for x in (one, two))
     sums = [layers.Add()([first, second]), layers.Multiply()([layers.Embedding(3, 3)(two), first])]

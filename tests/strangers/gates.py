@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from reference import gru, lstm, sigmoid
 
+from keras_lstm_gates.opening.opened_layers import EachStep
 from strangers.subjects import reset
 
 
@@ -41,7 +42,7 @@ def expected(model, data, grus=False):
     for path, layer, steps in _paths(model, kinds):
         own = [call for call in calls if call.layer is layer]
         # Below a `TimeDistributed` a layer is called for each of its steps.
-        together = steps or 1
+        together = max(steps, 1)
         for group in (own[place : place + together] for place in range(0, len(own), together)):
             numbers = [_gates_of(call) for call in group]
             for name in numbers[0]:
@@ -55,6 +56,8 @@ def expected(model, data, grus=False):
 
 
 def _joined(parts, steps):
+    if steps < 0:
+        return parts[0].reshape(-1, -steps, *parts[0].shape[1:])
     return np.stack(parts, axis=1) if steps else parts[0]
 
 
@@ -95,7 +98,10 @@ CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell)
 
 
 def _paths(layer, kinds, path="", steps=0):
-    """(path, recurrent layer, steps of a `TimeDistributed` above it) of every layer over such cells below a layer."""
+    """(path, recurrent layer, steps of a `TimeDistributed` above it) of every layer over such cells below a layer.
+
+    The steps are negative where the layer is called once for all of them, as one batch.
+    """
     for inner in layer.layers:
         yield from _paths_of(inner, kinds, f"{path}{inner.name}", steps)
 
@@ -104,8 +110,8 @@ def _paths_of(layer, kinds, path, steps):
     if isinstance(layer, keras.layers.Bidirectional):
         for one in (layer.forward_layer, layer.backward_layer):
             yield from _paths_of(one, kinds, f"{path}/{'backward' if one.go_backwards else 'forward'}", steps)
-    elif isinstance(layer, keras.layers.TimeDistributed):
-        steps = keras.tree.flatten(layer.input)[0].shape[1]
+    elif isinstance(layer, (keras.layers.TimeDistributed, EachStep)):
+        steps = keras.tree.flatten(layer.input)[0].shape[1] * (-1 if isinstance(layer, EachStep) else 1)
         inner = layer.layer
         # A Bidirectional or a model brings its own name.
         yield from _paths_of(inner, kinds, f"{path}/{inner.name}", steps)

@@ -33,7 +33,7 @@ from keras_lstm_gates.opening.opened_layers import (
     Reversed,
     StepMask,
 )
-from keras_lstm_gates.opening.readers.joining import JOINED
+from keras_lstm_gates.opening.readers.old_masks import JOINED
 from keras_lstm_gates.steering.holders import HeldInterventions
 
 

@@ -14,7 +14,7 @@ import keras_lstm_gates.initializers
 import keras_lstm_gates.layers.bidirectional
 import keras_lstm_gates.losses
 import keras_lstm_gates.opening.opened_layers  # noqa: F401
-from keras_lstm_gates.opening.readers import building, joining
+from keras_lstm_gates.opening.readers import building, old_masks
 from keras_lstm_gates.opening.readers.building import Plan
 from keras_lstm_gates.opening.readers.contents import Content
 from keras_lstm_gates.opening.readers.declared import TooManyError
@@ -137,7 +137,7 @@ def _plan(source, stored, size, custom_objects):
     short = {name.rpartition(">")[2]: one for name, one in known.items()}
     known |= {name: one for name, one in short.items() if not hasattr(keras.layers, name)}
     translation = Translation(source.version, known, _first_shape(stored))
-    config, masked = joining.with_masks_of_keras_2(translation.model(_with_lists(source.tree)))
+    config, masked = old_masks.with_masks_of_keras_2(translation.model(_with_lists(source.tree)))
     order.dropped = translation.unused
     notes = [*translation.notes, *["masks joined as in Keras 2"] * masked]
     return Plan(config, translation.unknown, stored, size, notes, order)

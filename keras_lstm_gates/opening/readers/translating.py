@@ -121,8 +121,6 @@ class Translation:
             return self._problem(old, f"is a {kind.rpartition('>')[2]}, a class that is not in Keras")
         if kind.startswith("CuDNN"):
             self._note(f"{kind} is {cls.__name__}")
-        if kind == "TimeDistributed" and _makes_a_mask(config.get("layer")) and not self.version.startswith("1."):
-            return self._problem(old, "makes a mask within each step, which TimeDistributed of Keras 3 does not")
         return self._built_in(kind, cls, config)
 
     def _operation(self, old):
@@ -387,11 +385,6 @@ def _shape(shape):
     if sizes is None or not all(size is None or (type(size) is int and size >= 0) for size in sizes):
         raise ValueError(f"expected the shape of an input, such as [None, 10, 3]; received {_short(shape)}")
     return sizes
-
-
-def _makes_a_mask(layer):
-    config = layer.get("config") if isinstance(layer, dict) else None
-    return isinstance(config, dict) and (layer.get("class_name") == "Masking" or bool(config.get("mask_zero")))
 
 
 def _short(value):
