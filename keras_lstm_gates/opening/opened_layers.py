@@ -219,14 +219,17 @@ class EachStep(keras.layers.Wrapper):
         if self.masks != "inner":
             return self.masks
         step, real = keras.KerasTensor((None, None, 1)), keras.KerasTensor((None, None), "bool")
-        return "any" if self.layer.compute_mask(step, real) is None else "given"
+        made = self.layer.compute_mask(step, real) if self.layer.supports_masking else None
+        return "any" if made is None else "given"
 
     def compute_mask(self, inputs, mask=None):
         if self.masks == "inner":
-            made = self.layer.compute_mask(_one_batch(inputs), None if mask is None else _one_batch(mask))
+            if any(getattr(one, "_keras_mask", None) is not None for one in _outputs(self.layer)):
+                raise ValueError(f"layer {self.name!r}: expected a model without a mask of its outputs at each step")
+            # Masks are made of the axes behind those of the steps, however many come before.
+            made = self.layer.compute_mask(inputs, mask) if self.layer.supports_masking else None
             if made is not None:
-                steps = ops.shape(inputs)[1] if inputs.shape[1] is None else inputs.shape[1]
-                return ops.reshape(made, (-1, steps, *ops.shape(made)[1:]))
+                return made
         if self.masks != "given" and mask is not None and len(mask.shape) > 2:
             mask = ops.any(mask, axis=tuple(range(2, len(mask.shape))))
         if not isinstance(self.layer, keras.Model) or not isinstance(self.layer.output, dict):
@@ -235,6 +238,10 @@ class EachStep(keras.layers.Wrapper):
 
     def get_config(self):
         return {**super().get_config(), "merged": list(self.merged), "masks": self.masks}
+
+
+def _outputs(layer):
+    return keras.tree.flatten(layer.output) if isinstance(layer, keras.Model) else ()
 
 
 def _one_batch(tensor):

@@ -192,7 +192,7 @@ def _graphs(keras, floats, tokens):
     models["words_and_letters"] = keras.Model([words, letters], tags), [tokens(3, 5), tokens(3, 5, 4, vocabulary=9)]
 
     # The tagger of words and characters that many copy: masks of characters, of words, and of both.
-    words, letters = keras.Input((5,)), keras.Input((5, 4))
+    words, letters = keras.Input((None,)), keras.Input((None, 4))
     each = layers.TimeDistributed(layers.Embedding(4, 2, mask_zero=True))(letters)
     spelled = [layers.TimeDistributed(one)(each) for one in (lstm(3), both(lstm(2)), layers.GRU(2))]
     spelled.append(layers.TimeDistributed(lstm(2))(layers.TimeDistributed(lstm(2, return_sequences=True))(each)))

@@ -37,6 +37,7 @@ def expected(model, data, grus=False):
     the input. mask: bool, (batch, time), True = a real step.
     """
     calls = _recorded(model, data)
+    samples = len(keras.tree.flatten(data)[0])
     found = {}
     kinds = CELLS if grus else CELLS[:1]
     for path, layer, steps in _paths(model, kinds):
@@ -47,17 +48,17 @@ def expected(model, data, grus=False):
             numbers = [_gates_of(call) for call in group]
             for name in numbers[0]:
                 parts = [one[name] for one in numbers]
-                gates = {gate: _joined([part[0][gate] for part in parts], steps) for gate in parts[0][0]}
+                gates = {gate: _joined([part[0][gate] for part in parts], steps, samples) for gate in parts[0][0]}
                 if "f" not in gates and not grus:
                     continue
-                mask = _joined([part[1] for part in parts], steps)
+                mask = _joined([part[1] for part in parts], steps, samples)
                 found.setdefault(f"{path}{name}", []).append((gates, mask, layer.go_backwards))
     return found
 
 
-def _joined(parts, steps):
-    if steps < 0:
-        return parts[0].reshape(-1, -steps, *parts[0].shape[1:])
+def _joined(parts, steps, samples):
+    if steps == -1:
+        return parts[0].reshape(samples, -1, *parts[0].shape[1:])
     return np.stack(parts, axis=1) if steps else parts[0]
 
 
@@ -100,7 +101,7 @@ CELLS = (keras.layers.LSTMCell, keras.layers.GRUCell)
 def _paths(layer, kinds, path="", steps=0):
     """(path, recurrent layer, steps of a `TimeDistributed` above it) of every layer over such cells below a layer.
 
-    The steps are negative where the layer is called once for all of them, as one batch.
+    The steps are -1 where the layer is called once for all of them, as one batch.
     """
     for inner in layer.layers:
         yield from _paths_of(inner, kinds, f"{path}{inner.name}", steps)
@@ -111,7 +112,7 @@ def _paths_of(layer, kinds, path, steps):
         for one in (layer.forward_layer, layer.backward_layer):
             yield from _paths_of(one, kinds, f"{path}/{'backward' if one.go_backwards else 'forward'}", steps)
     elif isinstance(layer, (keras.layers.TimeDistributed, EachStep)):
-        steps = keras.tree.flatten(layer.input)[0].shape[1] * (-1 if isinstance(layer, EachStep) else 1)
+        steps = -1 if isinstance(layer, EachStep) else keras.tree.flatten(layer.input)[0].shape[1]
         inner = layer.layer
         # A Bidirectional or a model brings its own name.
         yield from _paths_of(inner, kinds, f"{path}/{inner.name}", steps)
