@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -168,12 +169,11 @@ def run(
     from rich.table import Table
 
     from keras_lstm_gates._support.files import replaced_when_whole
-    from keras_lstm_gates.edge import Runner
 
     file = file / "model.tflite" if (file / "model.tflite").is_file() else file
     console, array = Console(), _array_for(file, data, at, every)
     with standard_error_to(os.devnull):
-        runner = Runner(file)
+        runner = runner_of(file)
     if signature is None:
         # Another converter calls it as it likes.
         known = [name for name in ("predict", "serving_default") if name in runner.signatures]
@@ -191,6 +191,22 @@ def run(
     for name, values in outputs.items():
         table.add_row(name, str(values.shape), np.array2string(values, precision=4, threshold=12, edgeitems=3))
     console.print(table)
+
+
+def runner_of(file):
+    """The `edge.Runner` of a file, also of one from before there were signatures."""
+    from keras_lstm_gates.edge import Runner
+    from keras_lstm_gates.exporting.tflite.graphs import signed
+
+    try:
+        return Runner(file)
+    except ValueError as error:
+        if "has no named signatures" not in str(error):
+            raise
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        copy.write_bytes(signed(file.read_bytes()))
+        return Runner(copy)
 
 
 def _array_for(file, data, at, every):

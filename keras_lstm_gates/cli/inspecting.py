@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates.cli.app import app
+from keras_lstm_gates.cli.deployment import runner_of
 from keras_lstm_gates.cli.models import given_weights, opens_models
 
 
@@ -64,12 +65,12 @@ def _refusals(found):
 
 
 def _tflite(console, file):
-    from keras_lstm_gates.edge import Runner
+    from keras_lstm_gates.exporting.tflite.graphs import signed
     from keras_lstm_gates.exporting.tflite.operators import operators
 
-    runner = Runner(file)
+    runner = runner_of(file)
     _print(console, f"{file} is a TFLite file; the gates of its LSTMs need the Keras file that it was made of")
-    counted = operators(file.read_bytes())
+    counted = operators(signed(file.read_bytes()))
     for name, signature in runner.signatures.items():
         _print(console, f"signature {name}: {signature['inputs']} to {signature['outputs']}")
         lstms = {kind: number for kind, number in counted.get(name, {}).items() if "LSTM" in kind}

@@ -1,10 +1,13 @@
 """The commands open files of every kind: inspect, trace, export; classes of the user's own; weights beside."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 from keras_lstm_gates import tracing
+from keras_lstm_gates.exporting.tflite import graphs
 
 OWN = """
 import keras
@@ -125,6 +128,17 @@ def test_a_tflite_file_of_somebody_else(command, tmp_path):
     assert code == 0, errors
     assert "signature classify: {'ecg': (1, 5, 3)}" in printed
     assert "LSTM operators: none" in printed
+    # As TensorFlow wrote them before it had signatures.
+    graph = graphs.read(Path("other.tflite").read_bytes())
+    graph.signatureDefs = []
+    Path("old.tflite").write_bytes(graphs.written(graph))
+    code, printed, errors = command("run", "old.tflite", "x.npy", "--out", "old.npz")
+    assert code == 0, errors
+    with np.load("old.npz") as old:
+        np.testing.assert_allclose(next(iter(old.values())), [*model(x[:1]), *model(x[1:])], atol=1e-6)
+    code, printed, errors = command("inspect", "old.tflite")
+    assert code == 0, errors
+    assert "(1, 5, 3)} to {'" in printed.partition("signature serving_default: {'")[2]
     code, _, errors = command("trace", "other.tflite", "x.npy")
     assert code == 1
     assert "is a TFLite file: `keras-lstm-gates run` runs it; the gates need the Keras file" in errors

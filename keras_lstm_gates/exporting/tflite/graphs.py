@@ -35,6 +35,31 @@ def named(content):
     return written(model) if changed else bytes(content)
 
 
+def signed(content):
+    """The file with a signature `serving_default` of its tensors' own names, where it has none, as before 2021."""
+    from ai_edge_litert.schema_py_generated import SignatureDefT, TensorMapT
+
+    model = read(content)
+    if model.signatureDefs:
+        return bytes(content)
+    (graph, *_) = model.subgraphs
+
+    def named(places):
+        found = {}
+        for place in places:
+            name = graph.tensors[place].name or b"tensor"
+            tensor = TensorMapT()
+            tensor.name, tensor.tensorIndex = (f"{name.decode()}_{place}".encode() if name in found else name), place
+            found[tensor.name] = tensor
+        return [*found.values()]
+
+    signature = SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    signature.inputs, signature.outputs = named(graph.inputs), named(graph.outputs)
+    model.signatureDefs = [signature]
+    return written(model)
+
+
 def operator_code(model, name, version):
     """The place of an operator among the file's operator codes, where it is put if it is new."""
     from ai_edge_litert.schema_py_generated import BuiltinOperator, OperatorCodeT
