@@ -77,15 +77,15 @@ class Runner:
         return self.run("gates", x)
 
     def forecast(self, table):
-        """What follows a table's last rows: {target: (horizon,)}, of quantiles {"load q0.1": (horizon,) ...}.
+        """What follows a table's last rows: {target: (horizon,) ...}, of quantiles {"load q0.1": (horizon,) ...}.
 
         Args:
             table: {column: values}, or a pandas frame, its rows in the order of time. Columns are found by the names
                 in the manifest.json beside a forecaster's file, in their own units, a calendar's by the times; others
                 are not read. Columns known in the future go on for `horizon` rows, where the target is nan.
         """
-        recipe, columns, later, times, names = _forecaster(self.path)
-        window, horizon, target = recipe["window"], recipe["horizon"], recipe["target"]
+        recipe, columns, later, times, targets, names = _forecaster(self.path)
+        window, horizon, target = recipe["window"], recipe["horizon"], targets[0]
         values = {name: _column(table, name, columns, recipe, times) for name in columns if name not in later}
         known, parts = np.flatnonzero(np.isfinite(values[target])), []
         end = max(known, default=-1) + 1 if later else len(values[target])
@@ -99,15 +99,14 @@ class Runner:
         forecast = next(iter(self.predict(np.stack(parts, axis=1)).values()))
         if forecast.size != horizon * len(names):
             raise ValueError(f"expected {names} for {horizon} steps; received a forecast of shape {forecast.shape}")
-        return dict(zip(names, forecast.reshape(horizon, -1).T))
+        return dict(zip(names, forecast.reshape(len(targets), horizon, -1).swapaxes(1, 2).reshape(-1, horizon)))
 
     def steer(self, x, interventions):
         """What `gates` gives where value = scale * value + shift on some gates and states; later steps feel it.
 
         Args:
             x: as `run` takes it.
-            interventions: {"lstm/f": (scale, shift)}, each a number, (units,) for all steps, or (time, units); 1 and 0
-                do nothing. Of a file with one LSTM "f" is enough.
+            interventions: {"lstm/f": (scale, shift)}, of one LSTM also "f": numbers, (units,), or (time, units).
         """
         return self._run("steer", x, self.numbers("steer", interventions))
 
@@ -356,14 +355,15 @@ def _manifest(path):
 
 
 def _forecaster(path):
-    """Its recipe, columns, {column: the one it repeats, some steps before}, columns of the time, names of forecasts."""
+    """Its recipe, columns, {column: the one it repeats, some steps before}, times, targets, names of forecasts."""
     try:
         recipe, names = (_manifest(path)["trained_on"][key] for key in ("recipe", "names"))
         columns, later, times = names["features"], names.get("later", {}), names.get("table", {}).get("time", [])
-        forecasts = [f"{recipe['target']} q{quantile:g}" for quantile in recipe["quantiles"]] or [recipe["target"]]
-        sizes_fit = all(type(recipe[key]) is int and recipe[key] > 0 for key in ("window", "horizon"))
-        if sizes_fit and {recipe["target"], *later.values()} <= {*columns}:
-            return recipe, columns, later, times, forecasts
+        targets = [recipe["target"]] if type(recipe["target"]) is str else recipe["target"]
+        forecasts = [f"{target} q{one:g}" for target in targets for one in recipe["quantiles"]] or targets
+        named = {*targets, *later.values()} <= {*columns}
+        if named and all([range(recipe["window"]), range(recipe["horizon"]), targets]):
+            return recipe, columns, later, times, targets, forecasts
         raise LookupError
     except (LookupError, TypeError, AttributeError, ValueError):
         raise ValueError(f"expected a manifest.json beside {path} that names the columns of a forecaster") from None

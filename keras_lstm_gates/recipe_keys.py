@@ -72,14 +72,19 @@ def is_count_or_zero(value):
     return is_int(value) and value >= 0
 
 
+def is_target(value):
+    return isinstance(value, str) or (are_names(value) and len({*value}) == len(value) > 1)
+
+
 def are_names(values):
     return isinstance(values, tuple) and all(isinstance(name, str) for name in values)
 
 
 def check_known(recipe):
     """Refuse columns that cannot be known in the future, and a window that cannot hold all steps to come of them."""
-    if recipe.target is not None and recipe.target in recipe.known:
-        raise ValueError(f"expected known columns beside the target; received the target {recipe.target!r} among them")
+    for target in recipe.targets:
+        if target in recipe.known:
+            raise ValueError(f"expected known columns beside the target; received the target {target!r} among them")
     if recipe.known and AUTO not in (recipe.window, recipe.horizon) and recipe.window < recipe.horizon:
         raise ValueError(
             f"expected a window of at least the horizon's {recipe.horizon} steps with columns known in the future; "

@@ -20,7 +20,7 @@ class Recipe(Tabled):
         dataset: str, a name `tfds.load` knows, or the path of a .csv, .tsv, .txt or .parquet file.
         task: str. "classification": one class a sequence; "labelling": one class a step; "forecasting": the next
             `horizon` values of a series; "language": the next character at each step.
-        target: str or None, the column to forecast; or, where a TFDS data set has several, the feature to learn.
+        target: str, several or None, the columns to forecast; of a TFDS data set with several, the feature to learn.
         features: of str, the columns to forecast from; empty: all columns of numbers. Forecasting only.
         known: of str, columns whose values at the steps to come are known and read too, such as holidays; a window has
             at least `horizon` steps. Forecasting only.
@@ -94,7 +94,7 @@ class Recipe(Tabled):
 
     dataset: str = recipe_keys.key("a name", lambda value: isinstance(value, str) and value != "")
     task: str = recipe_keys.key(f"one of {list(TASKS)}", lambda value: value in TASKS, "classification")
-    target: str | None = recipe_keys.key("the name of a column", lambda value: isinstance(value, str), None)
+    target: str | tuple[str, ...] | None = recipe_keys.key("a column, or several", recipe_keys.is_target, None)
     features: tuple[str, ...] = recipe_keys.key("names of columns", recipe_keys.are_names, (), tasks=("forecasting",))
     known: tuple[str, ...] = recipe_keys.key("names of columns", recipe_keys.are_names, (), tasks=("forecasting",))
     group: str | None = recipe_keys.key(
@@ -171,9 +171,9 @@ class Recipe(Tabled):
 
     def __post_init__(self):
         # A recipe read from JSON holds a list where this class has a tuple.
-        for name in _TUPLES:
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, value in vars(self).items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
         if isinstance(self.sentinels, tuple):
             object.__setattr__(self, "sentinels", tuple(map(str, self.sentinels)))
         if self.fill is True and self.step is None:
@@ -234,8 +234,19 @@ class Recipe(Tabled):
 
     def to_dict(self):
         """Plain data that `from_dict` takes, with the keys that the task uses."""
-        values = dataclasses.asdict(self) | {key: list(getattr(self, key)) for key in _TUPLES}
+        values = dataclasses.asdict(self)
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         return {key: values[key] for key in keys_of(self.task)}
+
+    @property
+    def targets(self):
+        """The columns to forecast, a tuple."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
+
+    def of(self, target):
+        """The recipe that forecasts one of the targets, from the same columns."""
+        features = tuple(dict.fromkeys([*self.features, *self.targets])) if self.features else ()
+        return dataclasses.replace(self, target=target, features=features)
 
     def replaced(self, settings):
         """The recipe with some values replaced; text is read as JSON for keys that do not expect text.
@@ -255,7 +266,6 @@ class Recipe(Tabled):
 
 
 _TYPES = typing.get_type_hints(Recipe)
-_TUPLES = ("features", "known", "calendar", "quantiles", "sentinels")
 
 
 def keys_of(task):

@@ -50,7 +50,7 @@ ROOMS = {
     "steering": """holders models sensitivities resumable_rows batches measures ablations patching""",
     "tracing": """batches parts store opened_models traces gate_statistics monitor""",
     "training": """descriptions distributed finiteness metrics summary checkpoints linear automatic_keys
-        residual_fit runs""",
+        residual_fit runs several""",
     "tuning": """addresses service oracles spaces hypermodel trials hparams jobs chief_and_workers results figures
         tables searches""",
     "zoo": """cards registry files builds evaluation""",

@@ -81,6 +81,11 @@ def replaced_when_whole(path):
         _put(new, path, workplace)
 
 
+def read_json(path):
+    """The plain data of a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def write_json(path, content, *, indent=2, default=None):
     """Write plain data as a JSON file, whole or not at all.
 

@@ -60,7 +60,7 @@ Recipe = Annotated[
         show_default=False,
     ),
 ]
-Target = Annotated[str | None, typer.Option(help="Of a table: the column to forecast.")]
+Target = Annotated[str | None, typer.Option(help="Of a table: the column to forecast, or several: load,price.")]
 Window = Annotated[int | None, typer.Option(help="Of a table: steps to read.")]
 Horizon = Annotated[int | None, typer.Option(help="Of a table: steps to forecast.")]
 

@@ -68,7 +68,7 @@ def forecast(
         else:
             result.to_csv(temporary / "forecast.csv", index=False)
         if not every:
-            figure = plots.forecast(result, forecaster.history(table, at), forecaster.recipe.target)
+            figure = plots.forecast(result, forecaster.history(table, at), forecaster.recipe.targets)
             figure.savefig(temporary / "forecast.png", dpi=120)
     _tell_ignored(console, result)
     console.print(result.head(12).to_string(index=False), soft_wrap=True, highlight=False)
@@ -131,14 +131,19 @@ def backtest(
             raise typer.Exit(130) from None
     shown = result.drop(columns=["first", "last"]).to_string(float_format="{:.5g}".format, na_rep="")
     console.print(shown, soft_wrap=True, highlight=False)
-    _tell_lost(console, result.loc["all"]["mae"])
+    _tell_lost(console, result["mae"].xs("all", level="fold"))
     console.print(files_table(folder))
 
 
 def _tell_lost(console, errors):
-    """Say which baselines do better, of the mean absolute errors by name."""
+    """Say which baselines do better, of the mean absolute errors by name; of several targets of each."""
     from keras_lstm_gates import baselines
 
+    if errors.index.nlevels > 1:
+        for target in errors.index.unique(level=0):
+            console.print(f"{target}:", highlight=False, markup=False)
+            _tell_lost(console, errors[target])
+        return
     lost = baselines.beaten_by("forecasting", errors["model"], errors.drop("model").to_dict())
     if lost is not None:
         console.print(lost, soft_wrap=True, highlight=False)

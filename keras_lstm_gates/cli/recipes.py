@@ -50,8 +50,9 @@ def takes_recipe(command):
         values = {name: options.pop(name) for name in shared}
         settings = values.pop("settings", None) or []
         values = {name: value for name, value in values.items() if value not in (None, False, [])}
-        if "known" in values:
-            values["known"] = [name.strip() for name in values["known"].split(",")]
+        for name in {"known", "target"} & {*values}:
+            names = [one.strip() for one in values[name].split(",")]
+            values[name] = names if name == "known" or names[1:] else values[name]
         for setting in settings:
             key, equals, value = setting.partition("=")
             if not equals:

@@ -1,12 +1,12 @@
 """The command that trains by a recipe: train."""
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from keras_lstm_gates._support.files import read_json
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import place_of_run
 from keras_lstm_gates.cli.recipes import takes_recipe
@@ -23,9 +23,11 @@ def train(
 ):
     """Train a model by a recipe; the run folder keeps all that is needed to reproduce it."""
     from rich.console import Console
+    from rich.markup import escape
 
-    from keras_lstm_gates import baselines, datasets, training
+    from keras_lstm_gates import training
     from keras_lstm_gates._support.terminal import EpochProgress, files_table
+    from keras_lstm_gates.recipes import Recipe
 
     if resume and out is None:
         raise ValueError("expected --out, the folder of the run to resume; received none")
@@ -34,7 +36,7 @@ def train(
     with place_of_run("train", out, resumes=resume) as folder:
         try:
             with _empty_again(folder), EpochProgress(console) as progress:
-                run = training.fit(recipe, folder, resume=resume, callbacks=[progress])
+                training.fit(recipe, folder, resume=resume, callbacks=[progress])
         except KeyboardInterrupt:
             console.print(
                 f"stopped; to resume:\n  keras-lstm-gates train {folder}/recipe.json --out {folder} --resume",
@@ -42,23 +44,36 @@ def train(
                 highlight=False,
             )
             raise typer.Exit(130) from None
+    several = len(recipe.targets) > 1 and recipe.task == "forecasting"
+    for part in training.folders(recipe, folder) if several else [folder]:
+        own = Recipe.from_file(part / "recipe.json")
+        if several:
+            console.print(f"[bold]{escape(own.target)}[/], in {part}", highlight=False, soft_wrap=True)
+        _summarize(console, own, part)
+    console.print(files_table(folder))
+
+
+def _summarize(console, recipe, folder):
+    """Say what a training did with its data, what it learned, and which baselines do better."""
+    from keras_lstm_gates import baselines, datasets, training
+
+    metrics = read_json(folder / "metrics.json")
     if recipe.task == "forecasting":
-        names = json.loads((folder / "names.json").read_text())
+        names = read_json(folder / "names.json")
         lines = datasets.forecasting.summary(names) if "table" in names else []
         if training.is_residual(recipe):
-            metrics = {name.removeprefix("test_"): value for name, value in run.metrics.items()}
-            lines += training.told(recipe, names.get("finish"), metrics)
+            tested = {name.removeprefix("test_"): value for name, value in metrics.items()}
+            lines += training.told(recipe, names.get("finish"), tested)
         for line in lines:
             console.print(line, soft_wrap=True, highlight=False, markup=False)
-    for name, value in run.metrics.items():
+    for name, value in metrics.items():
         console.print(f"{name}: {value:.5g}" if isinstance(value, float) else f"{name}: {value:,}")
-    console.print(files_table(folder))
     metric = baselines.METRICS[recipe.task]
     console.print(f"baselines, test_{metric}:")
     figures = baselines.measure(recipe, datasets.load(recipe))
     for name, value in figures.items():
         console.print(f"  {name}: {value:.5g}", highlight=False)
-    lost = baselines.beaten_by(recipe.task, run.metrics[f"test_{metric}"], figures)
+    lost = baselines.beaten_by(recipe.task, metrics[f"test_{metric}"], figures)
     if lost is not None:
         console.print(lost, soft_wrap=True, highlight=False)
 
@@ -70,8 +85,9 @@ def _empty_again(folder):
     try:
         yield
     except Exception:
-        files = [*folder.iterdir()] if was_empty and folder.is_dir() else []
-        if {path.name for path in files} <= _BEFORE_TRAINING:
-            for path in files:
-                path.unlink()
+        # Innermost first: of several targets each has a folder within.
+        paths = sorted(folder.rglob("*"), reverse=True) if was_empty and folder.is_dir() else []
+        if {path.name for path in paths if path.is_file()} <= _BEFORE_TRAINING:
+            for path in paths:
+                path.unlink() if path.is_file() else path.rmdir()
         raise

@@ -51,6 +51,8 @@ def table(recipe):
     """The table of a recipe, as `tables.checked` returns it, up to where the recipe says."""
     if recipe.target is None:
         raise ValueError(f"expected a target, the column of {recipe.dataset} to forecast; received None")
+    if not isinstance(recipe.target, str):
+        raise ValueError(f"expected one target, as in a recipe's of('load'); received {list(recipe.target)}")
     if tables.is_table(recipe.dataset):
         frame = tables.read(recipe.dataset, recipe)
     else:

@@ -175,9 +175,11 @@ def _columns(manifest):
     if recipe.get("task") != "forecasting":
         return []
     columns = ", ".join(f"`{name}`" for name in manifest["trained_on"]["names"]["features"])
+    target = recipe["target"]
+    targets = f"`{target}`" if isinstance(target, str) else " and ".join(f"`{name}`" for name in target)
     return [
         f"It reads {recipe['window']} rows of the columns {columns}, in this order and in their own units, and "
-        f"forecasts `{recipe['target']}` for the next {recipe['horizon']}; `edge.Runner(file).forecast(table)` finds "
+        f"forecasts {targets} for the next {recipe['horizon']}; `edge.Runner(file).forecast(table)` finds "
         "them by name.",
         "",
     ]

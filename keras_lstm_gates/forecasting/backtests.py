@@ -34,7 +34,8 @@ def backtest(recipe, folder, folds=5, *, refit=True, share=0.5, progress=None, c
         callbacks: of Keras, of each training.
 
     Returns:
-        `pandas.DataFrame` with the index (fold, forecast), the fold a number, or "all" for all of their windows; the
+        `pandas.DataFrame` with the index (fold, forecast), of several targets (target, fold, forecast) with a backtest
+        each in target-1, target-2 ... of the folder, the fold a number, or "all" for all of their windows; the
         forecasts are "model", "persistence", "seasonal naive" and "ridge regression"; the columns `mae`, `rmse`, `mase`
         (mae / the mean change from row to row of the fold's training part; of "all" the mean over the folds), with
         quantiles `pinball`, `coverage` and `nominal`, and `windows`. The quantiles of a baseline are its forecast and
@@ -46,6 +47,14 @@ def backtest(recipe, folder, folds=5, *, refit=True, share=0.5, progress=None, c
     if not isinstance(folds, int) or folds < 1 or not 0 < share < 1:
         raise ValueError(f"expected folds, an int > 0, and a share in (0, 1); received {folds!r} and {share!r}")
     folder, report = Path(folder), progress or (lambda done: None)
+    if len(recipe.targets) > 1:
+        options = {"refit": refit, "share": share, "progress": progress, "callbacks": callbacks}
+        each = zip(recipe.targets, training.folders(recipe, folder), strict=True)
+        parts = {name: backtest(recipe.of(name), of_target, folds, **options) for name, of_target in each}
+        result = pd.concat(parts, names=["target"])
+        with filled_when_whole(folder) as temporary:
+            result.to_csv(temporary / "backtest.csv")
+        return result
     recipes = _recipes(recipe, folds, share)
     # What is left open is chosen from what was before the first fold.
     chosen = training.settled(recipes[0])

@@ -26,9 +26,16 @@ class Forecaster(NamedTuple):
 
     @property
     def names(self):
-        """The columns of a forecast: the target, or one for each quantile, as "load q0.1"."""
-        target, quantiles = self.recipe.target, self.recipe.quantiles
-        return [f"{target} q{quantile:g}" for quantile in quantiles] if quantiles else [target]
+        """The columns of a forecast: each target, or one for each of its quantiles, as "load q0.1"."""
+        targets, quantiles = self.recipe.targets, self.recipe.quantiles
+        return [f"{target} q{quantile:g}" for target in targets for quantile in quantiles] or [*targets]
+
+    def of_each(self):
+        """{target: the `Forecaster` of it alone}."""
+        if len(self.recipe.targets) < 2:
+            return {self.recipe.target: self}
+        each = enumerate(self.recipe.targets)
+        return {one: Forecaster(_Part(self.model, at), self.recipe.of(one), self.columns) for at, one in each}
 
     def windows(self, table, at=None, every=None, rolling=False):
         """What the model reads of a table: its inputs by the columns' names, with their times.
@@ -62,8 +69,8 @@ class Forecaster(NamedTuple):
         Returns:
             `pandas.DataFrame` with `horizon` rows, for each group where the recipe has one: `group`, `time` (or `row`,
             counted on from the table's last, where it has no times, or none that tell the next), then `names` in the
-            table's units, and `actual`, the target where the table holds it. `attrs` say what was left out:
-            "ignored", the columns that were not read, and "step".
+            table's units, and `actual`, the target where the table holds it; of several targets "actual load" of each.
+            `attrs` say what was left out: "ignored", the columns that were not read, and "step".
 
         Raises:
             ValueError: as `windows`.
@@ -78,7 +85,7 @@ class Forecaster(NamedTuple):
         return result
 
     def history(self, table, at=None, windows=3):
-        """The rows before a forecast, up to some windows of them: `group`, `time` or `row`, and the target."""
+        """The rows before a forecast, up to some windows of them: `group`, `time` or `row`, and the targets."""
         frame = self.read(table)
         last = last_windows(frame, self.recipe, self.columns, at)
         parts = []
@@ -88,7 +95,7 @@ class Forecaster(NamedTuple):
             columns = {"group": rows[tables.GROUP].to_numpy()} if tables.GROUP in rows else {}
             places = rows[tables.TIME].to_numpy() if last.key == "time" else rows.index.to_numpy() - first
             columns[last.key] = in_zone(places, self.recipe.timezone)
-            parts.append(pd.DataFrame({**columns, self.recipe.target: rows[self.recipe.target].to_numpy()}))
+            parts.append(pd.DataFrame({**columns, **{name: rows[name].to_numpy() for name in self.recipe.targets}}))
         return pd.concat(parts, ignore_index=True)
 
     def rolling(self, table, every=None):
@@ -105,21 +112,23 @@ class Forecaster(NamedTuple):
         return self.of(self.windows(table, every=every, rolling=True), origin=True)
 
     def predict(self, windows):
-        """The forecasts of windows (sample, window, columns), float64 (sample, horizon, quantiles or 1)."""
+        """The forecasts of windows (sample, window, columns), float64 (sample, horizon, `names`)."""
         outputs = self.model.predict(np.asarray(windows, np.float32), batch_size=256, verbose=0)
         outputs = outputs["forecast"] if isinstance(outputs, dict) else outputs
-        return np.asarray(outputs, np.float64).reshape(len(windows), self.recipe.horizon, len(self.names))
+        shape = (len(windows), len(self.recipe.targets), self.recipe.horizon, max(1, len(self.recipe.quantiles)))
+        by_step = np.asarray(outputs, np.float64).reshape(shape).transpose(0, 2, 1, 3)
+        return by_step.reshape(len(windows), self.recipe.horizon, len(self.names))
 
     def read(self, table):
         """The table as the training read its own, with what is known of later rows; `attrs["ignored"]`: the others."""
-        recipe = self.recipe
+        recipe = self.recipe.of(self.recipe.targets[0])
         if isinstance(table, pd.DataFrame):
             frame = tables.checked(table, "the table", recipe, self.columns)
         else:
             frame = tables.read(table, recipe, self.columns)
         names = frame.attrs["names"]
         categories = {name.partition("=")[0] for name in self.columns if name not in names}
-        used = {*self.columns, *categories, recipe.target, recipe.group, *frame.attrs["time"]}
+        used = {*self.columns, *categories, recipe.group, *frame.attrs["time"]}
         frame.attrs["ignored"] = [name for name in names if name not in used]
         return table_known.joined(frame, table_known.measured(self.columns, recipe), recipe)
 
@@ -136,4 +145,19 @@ class Forecaster(NamedTuple):
             key: in_zone(places.ravel(), self.recipe.timezone),
             **dict(zip(self.names, predicted.T, strict=True)),
         }
-        return pd.DataFrame({**columns, "actual": windows.actual.ravel()}), step
+        targets = self.recipe.targets
+        actual = windows.actual.reshape(len(windows), len(targets), horizon)
+        for number, name in enumerate(targets):
+            columns[f"actual {name}" if len(targets) > 1 else "actual"] = actual[:, number].ravel()
+        return pd.DataFrame(columns), step
+
+
+class _Part(NamedTuple):
+    """One target of a model of several."""
+
+    model: Any
+    number: int
+
+    def predict(self, inputs, **options):
+        outputs = self.model.predict(inputs, **options)
+        return (next(iter(outputs.values())) if isinstance(outputs, dict) else outputs)[:, self.number]

@@ -16,13 +16,20 @@ def scores(forecaster, table):
 
     Returns:
         `pandas.DataFrame`, a row each of "model", "persistence" (the last value) and "seasonal naive" (the last
-        season, where the recipe names one that fits in the window): `mae`, `rmse`, `mase` (mae / that of persistence
-        one step ahead, over the table), of the median where there are quantiles; with quantiles `pinball`, and
-        `coverage`, the share of targets between the lowest and the highest quantile, which should be `nominal`.
+        season, where the recipe names one that fits in the window), of several targets within a row each of them:
+        `mae`, `rmse`, `mase` (mae / that of persistence one step ahead, over the table), of the median where there are
+        quantiles; with quantiles `pinball`, and `coverage`, the share of targets between the lowest and the highest
+        quantile, which should be `nominal`.
         `attrs["windows"]` is the number of windows, `attrs["ignored"]` the columns that were not read.
 
     Source: mase: Hyndman & Koehler 2006, Another look at measures of forecast accuracy.
     """
+    each = forecaster.of_each()
+    if len(each) > 1:
+        parts = {name: scores(one, table) for name, one in each.items()}
+        result = pd.concat(parts, names=["target", "forecast"])
+        result.attrs = next(iter(parts.values())).attrs
+        return result
     frame = forecaster.read(table)
     recipe = forecaster.recipe
     windows = rolling_windows(frame, recipe, forecaster.columns, every=1)

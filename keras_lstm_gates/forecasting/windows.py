@@ -15,7 +15,7 @@ class TableWindows:
 
     Args:
         frame: `pandas.DataFrame` of `tables.checked`.
-        recipe: `Recipe`: target, window, horizon.
+        recipe: `Recipe`: targets, window, horizon.
         columns: list of str, what the model reads, in its own order.
         starts: (windows,) int, the first row of each.
 
@@ -58,9 +58,10 @@ class TableWindows:
 
     @property
     def first_answer(self):
-        """The index of the next step, by its median, in a forecast of one window."""
+        """The index of the next step, of the first target and by its median, in a forecast of one window."""
         quantiles = np.array(self.recipe.quantiles)
-        return (0, int(np.argmin(np.abs(quantiles - 0.5)))) if len(quantiles) else 0
+        first = (0,) * (2 if len(self.recipe.targets) > 1 else 1)
+        return (*first, int(np.argmin(np.abs(quantiles - 0.5)))) if len(quantiles) else first if first[1:] else 0
 
     @property
     def inputs(self):
@@ -89,10 +90,15 @@ class TableWindows:
 
     @property
     def actual(self):
-        """What came after each window, float64 (window, horizon), NaN where the table does not hold it."""
+        """What came after each window, NaN where the table does not hold it: float64, as the model's forecasts.
+
+        That is (window, horizon), of several targets (window, target, horizon).
+        """
         rows, known = self._later()
-        target = self._numbers[:, self.columns.index(self.recipe.target)]
-        return np.where(known, target[np.minimum(rows, len(target) - 1)], np.nan)
+        places = [self.columns.index(target) for target in self.recipe.targets]
+        later = [self._numbers[np.minimum(rows, len(self._numbers) - 1), place] for place in places]
+        actual = np.where(known[:, None], np.stack(later, axis=1), np.nan)
+        return actual if actual.shape[1] > 1 else actual[:, 0]
 
     def following(self):
         """("time" or "row", what comes after each window (window, horizon), the step in words).
@@ -228,7 +234,7 @@ def _check_known(rows, end, recipe, columns, of_group):
     if received is not None:
         raise ValueError(
             f"expected the values of {known}, known in the future, in the {recipe.horizon} rows behind the last known "
-            f"{recipe.target!r}{of_group}; {received}"
+            f"{recipe.targets[0]!r}{of_group}; {received}"
         )
 
 
@@ -236,7 +242,7 @@ def _end(rows, at, recipe):
     """The number of rows up to a time, or to the last with a target where known columns go on behind it."""
     timezone = recipe.timezone
     if at is None:
-        return len(rows) - (int(table_known.beyond(rows, recipe.target).sum()) if recipe.known else 0)
+        return len(rows) - (int(table_known.beyond(rows, recipe.targets[0]).sum()) if recipe.known else 0)
     if tables.TIME not in rows:
         raise ValueError(f"expected a table with times for at={at!r}; received one without")
     try:

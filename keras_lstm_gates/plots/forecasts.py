@@ -1,5 +1,7 @@
 """The picture of a forecast."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
@@ -9,36 +11,27 @@ from keras_lstm_gates.plots._styles import MODEL_COLOURS, Picture
 MOST_GROUPS = 6
 
 
-def forecast(result, history, target):
+def forecast(result, history, targets):
     """What was before, the forecast with its interval, and what came, where it is known.
 
     Args:
         result: `pandas.DataFrame` of `forecasting.Forecaster.forecast`.
-        history: `pandas.DataFrame` with `time` or `row`, the target, and `group` where `result` has it: the rows before
-            the forecast.
-        target: str, the column that is forecast.
+        history: `pandas.DataFrame` of the rows before: `time` or `row`, the targets, and `group` where `result` has it.
+        targets: str or several, the columns that are forecast.
 
     Returns:
-        `matplotlib.figure.Figure`, a panel for each of the first six groups.
+        `matplotlib.figure.Figure`, a panel for each target of the first six groups.
     """
     key = "time" if "time" in result else "row"
-    names = [name for name in result if name == target or str(name).startswith(f"{target} q")]
+    targets = [targets] if isinstance(targets, str) else [*targets]
     groups = list(dict.fromkeys(result["group"])) if "group" in result else [None]
-    shown = groups[:MOST_GROUPS]
+    shown = [(group, target) for group in groups[:MOST_GROUPS] for target in targets]
     figure = Picture(figsize=(9, 0.7 + 2.4 * len(shown)), layout="constrained")
-    for axes, group in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
+    for axes, (group, target) in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
         of_group = result if group is None else result[result["group"] == group]
         before = history if group is None else history[history["group"] == group]
-        numbers, x = of_group[names].to_numpy(), of_group[key].to_numpy()
         axes.plot(before[key].to_numpy(), before[target].to_numpy(), color="0.35", linewidth=1.2, label="history")
-        middle = numbers[:, numbers.shape[1] // 2]
-        axes.plot(x, middle, color=MODEL_COLOURS[0], linewidth=1.6, marker="o", markersize=3, label="forecast")
-        if numbers.shape[1] > 1:
-            label = f"{names[0].rpartition(' ')[2]} to {names[-1].rpartition(' ')[2]}"
-            axes.fill_between(x, numbers[:, 0], numbers[:, -1], color=MODEL_COLOURS[0], alpha=0.18, label=label)
-        actual = of_group["actual"].to_numpy(float)
-        if np.isfinite(actual).any():
-            axes.plot(x, actual, color=MODEL_COLOURS[1], linewidth=1.2, linestyle="--", label="what came")
+        _draw(axes, of_group, key, target)
         # parse_math=False: a dollar sign in a name is not a formula.
         axes.set_ylabel(target, parse_math=False)
         axes.set_title("" if group is None else str(group), fontsize=10, loc="left", parse_math=False)
@@ -48,6 +41,20 @@ def forecast(result, history, target):
     if key == "time" and isinstance(result[key].iloc[0], pd.Timestamp):
         figure.autofmt_xdate()
     return figure
+
+
+def _draw(axes, forecast, key, target):
+    """The forecast of one target, its interval, and what came."""
+    names = [name for name in forecast if re.fullmatch(rf"{re.escape(target)}( q[\d.e-]+)?", str(name))]
+    numbers, x = forecast[names].to_numpy(), forecast[key].to_numpy()
+    middle = numbers[:, numbers.shape[1] // 2]
+    axes.plot(x, middle, color=MODEL_COLOURS[0], linewidth=1.6, marker="o", markersize=3, label="forecast")
+    if numbers.shape[1] > 1:
+        label = f"{names[0].rpartition(' ')[2]} to {names[-1].rpartition(' ')[2]}"
+        axes.fill_between(x, numbers[:, 0], numbers[:, -1], color=MODEL_COLOURS[0], alpha=0.18, label=label)
+    actual = forecast["actual" if "actual" in forecast else f"actual {target}"].to_numpy(float)
+    if np.isfinite(actual).any():
+        axes.plot(x, actual, color=MODEL_COLOURS[1], linewidth=1.2, linestyle="--", label="what came")
 
 
 def backtest(result):

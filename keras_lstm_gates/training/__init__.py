@@ -6,7 +6,8 @@ from keras_lstm_gates.recipes import RECIPES, Recipe
 from keras_lstm_gates.training.automatic_keys import settled
 from keras_lstm_gates.training.metrics import evaluate
 from keras_lstm_gates.training.residual_fit import is_residual, told
-from keras_lstm_gates.training.runs import Run, build, environment, fit, fit_epochs
+from keras_lstm_gates.training.runs import Run, build, environment, fit_epochs
+from keras_lstm_gates.training.several import fit, folders
 
 __all__ = [
     "RECIPES",
@@ -19,6 +20,7 @@ __all__ = [
     "evaluate",
     "fit",
     "fit_epochs",
+    "folders",
     "is_residual",
     "settled",
     "told",

@@ -25,7 +25,8 @@ def settled(recipe):
     or one and a horizon. What is learned is chosen by `linear.choose`, on the training and the validation part alone.
 
     Args:
-        recipe: `Recipe`.
+        recipe: `Recipe`. Of several targets season, window, horizon and validation part are those of the first; the
+            rest stays open, and is chosen for each when it is trained.
 
     Returns:
         `Recipe`; the same where nothing is left open.
@@ -37,8 +38,11 @@ def settled(recipe):
     left = [name for name, value in values.items() if value == AUTO]
     if not left:
         return recipe
-    frame = forecasting.table(recipe)
-    recipe = recipe.replaced(_sizes(recipe, frame, left))
+    first = recipe.of(recipe.targets[0]) if recipe.targets else recipe
+    frame = forecasting.table(first)
+    recipe = recipe.replaced(_sizes(first, frame, left))
+    if len(recipe.targets) > 1:
+        return recipe
     open_keys = [name for name in (*LEARNED, "epoch_size") if name in left]
     if not open_keys:
         return recipe

@@ -22,13 +22,18 @@ import tensorflow as tf
 from keras_lstm_gates.losses import SummedCrossEntropy
 
 
+def is_cluster():
+    """Whether TF_CONFIG describes a cluster of several workers."""
+    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
+    return len(cluster.get("chief", [])) + len(cluster.get("worker", [])) > 1
+
+
 def strategy():
     """The strategy of the cluster that TF_CONFIG describes, or None without a cluster or with a single worker.
 
     It must be made before TensorFlow runs anything else in this process.
     """
-    cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
-    if len(cluster.get("chief", [])) + len(cluster.get("worker", [])) < 2:
+    if not is_cluster():
         return None
     warnings.warn(
         "TensorFlow's server of this worker listens on every network of this machine, without a password: whoever "

@@ -120,7 +120,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     writes = strategy is None or distributed.is_chief()
     with locks.alone(folder, folder) if writes else contextlib.nullcontext():
         if writes:
-            _claim(folder, recipe, resume)
+            claim(folder, recipe, resume)
         return _fit(recipe, folder, strategy, writes, callbacks)
 
 
@@ -202,7 +202,7 @@ def environment():
     }
 
 
-def _claim(folder, recipe, resume):
+def claim(folder, recipe, resume):
     """Claim the folder for this recipe, or check that it is this recipe's."""
     if resume:
         clean(folder)

@@ -42,6 +42,8 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
 
     def __init__(self, recipe, space=None, only=False):
         super().__init__()
+        if recipe.task == "forecasting" and len(recipe.targets) > 1:
+            raise ValueError(f"expected one target to search for; received {list(recipe.targets)}: search for each")
         self.recipe = recipe
         self.space = spaces.checked(recipe, ({} if only else spaces.default_space(recipe)) | (space or {}))
         # What must not change when a search resumes; KerasTuner does not know the fixed values, such as `epochs`.

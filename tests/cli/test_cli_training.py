@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_lstm_gates.recipes import RECIPES, Recipe
@@ -99,3 +100,37 @@ def test_a_failed_training_leaves_the_place_as_it_was(command, tmp_path):
     # A forecast reads the file as the training did.
     code, _, errors = command("forecast", "run", "power.csv", "--out", "next")
     assert code == 0, errors
+
+
+def test_several_targets_known_columns_and_what_came(command, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"day": pd.date_range("2023-01-01", periods=164, freq="D"), "closed": rng.random(164) < 0.3})
+    frame["sold"] = np.where(frame["closed"], 5.0, 20.0) + rng.normal(0, 0.3, 164)
+    frame["visits"] = 2 * frame["sold"] + rng.normal(0, 0.3, 164)
+    frame["closed"] = frame["closed"] * 1
+    frame.loc[160:, ["sold", "visits"]] = np.nan
+    frame.to_csv(tmp_path / "shop.csv", index=False)
+    given = ["--target", "sold, visits", "--known", "closed", "--window", "6", "--horizon", "4"]
+    quick = ["--set", "epochs=1", "--set", "units=2"]
+    code, printed, errors = command("train", "shop.csv", *given, *quick, "--out", "run")
+    assert code == 0, errors
+    for target in ("sold, in run/target-1", "visits, in run/target-2", "closed +4"):
+        assert target in printed
+    assert printed.count("ridge regression: ") == 2
+    code, printed, errors = command("forecast", "run", "shop.csv", "--out", "next")
+    assert code == 0, errors
+    columns = [f"{name} q{quantile}" for name in ("sold", "visits") for quantile in (0.1, 0.5, 0.9)]
+    forecast = pd.read_csv(tmp_path / "next" / "forecast.csv")
+    assert [*forecast] == ["time", *columns, "actual sold", "actual visits"]
+    assert (tmp_path / "next" / "forecast.png").is_file()
+    code, printed, errors = command("evaluate", "run", "shop.csv")
+    assert code == 0, errors
+    assert "visits" in printed
+    # A failed training leaves the folder as it was.
+    code, _, errors = command("train", "shop.csv", *given[:-4], "--target", "sold,visit", *quick, "--out", "other")
+    assert code == 1
+    assert "to have the column 'visit'" in errors
+    assert not (tmp_path / "other").exists()
+    code, _, errors = command("tune", "shop.csv", *given, "--set", "units=[2, 3]", "--out", "search")
+    assert code == 1
+    assert "expected one target to search for; received ['sold', 'visits']: search for each" in errors
