@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 import keras_lstm_gates
-from keras_lstm_gates.datasets import load
+from keras_lstm_gates.datasets import load, tfds_names
 from keras_lstm_gates.recipes import resolve
 from keras_lstm_gates.zoo.registry import shipped_folder
 
@@ -57,6 +57,15 @@ def test_without_a_network_a_data_set_of_tfds_is_one_line_at_once(command, offli
         "error: expected a network to fetch the data set 'ag_news_subset', which is not prepared; found none"
     ]
     assert not (tmp_path / "run").exists()
+
+
+def test_with_a_network_or_a_proxy_there_is_one(monkeypatch, offline):
+    assert tfds_names._offline()
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    assert not tfds_names._offline()
+    monkeypatch.delenv("https_proxy")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    assert not tfds_names._offline()
 
 
 def test_a_data_set_of_tfds_by_its_name(offline):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from keras_lstm_gates import datasets
-from keras_lstm_gates.datasets import forecasting
+from keras_lstm_gates.datasets import forecasting, table_times
 from keras_lstm_gates.recipes import Recipe
 
 HOURS = pd.date_range("2024-01-01", periods=200, freq="h")
@@ -74,6 +74,30 @@ def test_windows_are_the_rows_split_by_time(recipe, name):
             "heat": [pytest.approx(11.5), pytest.approx(np.arange(24).std())],
         },
     }
+
+
+@pytest.mark.parametrize(("epoch_size", "windows"), [(None, 38), (100, 38), (38, 38), (5, 5)])
+def test_an_epoch_looks_at_no_more_windows_of_the_validation_part_and_at_none_twice(recipe, epoch_size, windows):
+    _, targets = everything(datasets.load(recipe(table(), validation=0.25, epoch_size=epoch_size)).validation)
+    firsts = targets[:, 0].tolist()
+    assert len(set(firsts)) == len(firsts) == windows
+    assert (min(firsts), max(firsts)) == (120, 157)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "dates"),
+    [
+        ([1949.0, 1949.083, 1949.167], ["1949-01-01", "1949-02-01", "1949-03-01"]),
+        ([1949.25, 1949.5, 1949.75], ["1949-04-01", "1949-07-01", "1949-10-01"]),
+        ([1949.0, 1950.0, 1951.0], ["1949-01-01", "1950-01-01", "1951-01-01"]),
+        # Neither years, nor quarters, nor months, and years that do not follow each other.
+        ([1949.3, 1950.3, 1951.3], None),
+        ([1949.0, 1951.0, 1952.0], None),
+    ],
+)
+def test_years_with_a_fraction(numbers, dates):
+    times = table_times._of_numbers(pd.Series(numbers, name="time"))
+    assert (None if times is None else times.dt.strftime("%Y-%m-%d").tolist()) == dates
 
 
 def test_the_scale_is_that_of_the_training_part_alone(recipe):
