@@ -1,5 +1,6 @@
 """What an installed wheel does in an environment without extras: `make package` runs it there, out of the checkout."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ def extras_are_named(model, x, folder):
     (folder / "table.parquet").write_bytes(b"PAR1")
     (folder / "model.pt").write_bytes(b"PK")
     (folder / "model.yaml").write_text("class_name: Sequential\nconfig:\n  layers: []\n")
+    model.save_weights(folder / "model.weights.h5")
     wishes = {
         "report": lambda: keras_lstm_gates.report(
             keras_lstm_gates.trace(model, x, progress=False), folder / "page.html"
@@ -27,10 +29,13 @@ def extras_are_named(model, x, folder):
         "quantize": lambda: keras_lstm_gates.export(model, folder / "small", x, precisions=("float16",)),
         "micro": lambda: keras_lstm_gates.export(model, folder / "micro", x, formats=("micro",)),
         "torch": lambda: from_torch(folder / "model.pt"),
-        "keras2": lambda: keras_lstm_gates.load_model(folder / "model.yaml", weights=folder / "weights.h5"),
+        "keras2": lambda: keras_lstm_gates.load_model(folder / "model.yaml", weights=folder / "model.weights.h5"),
         "data": lambda: load(Recipe(dataset="japanese_vowels")),
         "parquet": lambda: load(Recipe(dataset=str(folder / "table.parquet"), task="forecasting", target="y")),
     }
+    if importlib.util.find_spec("yaml"):
+        # Zarr's own dependencies bring it today.
+        del wishes["keras2"]
     for extra, wish in wishes.items():
         said = ""
         try:
@@ -43,6 +48,14 @@ def extras_are_named(model, x, folder):
 
 
 def main():
+    # What this machine has prepared already needs no extra.
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TFDS_DATA_DIR"] = folder
+        tried()
+    print("the installed wheel works")
+
+
+def tried():
     import keras
     import numpy as np
 
@@ -68,7 +81,6 @@ def main():
         runner = edge.Runner(exported.files["tflite"])
         assert runner.gates(x[0])["f"].shape == (7, 4)
         extras_are_named(model, x, Path(folder))
-    print("the installed wheel works")
 
 
 if __name__ == "__main__":
