@@ -46,8 +46,11 @@ class Frame(NamedTuple):
     window_floor: float = 0.0
 
     @classmethod
-    def fitted(cls, windows, targets, **options):
-        """The frame of training windows (sample, window, columns) and targets (sample, horizon)."""
+    def fitted(cls, windows, targets, groups=None, **options):
+        """The frame of training windows (sample, window, columns) and targets (sample, horizon).
+
+        groups (sample,), equal for windows of one group: `window_floor` is that of the group with the least.
+        """
         frame = cls(**options)
         y = windows[:, :, frame.place].astype(np.float64)
         if frame.transform == "log":
@@ -55,9 +58,13 @@ class Frame(NamedTuple):
             frame = frame._replace(floor=float(least / 2), ceiling=float(np.log(most) + 5))
         v = frame.learned(y)
         deviation = np.abs(v - v.mean(axis=1, keepdims=True)).mean(axis=1)
-        frame = frame._replace(
-            centre=float(v.mean()), window_floor=float(0.05 * np.median(deviation) + 1e-3 * deviation.mean() + 1e-12)
-        )
+        groups = np.zeros(len(v)) if groups is None else np.ravel(groups)
+        floors = [
+            0.05 * np.median(one) + 1e-3 * one.mean() for one in (deviation[groups == g] for g in np.unique(groups))
+        ]
+        # A group that does not change has none.
+        floor = min([one for one in floors if one > 0], default=0.0)
+        frame = frame._replace(centre=float(v.mean()), window_floor=float(floor + 1e-12))
         seen, base, scale = map(np.asarray, frame.seen(windows))
         left = (frame.learned(targets.astype(np.float64)) - base) / scale
         return frame._replace(seen_spread=_spread(seen), spread=_spread(left))

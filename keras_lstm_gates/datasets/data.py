@@ -17,7 +17,9 @@ class Data(NamedTuple):
         task             inputs                                     targets
         classification   (batch, time, features) float, zeros pad   (batch,) int
         labelling        (batch, time) int, 0 pads                  (batch, time) int; weights 1 = a real step
-        forecasting      (batch, window, features) float            (batch, horizon) float, both in their own units
+        forecasting      (batch, window, features) float            (batch, horizon) float, both in their own units; of
+                                                                    groups scaled by their windows also weights (batch,
+                                                                    1) in training and validation
         language         (batch, window) int                        (batch, window) int, the next character
 
     Attributes:
@@ -26,7 +28,8 @@ class Data(NamedTuple):
         train_at: epoch -> `tf.data.Dataset`: one pass over the training part in an order that depends only on the
             recipe's seed and this number. A run that resumes at epoch 5 with `train_at(5)` gets the batches of an
             uninterrupted run. At most `epoch_size` windows where the recipe has it, others in each epoch.
-        some: ("train" or "validation", most) -> (inputs, targets), at most so many evenly spaced examples as arrays.
+        some: ("train" or "validation", most) -> (inputs, targets), at most so many evenly spaced examples as arrays;
+            with a third argument True also their weights, where the batches have them.
         arguments: dict, keyword arguments of the task's model that follow from the training part:
             classification   features, classes, mean, variance; of tokens vocabulary, classes
             labelling        vocabulary, classes
@@ -76,7 +79,9 @@ def load(recipe, test=True):
         arguments,
         names,
         lambda epoch: examples.shuffled(train, recipe.batch_size, recipe.seed, epoch, recipe.epoch_size),
-        lambda part, most: examples.some({"train": train, "validation": validation}[part], most),
+        lambda part, most, weights=False: examples.some({"train": train, "validation": validation}[part], most)[
+            : 3 if weights else 2
+        ],
     )
 
 

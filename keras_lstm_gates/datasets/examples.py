@@ -36,22 +36,25 @@ class Windows:
             targets are its inputs one step later.
         starts: (number,) int, the first step of each window.
         window, horizon: int > 0.
+        weights: (number,) float, of each window, or None. With weights a batch has them as (batch, 1).
     """
 
-    def __init__(self, inputs, targets, starts, window, horizon=1):
+    def __init__(self, inputs, targets, starts, window, horizon=1, weights=None):
         self.size = len(starts)
         self._inputs, self._starts = tf.constant(inputs), tf.constant(starts, tf.int64)
         self._targets = None if targets is None else tf.constant(targets)
         self._window, self._horizon = window, horizon
+        self._weights = None if weights is None else tf.constant(weights[:, None], tf.float32)
 
     def batch(self, numbers):
-        """The batch (inputs, targets) of the windows with these numbers."""
+        """The batch (inputs, targets), or (inputs, targets, weights), of the windows with these numbers."""
         starts = tf.gather(self._starts, numbers)[:, None]
         steps = tf.range(self._window, dtype=tf.int64)
         inputs = tf.gather(self._inputs, starts + steps)
         if self._targets is None:
             return inputs, tf.gather(self._inputs, starts + steps + 1)
-        return inputs, tf.gather(self._targets, starts + self._window + tf.range(self._horizon, dtype=tf.int64))
+        targets = tf.gather(self._targets, starts + self._window + tf.range(self._horizon, dtype=tf.int64))
+        return (inputs, targets) if self._weights is None else (inputs, targets, tf.gather(self._weights, numbers))
 
 
 def in_order(source, batch_size):

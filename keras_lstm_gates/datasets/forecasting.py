@@ -139,11 +139,27 @@ def parts(recipe, test):
     needed = (True, recipe.validation > 0, test)
     if recipe.epoch_size is not None and len(starts[1]) > recipe.epoch_size:
         starts[1] = starts[1][np.linspace(0, len(starts[1]) - 1, recipe.epoch_size).astype(int)]
-    windows = tuple(
-        examples.Windows(inputs, inputs[:, place], part_starts, recipe.window, recipe.horizon) if is_needed else None
-        for part_starts, is_needed in zip(starts, needed, strict=True)
-    )
-    return windows, arguments, names
+    windows, weights = [], group_weights(frame, part, recipe)
+    for number, (part_starts, is_needed) in enumerate(zip(starts, needed, strict=True)):
+        own = None if weights is None or number == 2 else weights[part_starts]
+        targets, sizes = inputs[:, place], (recipe.window, recipe.horizon)
+        windows.append(examples.Windows(inputs, targets, part_starts, *sizes, own) if is_needed else None)
+    return tuple(windows), arguments, names
+
+
+def group_weights(frame, part, recipe):
+    """(rows,) float: how much an error counts in each row's group, where groups are scaled by their own windows.
+
+    It is the inverse of the target's standard deviation over the group's training part, on average 1: a group of small
+    numbers counts as much as one of large ones. None without groups, or where scaling is that of all rows.
+    """
+    if tables.GROUP not in frame or recipe.scaling != "window":
+        return None
+    groups = frame[tables.GROUP].to_numpy()
+    spreads = frame[recipe.target].where(part == 0).groupby(groups).transform("std").to_numpy()
+    typical = np.nanmedian(spreads)
+    weights = 1 / np.clip(np.nan_to_num(spreads, nan=typical), 1e-6 * typical + 1e-300, None)
+    return weights / weights.mean()
 
 
 def windows_within(frame, columns, length):

@@ -47,19 +47,19 @@ def settled(recipe):
     if not open_keys:
         return recipe
     trial = recipe.replaced({name: None if name in ("transform", "relative_to", "linear", "epoch_size") else
-                             "training" if name == "scaling" else 0.01 for name in open_keys})  # fmt: skip
+                             "window" if name == "scaling" else 0.01 for name in open_keys})  # fmt: skip
     series = forecasting.cut(frame, trial, test=False)
     chosen = {}
     if "epoch_size" in left:
         most = int(np.clip(EPOCH * 96 / recipe.window, EPOCH // 4, EPOCH))
         chosen["epoch_size"] = most if len(series.starts[0]) > most else None
     if any(name in left for name in LEARNED):
-        windows, targets = _windows(series, trial)
+        windows, targets, weights = _windows(series, trial)
         given = {name: getattr(recipe, name) for name in LEARNED if name not in left}
         season = recipe.season if recipe.season and recipe.season <= recipe.window else None
         later = tuple(series.columns.index(name) for name in table_known.later(series.columns, recipe)
                       if name in series.columns)  # fmt: skip
-        best = linear.choose(windows, targets, series.columns.index(recipe.target), season, given, later)
+        best = linear.choose(windows, targets, series.columns.index(recipe.target), season, given, later, weights)
         chosen |= {name: best[name] for name in LEARNED if name in left}
     return recipe.replaced(chosen)
 
@@ -140,7 +140,10 @@ def _sizes(recipe, frame, left):
 
 
 def _windows(series, recipe):
-    """(windows, targets) of the training and the validation part in the order of time, at most `NUMBERS` in them."""
+    """(windows, targets, weights) of the training and validation part in the order of time, at most `NUMBERS` numbers.
+
+    The weights are those of groups (`forecasting.group_weights`), and None without groups or with their scaling given.
+    """
     starts = np.concatenate(series.starts[:2])
     if tables.TIME in series.frame:
         starts = starts[np.argsort(series.frame[tables.TIME].to_numpy()[starts], kind="stable")]
@@ -151,4 +154,6 @@ def _windows(series, recipe):
     numbers = series.frame[series.columns].to_numpy(np.float64)
     windows = numbers[starts[:, None] + np.arange(recipe.window)]
     place = series.columns.index(recipe.target)
-    return windows, numbers[starts[:, None] + recipe.window + np.arange(recipe.horizon), place]
+    weights = forecasting.group_weights(series.frame, series.part, recipe)
+    targets = numbers[starts[:, None] + recipe.window + np.arange(recipe.horizon), place]
+    return windows, targets, None if weights is None else weights[starts]

@@ -63,7 +63,7 @@ def fitted(frame, windows, targets, linear, penalty, mean, variance):
     return kernel, bias
 
 
-def choose(windows, targets, place, season, given, later=()):
+def choose(windows, targets, place, season, given, later=(), weights=None):
     """The transform, reference, scaling and linear path with the least error on later windows.
 
     Each candidate is fitted to the first half of the windows and forecasts the next tenth, and so on: five times.
@@ -77,15 +77,17 @@ def choose(windows, targets, place, season, given, later=()):
         season: int or None.
         given: {key: value} of what is chosen already, of transform, relative_to, scaling, linear and ridge.
         later: of int, as of `Frame`.
+        weights: (sample,), how much each window's error counts, equal within a group; None without groups. With groups
+            the target is always relative to its own window.
 
     Returns:
         {key: value} of all five; linear is None where no regression is better than the naive forecast itself.
     """
     horizon, columns = targets.shape[1], windows.shape[2]
-    folds = _folds(windows, targets)
+    folds = _folds(windows, targets, np.ones(len(windows)) if weights is None else weights)
     # The naive forecast itself is a candidate, unless what is given rules it out.
     has_naive = "linear" not in given and given.get("relative_to", "") is not None
-    naive = [_naive(test, answers, place, season) for _, _, test, answers in folds]
+    naive = [_naive(*later_windows, place, season) for _, later_windows in folds]
     wide = windows.shape[1] * columns <= WIDEST
     positive = windows[:, :, place].min() > 0 and targets.min() > 0
     values = {
@@ -94,13 +96,16 @@ def choose(windows, targets, place, season, given, later=()):
         "scaling": ("training", "window"),
         "linear": ("target", "all") if columns > 1 and wide else ("target",),
     }
+    if weights is not None:
+        values |= {"relative_to": values["relative_to"][1:], "scaling": ("window",)}
     values |= {key: (given[key],) for key in values if key in given}
     best = None
     for candidate in map(dict, itertools.product(*([(key, one) for one in values[key]] for key in values))):
         options = {key: candidate[key] for key in ("transform", "relative_to", "scaling")}
         options |= {"place": place, "horizon": horizon, "season": season, "later": later}
+        options |= {"has_groups": weights is not None}
         penalties = [given["ridge"]] if "ridge" in given else RIDGES
-        errors = np.array([_errors(options, candidate["linear"], penalties, *fold) for fold in folds])
+        errors = np.array([_errors(dict(options), candidate["linear"], penalties, *fold) for fold in folds])
         ratios = np.log((errors + 1e-300) / (np.array(naive)[:, None] + 1e-300))
         scores = ratios.mean(axis=0) + CAUTION * ratios.std(axis=0) + OF_ALL * (candidate["linear"] == "all")
         if has_naive:
@@ -120,8 +125,8 @@ def evenly(number, most):
     return np.unique(np.linspace(0, number - 1, min(number, most)).astype(int))
 
 
-def _folds(windows, targets):
-    """[(windows, targets, later windows, their targets)]."""
+def _folds(windows, targets, weights):
+    """[((windows, targets, weights), the same of later windows)]."""
     folds, number, horizon = [], len(windows), targets.shape[1]
     for first, last in FOLDS:
         begin, end = int(number * first), int(number * last)
@@ -130,35 +135,37 @@ def _folds(windows, targets):
         test = begin + evenly(max(1, end - begin), 600)
         test = test[test < number]
         if len(test):
-            folds.append((windows[train], targets[train], windows[test], targets[test]))
+            folds.append(tuple((windows[rows], targets[rows], weights[rows]) for rows in (train, test)))
     return folds
 
 
-def _naive(windows, targets, place, season):
+def _naive(windows, targets, weights, place, season):
     """The lowest mean absolute error of persistence and the seasonal naive forecast."""
     y, horizon = windows[:, :, place], targets.shape[1]
-    errors = [np.abs(targets - y[:, -1:]).mean()]
+    errors = [_error(targets, y[:, -1:], weights)]
     if season:
         again = np.resize(np.arange(season), horizon) + y.shape[1] - season
-        errors.append(np.abs(targets - y[:, again]).mean())
+        errors.append(_error(targets, y[:, again], weights))
     return min(errors)
 
 
-def _errors(options, linear, penalties, windows, targets, test, answers):
-    """The mean absolute error of each penalty, and of the base alone."""
+def _error(targets, forecasts, weights):
+    """The mean absolute error, weighted by sample."""
+    return (np.abs(targets - np.asarray(forecasts)).mean(axis=1) * weights).mean()
+
+
+def _errors(options, linear, penalties, earlier, later):
+    """The mean absolute error of each penalty, and of the base alone, on later windows."""
+    (windows, targets, groups), (test, answers, weights) = earlier, later
+    options = {**options, "groups": groups} if options.pop("has_groups") else options
     frame = Frame.fitted(windows, targets, **options)
-    if linear is None:
-        inputs, base, scale = design(frame, test, None, 0.0, 1.0)
-        nothing = np.zeros((len(test), targets.shape[1]))
-        error = np.abs(answers - np.asarray(frame.forecast(nothing, base, scale))).mean()
-        return [error] * (len(penalties) + 1)
     mean, variance = windows.mean(axis=(0, 1)), np.maximum(windows.var(axis=(0, 1)), 1e-12)
+    nothing = np.zeros((len(test), targets.shape[1]))
+    if linear is None:
+        _, base, scale = design(frame, test, None, mean, variance)
+        return [_error(answers, frame.forecast(nothing, base, scale), weights)] * (len(penalties) + 1)
     inputs, base, scale = design(frame, windows, linear, mean, variance)
     solutions = ridge(inputs, frame.left(targets, base, scale), penalties)
     inputs, base, scale = design(frame, test, linear, mean, variance)
-    errors = [
-        np.abs(answers - np.asarray(frame.forecast(inputs @ kernel + bias, base, scale))).mean()
-        for kernel, bias in solutions
-    ]
-    nothing = np.zeros((len(test), targets.shape[1]))
-    return [*errors, np.abs(answers - np.asarray(frame.forecast(nothing, base, scale))).mean()]
+    outputs = [inputs @ kernel + bias for kernel, bias in solutions] + [nothing]
+    return [_error(answers, frame.forecast(one, base, scale), weights) for one in outputs]

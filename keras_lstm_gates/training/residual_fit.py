@@ -18,12 +18,12 @@ def is_residual(recipe):
 
 def frame_of(recipe, data):
     """The `Frame` of a recipe, fitted to its training part."""
-    windows, targets = data.some("train", MOST)
+    windows, targets, *groups = data.some("train", MOST, True)
     options = {name: getattr(recipe, name) for name in ("transform", "relative_to", "scaling", "horizon")}
     columns = data.names["features"]
     place, later = columns.index(recipe.target), tuple(columns.index(name) for name in data.names.get("later", ()))
     season = recipe.season if recipe.relative_to == "season" else None
-    return Frame.fitted(windows, targets, place=place, later=later, season=season, **options)
+    return Frame.fitted(windows, targets, *groups, place=place, later=later, season=season, **options)
 
 
 def prepared(recipe, data, options):
@@ -60,9 +60,9 @@ def finish(model, recipe, data):
 
     Source: Lei et al. 2018, Distribution-free predictive inference for regression, section 5.2.
     """
-    windows, targets = data.some("validation", MOST)
+    windows, targets, *weights = data.some("validation", MOST, True)
     frame = frame_of(recipe, data)
-    facts = {"share": _share(model, recipe, windows, targets), "calibrated_on": len(windows)}
+    facts = {"share": _share(model, recipe, windows, targets, *weights), "calibrated_on": len(windows)}
     if len(recipe.quantiles) > 1:
         facts["factors"] = _calibrate(model, recipe, frame, windows, targets)
     if recipe.linear is not None:
@@ -102,13 +102,14 @@ def told(recipe, facts, metrics):
     return lines
 
 
-def _share(model, recipe, windows, targets):
+def _share(model, recipe, windows, targets, counts=1.0):
     """Set the share; one above 0 must be better in most of five stretches of the part, and by more than it varies."""
     head, errors = model.get_layer("head"), []
     weights, middle = head.get_weights(), middle_of(recipe.quantiles)
     for share in SHARES:
         head.set_weights([share * weight for weight in weights])
-        error = np.abs(targets - _predicted(model, recipe, windows)[..., middle].astype(np.float64)).mean(axis=1)
+        error = np.abs(targets - _predicted(model, recipe, windows)[..., middle].astype(np.float64))
+        error = (error * counts).mean(axis=1)
         errors.append([stretch.mean() for stretch in np.array_split(error, min(len(error), len(linear.FOLDS)))])
     ratios = np.log((np.array(errors) + 1e-300) / (np.array(errors[0]) + 1e-300))
     scores = ratios.mean(axis=1) + linear.CAUTION * ratios.std(axis=1)
