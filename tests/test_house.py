@@ -32,7 +32,8 @@ ROOMS = {
         without_gates saved_model tflite micro formats writing checksums""",
     "exporting.micro": """sources microcontroller files""",
     "exporting.onnx": """activations attention convolutions graph operators lstm operations recurrent layers files""",
-    "exporting.tflite": """compacting converting graphs operators loops fused quantizing shortening files""",
+    "exporting.tflite": """compacting converting graphs operators loops documenting fused quantizing
+        shortening files""",
     "forecasting": """calendars windows traced shards forecasters loading scoring backtests""",
     "gradients": """contributions recording slopes terms verdicts linearized_lstm linearized_rnns products chain monitor
         summaries""",

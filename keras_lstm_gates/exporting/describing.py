@@ -43,33 +43,43 @@ def manifest(model_name, request, results, missing, trained_on=None):
             "steps": max((values.shape[1] for values in request.data.values() if values.ndim > 1), default=1),
         },
         "machine": {"system": platform.system(), "processor": platform.machine(), "python": platform.python_version()},
-        "signatures": {name: _signature(name, one, request) for name, one in request.signatures.items()},
+        "signatures": {name: _signature(name, one) for name, one in request.signatures.items()},
         "missing": missing,
         "formats": {name: _format(*of_format) for name, of_format in results.items()},
         **({} if trained_on is None else {"trained_on": trained_on.to_dict()}),
     }
 
 
-def _signature(name, signature, request):
-    gates = request.masks.output
+def _signature(name, signature):
     entry = {
         "meaning": SUMMARIES[name],
-        "inputs": {
-            key: {
-                "shape": list(tensor.shape),
-                "dtype": tensor.dtype,
-                "meaning": _INPUTS.get(key, "the model's input")
-                if key in request.inputs
-                else _meaning(key, gates, signature),
+        **{
+            side: {
+                key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": signature.meanings[side][key]}
+                for key, tensor in tensors.items()
             }
-            for key, tensor in signature.inputs.items()
-        },
-        "outputs": {
-            key: {"shape": list(tensor.shape), "dtype": tensor.dtype, "meaning": _meaning(key, gates, signature)}
-            for key, tensor in signature.model.output.items()
+            for side, tensors in (("inputs", signature.inputs), ("outputs", signature.model.output))
         },
     }
     return {**entry, "states": signature.states} if signature.states else entry
+
+
+def meanings(signature, inputs, gates):
+    """{"inputs" or "outputs" of a signature: {name: what it is}}.
+
+    Args:
+        signature: `keras_lstm_gates.exporting.signatures.Signature`.
+        inputs: names of the model's own inputs.
+        gates: names of the gates among the outputs.
+    """
+
+    def of_input(name):
+        return _INPUTS.get(name, "the model's input") if name in inputs else _meaning(name, gates, signature)
+
+    return {
+        "inputs": {name: of_input(name) for name in signature.inputs},
+        "outputs": {name: _meaning(name, gates, signature) for name in signature.model.output},
+    }
 
 
 def _meaning(name, gates, signature):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_lstm_gates.exporting.describing import meanings
 from keras_lstm_gates.exporting.rebuilding import in_float32, stateless
 from keras_lstm_gates.exporting.steered import numbers_of, opened_for_steering
 from keras_lstm_gates.exporting.stepping import NoStepError, step_of
@@ -26,6 +27,7 @@ class Signature(NamedTuple):
         states: of `step`, {input: the output that is its next value}.
         every_step: of `step`, names of the outputs that `predict` and `gates` give for every step.
         numbers: of `steer`, {input: `keras_lstm_gates.exporting.steered.Number`}, behind the model's own inputs.
+        meanings: {"inputs" or "outputs": {name: what it is, in one phrase}}.
     """
 
     model: Any
@@ -33,6 +35,7 @@ class Signature(NamedTuple):
     states: dict = {}
     every_step: frozenset = frozenset()
     numbers: dict = {}
+    meanings: dict = {}
 
 
 class Request(NamedTuple):
@@ -102,7 +105,11 @@ def request_for(model, data, names=None):
         every |= _steering(model, without_states if rebuilt is None else rebuilt, places, data, inputs, names)
     masks = {name: own.masks[path] for name, (path, _) in places.items()}
     return Request(
-        {name: one for name, one in every.items() if names is None or name in names},
+        {
+            name: one._replace(meanings=meanings(one, inputs, places))
+            for name, one in every.items()
+            if names is None or name in names
+        },
         missing,
         inputs,
         _gates_model(own, places),

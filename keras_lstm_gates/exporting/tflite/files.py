@@ -8,9 +8,11 @@ from pathlib import Path
 from keras_lstm_gates._support import child_process
 from keras_lstm_gates.edge import Runner
 from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting.describing import SUMMARIES
 from keras_lstm_gates.exporting.exported_files import ExportedFile, named
 from keras_lstm_gates.exporting.saved_model import archive, is_name
 from keras_lstm_gates.exporting.tflite.compacting import compact
+from keras_lstm_gates.exporting.tflite.documenting import documented
 from keras_lstm_gates.exporting.tflite.fused import fused_predict, unclipped
 from keras_lstm_gates.exporting.tflite.graphs import read, written
 from keras_lstm_gates.exporting.tflite.loops import by_rule
@@ -31,7 +33,8 @@ def write(signatures, folder, sizes, precisions, data):
         end = "" if precision == "float32" else f"_{precision}"
         made = quantize(content, precision, data)
         path = folder / f"{Path(FILE).stem}{end}.tflite"
-        files.append(_finished(f"tflite{end}", path, made.content, sizes, precision, made.precisions))
+        done = documented(made.content, signatures, SUMMARIES, data)
+        files.append(_finished(f"tflite{end}", path, done, sizes, precision, made.precisions))
     return files
 
 
@@ -42,7 +45,8 @@ def write_fused(signatures, folder, sizes, precisions, data):
         ValueError: that of `keras_lstm_gates.exporting.tflite.fused.fused_predict`.
     """
     content = converted({name: fused_predict(signature) for name, signature in signatures.items()}, sizes, folder)
-    return [_finished("tflite_fused", folder / FUSED_FILE, unclipped(content), sizes)]
+    content = documented(unclipped(content), signatures, SUMMARIES, data)
+    return [_finished("tflite_fused", folder / FUSED_FILE, content, sizes)]
 
 
 def converted(signatures, sizes, folder):
