@@ -105,8 +105,8 @@ def test_the_same_bits_by_the_compiled_model(files, data, tmp_path, file):
         paths.append(tmp_path / f"{name}.tflite")
         paths[-1].write_bytes(content)
     for name, runner in signatures(files[file][0]).items():
-        # It takes the file's own shapes: one step.
-        inputs = inputs_of(runner, data[0], 1)
+        # It takes the file's own shapes: as many steps as the data have.
+        inputs = inputs_of(runner, data[0], TIME)
         assert_same_bits(*(runtime_calls.compiled(path, name)({**inputs}) for path in paths))
 
 

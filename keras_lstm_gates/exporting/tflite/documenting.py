@@ -41,7 +41,8 @@ def documented(content, signatures, summaries, data):
     _order_graphs(model, [one.subgraphIndex for one in model.signatureDefs])
     for one in model.signatureDefs:
         _name_tensors(model.subgraphs[one.subgraphIndex], one)
-        _lengthen(model.subgraphs[one.subgraphIndex], one, data)
+    _lengthen_inputs(model, data)
+    _lengthen_outputs(model)
     model.description = "; ".join(f"{name}: {summaries[name]}" for name in signatures).encode()
     _add_metadata(model, _metadata(model, signatures, summaries))
     return written(model)
@@ -66,12 +67,35 @@ def _name_tensors(subgraph, signature):
         subgraph.tensors[one.tensorIndex].name = signature.signatureKey + b"/" + one.name
 
 
-def _lengthen(subgraph, signature, data):
-    for one in signature.inputs:
-        tensor, array = subgraph.tensors[one.tensorIndex], data.get(one.name.decode())
-        if array is not None and tensor.shapeSignature is not None:
-            sizes = zip(tensor.shapeSignature, array.shape, strict=True)
-            tensor.shape = [int(size) if own == -1 else int(own) for own, size in sizes]
+def _lengthen_inputs(model, data):
+    for one in model.signatureDefs:
+        for tensor, name in _free_tensors(model, one, one.inputs):
+            if name in data:
+                sizes = zip(tensor.shapeSignature, data[name].shape, strict=True)
+                tensor.shape = [int(size) if own == -1 else int(own) for own, size in sizes]
+
+
+def _lengthen_outputs(model):
+    """Let the outputs' shapes be those that follow from the inputs', as the file is run: LiteRT's CompiledModel reads
+    how much memory they need from the file."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = None
+    for one in model.signatureDefs:
+        if free := _free_tensors(model, one, one.outputs):
+            interpreter = interpreter or Interpreter(model_content=written(model), num_threads=1)
+            runner = interpreter.get_signature_runner(one.signatureKey.decode())
+            details = runner.get_input_details()
+            answers = runner(**{name: np.zeros(each["shape"], each["dtype"]) for name, each in details.items()})
+            for tensor, name in free:
+                tensor.shape = [int(size) for size in answers[name].shape]
+
+
+def _free_tensors(model, signature, named):
+    """[(tensor, its name in the signature)] of those with an axis of any length."""
+    tensors = model.subgraphs[signature.subgraphIndex].tensors
+    pairs = [(tensors[one.tensorIndex], one.name.decode()) for one in named]
+    return [(tensor, name) for tensor, name in pairs if -1 in (tensor.shapeSignature or ())]
 
 
 def _metadata(model, signatures, summaries):
