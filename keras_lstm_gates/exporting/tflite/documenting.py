@@ -77,7 +77,8 @@ def _lengthen_inputs(model, data):
 
 def _lengthen_outputs(model):
     """Let the outputs' shapes be those that follow from the inputs', as the file is run: LiteRT's CompiledModel reads
-    how much memory they need from the file."""
+    how much memory they need from the file.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = None
