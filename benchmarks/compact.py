@@ -64,7 +64,7 @@ def main():
         data = np.asarray(next(iter(datasets.load(zoo.preset(name).recipe).train))[0])[:CALIBRATION]
         with tempfile.TemporaryDirectory() as folder:
             signatures = request_for(zoo.load(name, gates=False), data).signatures
-            whole = converted(signatures, Sizes(1, None), Path(folder))
+            whole, _ = converted(signatures, Sizes(1, None), Path(folder))
         for precision in quantizing.PRECISIONS:
             before = quantizing.quantize(whole, precision, data).content
             after = compact(shortened(before))

@@ -1,5 +1,6 @@
 """The format "saved_model": a folder that TensorFlow loads without this package."""
 
+import contextlib
 import functools
 import re
 
@@ -55,8 +56,11 @@ def usage(manifest, inputs):
     ]
 
 
-def archive(signatures, path, sizes):
-    """Write a SavedModel of {name: `Signature`}, with batch and time of these `Sizes`."""
+def archive(signatures, path, sizes, traced_in=lambda name: contextlib.nullcontext()):
+    """Write a SavedModel of {name: `Signature`}, with batch and time of these `Sizes`.
+
+    `traced_in` is a function of a signature's name to the context in which its graph is made.
+    """
     archive = keras.export.ExportArchive()
     # Ordinary operations: what other runtimes know.
     with use_path("portable"):
@@ -68,7 +72,7 @@ def archive(signatures, path, sizes):
                 tf.TensorSpec(shapes[input_name], tensor.dtype, name=input_name)
                 for input_name, tensor in signature.inputs.items()
             ]
-            archive.add_endpoint(name, _endpoint(signature), input_signature=specs)
+            archive.add_endpoint(name, _endpoint(signature, traced_in, name), input_signature=specs)
         try:
             archive.write_out(path, verbose=False)
         except tf.errors.OpError as error:
@@ -91,9 +95,10 @@ def open_saved_model(path):
     return call
 
 
-def _endpoint(signature):
+def _endpoint(signature, traced_in, name):
     def call(*inputs):
-        answers = steered.answers(signature, dict(zip(signature.inputs, inputs, strict=True)))
+        with traced_in(name):
+            answers = steered.answers(signature, dict(zip(signature.inputs, inputs, strict=True)))
         # Outputs that share a tensor (h and a model's own output) would lose a name: give each its own.
         return {name: tf.identity(value) for name, value in answers.items()}
 

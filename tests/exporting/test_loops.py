@@ -1,5 +1,7 @@
 """Loops of .tflite files: the form that is chosen, and one file at every length and mask, against stock Keras."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from reference import lstm
 
 from keras_lstm_gates import exporting
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.exporting.tflite import files, loops
+from keras_lstm_gates.exporting.tflite import loops
 from keras_lstm_gates.exporting.tflite.operators import operators
 
 LENGTHS = (1, 9, 10, 11, 23)
@@ -63,7 +65,7 @@ def test_one_file_at_every_length_and_mask(tmp_path, rng):
 
 @pytest.mark.parametrize("form", [loops.in_turns, loops.written_out])
 def test_every_gate_of_a_fixed_length(form, tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(files, "by_rule", form)
+    monkeypatch.setattr(loops, "by_rule", form)
     model = keras.Sequential([keras.Input((23, 3)), layers.LSTM(16, return_sequences=True, name="lstm")])
     x = rng.normal(size=(3, 23, 3)).astype("float32")
     written = exporting.export(model, tmp_path, x, ("tflite",))
@@ -71,6 +73,10 @@ def test_every_gate_of_a_fixed_length(form, tmp_path, rng, monkeypatch):
     for name, histories in (("predict", 1), ("gates", 2)):
         loop = {"WHILE": 1, "FILL": 1, "DYNAMIC_UPDATE_SLICE": histories} if form is loops.in_turns else {}
         assert {key: used[name][key] for key in ("WHILE", "FILL", "DYNAMIC_UPDATE_SLICE") if key in used[name]} == loop
+    about = json.loads((tmp_path / "manifest.json").read_text())["formats"]["tflite"]
+    turn = {"steps": 23, "units": 16, "history": True, "steps_per_turn": form(23, 16, False)}
+    assert about["loops"] == {"predict": [turn], "gates": [turn], "step": []}
+    assert 0 < about["graph_bytes"] < about["bytes"]
     received, expected = Runner(written.files["tflite"]).gates(x), lstm(x, *model.layers[-1].get_weights())
     for name in "ifgoch":
         np.testing.assert_allclose(received[name], expected[name], atol=2e-6, err_msg=name)

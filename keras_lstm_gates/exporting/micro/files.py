@@ -20,7 +20,8 @@ def write(signatures, folder, sizes, precisions, data):
         ModuleNotFoundError, RuntimeError: of `microcontroller.try_out`, `quantizing.quantize`.
         ValueError: "the format 'micro' cannot hold this model: TFLM cannot run it: ...".
     """
-    content = without_negative_indices(converted(signatures, Sizes(1, None), folder))
+    content, _ = converted(signatures, Sizes(1, None), folder)
+    content = without_negative_indices(content)
     files = []
     for precision in precisions:
         path = folder / (FOLDER if precision == "float32" else f"{FOLDER}_{precision}")

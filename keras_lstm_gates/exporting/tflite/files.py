@@ -14,12 +14,11 @@ from keras_lstm_gates.exporting.saved_model import archive, is_name
 from keras_lstm_gates.exporting.tflite.compacting import compact
 from keras_lstm_gates.exporting.tflite.documenting import documented
 from keras_lstm_gates.exporting.tflite.fused import fused_predict, unclipped
-from keras_lstm_gates.exporting.tflite.graphs import read, written
-from keras_lstm_gates.exporting.tflite.loops import by_rule
+from keras_lstm_gates.exporting.tflite.graphs import graph_bytes, read, written
+from keras_lstm_gates.exporting.tflite.loops import Loops
 from keras_lstm_gates.exporting.tflite.operators import operators
 from keras_lstm_gates.exporting.tflite.quantizing import quantize
 from keras_lstm_gates.exporting.tflite.shortening import shortened
-from keras_lstm_gates.recurrence.turns import steps_per_turn
 
 FILE = "model.tflite"
 FUSED_FILE = "model_fused.tflite"
@@ -27,14 +26,14 @@ FUSED_FILE = "model_fused.tflite"
 
 def write(signatures, folder, sizes, precisions, data):
     """Write `folder`/model.tflite, model_int8.tflite …: [`ExportedFile`]."""
-    content = converted(signatures, sizes, folder)
+    content, notes = converted(signatures, sizes, folder)
     files = []
     for precision in precisions:
         end = "" if precision == "float32" else f"_{precision}"
         made = quantize(content, precision, data)
         path = folder / f"{Path(FILE).stem}{end}.tflite"
         done = documented(made.content, signatures, SUMMARIES, data)
-        files.append(_finished(f"tflite{end}", path, done, sizes, precision, made.precisions))
+        files.append(_finished(f"tflite{end}", path, done, sizes, precision, made.precisions, notes))
     return files
 
 
@@ -44,13 +43,13 @@ def write_fused(signatures, folder, sizes, precisions, data):
     Raises:
         ValueError: that of `keras_lstm_gates.exporting.tflite.fused.fused_predict`.
     """
-    content = converted({name: fused_predict(signature) for name, signature in signatures.items()}, sizes, folder)
+    content, _ = converted({name: fused_predict(signature) for name, signature in signatures.items()}, sizes, folder)
     content = documented(unclipped(content), signatures, SUMMARIES, data)
     return [_finished("tflite_fused", folder / FUSED_FILE, content, sizes)]
 
 
 def converted(signatures, sizes, folder):
-    """The bytes of a TFLite file as the converter writes it, of builtin operators only.
+    """(bytes of a TFLite file as the converter writes it, `Loops.notes`), of builtin operators only.
 
     Args:
         signatures: {name: `keras_lstm_gates.exporting.signatures.Signature`}.
@@ -64,8 +63,8 @@ def converted(signatures, sizes, folder):
     """
     with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=folder) as workplace:
         saved_model, file = Path(workplace) / "saved_model", Path(workplace) / FILE
-        with steps_per_turn(by_rule):
-            archive({name: _with_names(signature) for name, signature in signatures.items()}, saved_model, sizes)
+        loops, able = Loops(), {name: _with_names(signature) for name, signature in signatures.items()}
+        archive(able, saved_model, sizes, loops.of)
         try:
             child_process.call(
                 "keras_lstm_gates.exporting.tflite.converting:convert",
@@ -77,7 +76,7 @@ def converted(signatures, sizes, folder):
             if "ended its process" in str(error):
                 raise
             raise ValueError(_refusal(str(error), signatures)) from error
-        return _renamed(file.read_bytes(), signatures)
+        return _renamed(file.read_bytes(), signatures), loops.notes
 
 
 def _with_names(signature):
@@ -133,7 +132,7 @@ def usage(manifest, inputs):
     return [*lines, ""]
 
 
-def _finished(name, path, content, sizes, precision="float32", precisions=None):
+def _finished(name, path, content, sizes, precision="float32", precisions=None, notes=None):
     """Write a file, short and compact."""
     content = compact(shortened(content))
     path.write_bytes(content)
@@ -147,4 +146,5 @@ def _finished(name, path, content, sizes, precision="float32", precisions=None):
         precision,
         precisions or {},
         operators(content),
+        {} if notes is None else {"loops": notes, "graph_bytes": graph_bytes(content)},
     )

@@ -18,6 +18,11 @@ def read(content):
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 
+def graph_bytes(content):
+    """What a file takes beside its weights: its operators, a few hundred bytes for each step that is written out."""
+    return len(content) - sum(len(one.data) for one in read(content).buffers if one.data is not None)
+
+
 def operators(model, subgraph):
     """[(name, operator)] of a graph in the order in which they run."""
     from ai_edge_litert.tools import flatbuffer_utils

@@ -5,6 +5,8 @@ written out costs what XNNPACK makes of it: a copy of R, packed for its own prod
 each time; and a few hundred bytes of operators, but no weights, in the file.
 """
 
+from keras_lstm_gates.recurrence.turns import steps_per_turn
+
 STEPS = 10
 """Of a turn, at most."""
 BYTES = 2_500_000
@@ -41,3 +43,28 @@ def by_rule(time, units, last_only):
 
 def _bytes_of_copy(units):
     return 4 * units * 4 * units
+
+
+class Loops:
+    """The loops of a file by `by_rule`, noted as they are made.
+
+    Attributes:
+        notes: {signature: [{"steps", "units", "history", "steps_per_turn"} of each LSTM whose form is another]}; steps
+            are None where they are any number, and as many as those of a turn where there is no loop.
+    """
+
+    def __init__(self):
+        self.notes = {}
+
+    def of(self, signature):
+        """A context in which the graph of that signature is made."""
+        self.notes[signature] = []
+
+        def choose(time, units, last_only):
+            steps = by_rule(time, units, last_only)
+            note = {"steps": time, "units": units, "history": not last_only, "steps_per_turn": steps}
+            if note not in self.notes[signature]:
+                self.notes[signature].append(note)
+            return steps
+
+        return steps_per_turn(choose)
