@@ -1,20 +1,24 @@
-"""What comes through a tensor along the data: of each place of its last axis the lowest, the highest and the mean."""
+"""What comes through a tensor along the data: the range and the mean of each place of its last axis, and products."""
 
 import keras
 import numpy as np
 from keras import ops
 
+MOST = 1024
+"""Places whose products with each other are kept; of more only the means are."""
+
 
 class ChannelRange(keras.layers.Layer):
     """Gives its input as it is, and keeps the lowest, the highest and the mean number of each place of the last axis.
 
-    The lowest and the highest are over all steps, as whatever follows may read them; the mean is over the real ones.
+    The lowest and the highest are over all steps, as whatever follows may read them; the mean, and that of the product
+    of every two places, are over the real ones.
 
     Example:
         >>> seen = ChannelRange()
         >>> _ = seen(np.array([[1.0, 2.0], [3.0, 2.0]]))
         >>> [one.tolist() for one in seen.seen()]
-        [[1.0, 2.0], [3.0, 2.0], [2.0, 2.0]]
+        [[1.0, 2.0], [3.0, 2.0], [2.0, 2.0], [[5.0, 4.0], [4.0, 4.0]]]
     """
 
     def __init__(self, **kwargs):
@@ -30,6 +34,8 @@ class ChannelRange(keras.layers.Layer):
 
         self.low, self.high = numbers(np.inf, "float32"), numbers(-np.inf, "float32")
         self.total, self.count = numbers(0, "float64"), numbers(0, "float64", ())
+        places = input_shape[-1] if input_shape[-1] <= MOST else 0
+        self.products = numbers(0, "float64", (places, places))
 
     def call(self, inputs, mask=None):
         values = ops.cast(inputs, "float32")
@@ -38,21 +44,27 @@ class ChannelRange(keras.layers.Layer):
         self.high.assign(ops.maximum(self.high, ops.max(values, axis=axes)))
         real = ops.ones_like(values[..., :1]) if mask is None or len(inputs.shape) != 3 else ops.expand_dims(mask, -1)
         real = ops.cast(real, "float64")
-        self.total.assign_add(ops.sum(ops.cast(values, "float64") * real, axis=axes))
+        values = ops.reshape(ops.cast(values, "float64") * real, (-1, inputs.shape[-1]))
+        self.total.assign_add(ops.sum(values, axis=0))
         self.count.assign_add(ops.sum(real))
+        if self.products.shape[0]:
+            self.products.assign_add(ops.matmul(ops.transpose(values), values))
         return inputs
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def seen(self):
-        """(lowest, highest, mean), each float64 (places,)."""
-        low, high, total = (np.asarray(one, np.float64) for one in (self.low, self.high, self.total))
-        return low, high, total / max(float(self.count), 1)
+        """(lowest, highest, mean), each float64 (places,), and the mean products (places, places) or (0, 0)."""
+        low, high, total, products = (
+            np.asarray(one, np.float64) for one in (self.low, self.high, self.total, self.products)
+        )
+        count = max(float(self.count), 1)
+        return low, high, total / count, products / count
 
     def forget(self):
         """Begin anew."""
         self.low.assign(np.full(self.low.shape, np.inf))
         self.high.assign(np.full(self.high.shape, -np.inf))
-        self.total.assign(np.zeros(self.total.shape))
-        self.count.assign(0)
+        for one in (self.total, self.count, self.products):
+            one.assign(np.zeros(one.shape))

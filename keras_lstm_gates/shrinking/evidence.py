@@ -17,11 +17,16 @@ NEARLY = 1e-3
 """The same of one that is as good as closed."""
 
 
+RIDGE = 1e-3
+"""Of the mean variance: what is added to each variance, since data are few and units alike."""
+
+
 class Evidence(NamedTuple):
     """What was seen along the data.
 
     Attributes:
-        ranges: {id of a kernel: (lowest, highest, mean)}, each (rows,), of what each row of it reads.
+        ranges: {id of a kernel: (lowest, highest, mean, mean products)}, (rows,) and (rows, rows) or (0, 0), of what
+            each row of it reads.
         writes, shows, moves: (units,), by their numbers: the largest |i * g|, the largest o, and how far apart the
             lowest and the highest h are.
     """
@@ -58,6 +63,7 @@ def gathered(plan, arrays):
     count = sum(len(follower.units.of(cell)) for cell in follower.units.cells())
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     total, steps, writes, shows = (np.zeros(count) for _ in range(4))
+    products = {id(cell): 0.0 for cell in follower.units.cells()}
     numbers = {
         path: follower.units.of(cell) for cell in follower.units.cells() for path in plan.paths.get(id(cell), ())
     }
@@ -74,13 +80,17 @@ def gathered(plan, arrays):
             high[own] = np.maximum(high[own], h[real].max(0, initial=-np.inf))
             total[own] += h[real].sum(0)
             steps[own] += real.sum()
+            products[id(follower.units.cell_of(own[0]))] += h[real].T @ h[real]
     moves, mean = high - low, total / np.maximum(steps, 1)
     for cell in follower.units.cells():
         _with_starts(follower, cell, plan.paths.get(id(cell), ()), low, high)
     ranges = {}
     for key, reader in follower.readers.items():
         own = reader.units
-        ranges[key] = reader.range.seen() if reader.range else (low[own], high[own], mean[own])
+        ranges[key] = reader.range.seen() if reader.range else (low[own], high[own], mean[own], None)
+    for cell in follower.units.cells():
+        own, key = follower.units.of(cell), id(cell.recurrent_kernel)
+        ranges[key] = (*ranges[key][:3], products[id(cell)] / np.maximum(steps[own[0]], 1))
     return Evidence(ranges, writes, shows, moves)
 
 
@@ -99,33 +109,51 @@ def _with_starts(follower, cell, paths, low, high):
         low[own], high[own] = np.minimum(low[own], least), np.maximum(high[own], most)
 
 
-def silenced(plan, values, evidence, roots, exact):
-    """The arrays of a model's weights with nothing read of some groups; what they always say goes into the biases.
+def silenced(plan, values, evidence, roots, gone=None):
+    """The arrays of a model's weights with nothing read of some groups.
 
     Args:
         plan: `Plan`.
         values: list of arrays, in the order of `plan.model.weights`.
         evidence: `Evidence`.
         roots: of the groups.
-        exact: bool. True: what they say is one number, the middle of the lowest and the highest; False: its mean.
+        gone: of the groups of which nothing is read any more, where these here say more than one number: what the
+            other places of a reader tell of them, by least squares, goes into the rows of those. None: they say one
+            number, the middle of the lowest and the highest, which goes into the biases.
     """
-    values, gone = [one.copy() for one in values], sorted(plan.numbers(roots))
+    values, leaving = [one.copy() for one in values], sorted(plan.numbers(roots))
+    left = sorted(plan.numbers(gone)) if gone else []
     places = {id(variable): place for place, variable in enumerate(plan.model.weights)}
     for key, reader in plan.follower.readers.items():
-        own = np.flatnonzero(np.isin(reader.units, gone))
+        own = np.flatnonzero(np.isin(reader.units, leaving))
         if len(own) == 0:
             continue
-        low, high, mean = evidence.ranges[key]
-        constants = ((low + high) / 2 if exact else mean)[own]
-        kernel = np.moveaxis(values[places[key]], reader.axis, 0)
+        low, high, mean, products = evidence.ranges[key]
+        constants, kernel = (low + high)[own] / 2, np.moveaxis(values[places[key]], reader.axis, 0)
+        removed = kernel[own].astype(np.float64)
+        if gone is not None:
+            others = np.flatnonzero(~np.isin(reader.units, [*leaving, *left]))
+            told = _told(mean, products, own, others, centred=reader.bias is not None)
+            kernel[others] += np.tensordot(told.T, removed, 1).astype(kernel.dtype)
+            constants = mean[own] - told @ mean[others]
         if reader.bias is not None:
-            said = np.tensordot(constants, kernel[own].astype(np.float64), 1)
+            said = np.tensordot(constants, removed, 1)
             bias = values[places[id(reader.bias)]]
             # Of a GRU that resets after the product, the first row is that of the input.
             bias = bias[0] if bias.ndim == 2 else bias
             bias += said.reshape(-1, said.shape[-1]).sum(0).astype(bias.dtype)
         kernel[own] = 0
     return values
+
+
+def _told(mean, products, own, others, centred):
+    """(own, others), what each of the others says of each of its own, by least squares with a small ridge."""
+    if len(products) == 0 or len(others) == 0:
+        return np.zeros((len(own), len(others)))
+    covariance = products - np.outer(mean, mean) if centred else products
+    between = covariance[np.ix_(others, others)]
+    ridge = RIDGE * np.trace(between) / len(others) + 1e-12
+    return np.linalg.solve(between + ridge * np.eye(len(others)), covariance[np.ix_(others, own)]).T
 
 
 class Reach:
@@ -159,7 +187,7 @@ class Reach:
 def is_constant(plan, evidence, reach, root, within):
     """Whether all that is read of a group is one number, up to `within` in what the readers make of it."""
     for key, own, weights in reach.of(root):
-        low, high, _ = (one[own] for one in evidence.ranges[key])
+        low, high = (one[own] for one in evidence.ranges[key][:2])
         if not np.all((high - low) / 2 * weights <= within):
             return False
         if plan.follower.readers[key].bias is None and np.any(np.abs(low + high) / 2 * weights > within):

@@ -69,9 +69,9 @@ class Plan(NamedTuple):
 
         Args:
             roots: of the groups.
-            worth: {root: number}; of those that cannot all go the ones that are worth most stay.
+            worth: {root: tuple}; of those that cannot all go the ones that are worth most stay, and of the others none.
         """
-        order = sorted(roots, key=lambda root: (worth or {}).get(root, 0))
+        order = sorted(roots, key=lambda root: (worth or {}).get(root, (-np.inf,)))
         while True:
             left = self.left(order)
             kept = next((id(cell) for cell in self.follower.units.cells() if left[id(cell)] == 0), None)

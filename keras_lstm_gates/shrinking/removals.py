@@ -71,7 +71,7 @@ class Removals:
             roots = _constant(plan, evidence, self.values, within)
             if not roots:
                 return
-            values = silenced(plan, self.values, evidence, roots, exact=True)
+            values = silenced(plan, self.values, evidence, roots)
             plan.model.set_weights(values)
             if all(map(_is_same, answers(plan.followed, self._arrays), reference)):
                 reach = Reach(plan, self.values, plan.numbers(roots))
@@ -112,12 +112,14 @@ class Removals:
         while count:
             roots = plan.settled([*self.gone, *(root for family in ordered for root in family[:count])], worse)
             roots = [root for root in roots if root not in self.gone]
-            values = silenced(plan, self.values, evidence, roots, exact=False)
+            values = silenced(plan, self.values, evidence, roots, self.gone)
             plan.model.set_weights(values)
             now = answers(plan.followed, self._judged)
             if roots and (most_worse is None or self._scores.worse(now) <= most_worse):
                 reach = Reach(plan, self.values, plan.numbers(self.gone))
-                self.gone |= {root: Removal(reason(plan, evidence, reach, root), False, worse[root]) for root in roots}
+                self.gone |= {
+                    root: Removal(reason(plan, evidence, reach, root), False, worse[root][0]) for root in roots
+                }
                 self.values = values
                 self._note(self._scores.mean(now))
                 return None if count == first else count
@@ -146,7 +148,10 @@ class Removals:
         return max(0, min(counts + ([] if limit is None else [limit]), default=0))
 
     def _worse_without(self, roots):
-        """{root: how much worse the model is without it, set to its mean}, as `steering.ablate` measures it."""
+        """{root: (how much worse the model is without it, how far the outputs are from what they were)}.
+
+        It is set to its mean, as `steering.ablate` does. The second tells those apart that a coarse metric does not.
+        """
         plan, x = self.plan, packed(self.plan.model, self._some)
         tree = trace(plan.model, self._some, progress=False, layers=plan.names())
         means = {}
@@ -161,11 +166,16 @@ class Removals:
                         mean = means[path, gate]
                         one.setdefault(f"{path}/{gate}", []).append(type(mean)(mean.shift, units=[unit]))
             interventions.append(one)
-        measure = self._importance.of(self._rows)
-        rows = run_each(plan.model, x, [{}, *interventions], measure)
+        measure, changes = self._importance.of(self._rows), []
+
+        def measured(outputs):
+            changes.append(float(self._importance.change(outputs, self._rows).mean()))
+            return measure(outputs)
+
+        rows = run_each(plan.model, x, [{}, *interventions], measured)
         difference = rows[1:].mean(1) - rows[0].mean()
         worse = -difference if self._importance.higher_is_better else difference
-        return dict(zip(roots, worse.tolist(), strict=True))
+        return dict(zip(roots, zip(worse.tolist(), changes[1:], strict=True), strict=True))
 
     def _note(self, score=None):
         if score is None:

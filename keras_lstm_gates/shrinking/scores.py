@@ -49,9 +49,10 @@ class Scores:
         if self._y is not None:
             y = keras.tree.map_structure(lambda one: np.asarray(one)[rows], self._y)
             return Metric(self._model, self._metric, y, self._mask[rows])
-        return lambda outputs: self._change(outputs, rows)
+        return lambda outputs: self.change(outputs, rows)
 
-    def _change(self, outputs, rows):
+    def change(self, outputs, rows):
+        """How far a model's output for some samples is from what it was, a number a sample."""
         changes = [
             np.abs(_float(now) - _float(before)[rows]).reshape(len(now), -1).mean(1) / spread
             for now, before, spread in zip(keras.tree.flatten(outputs), self._answers, self._spreads, strict=True)

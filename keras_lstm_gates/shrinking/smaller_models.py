@@ -23,7 +23,8 @@ def shrink(
     reads them), some stand still. Where all that is read of a unit along the data is one number, that number goes into
     the biases of what reads it and the unit goes: every output along the data stays what it was, to 1e-6. With `keep`
     or `tolerance` the units that matter least follow, measured as by `keras_lstm_gates.steering.ablate`, LSTM by LSTM,
-    a quarter of it at a time; the mean of what each said goes into the biases.
+    a quarter of it at a time; what the others tell of them, by least squares along `samples` sequences, goes into the
+    weights and biases of what reads them.
 
     A unit that holds one number other than 0 is read as 0 by its own layer at the first step, and so goes exactly only
     where its layer does not read it. What is constant along the data need not be so on other data.
@@ -52,7 +53,7 @@ def shrink(
         batch_size: int > 0, for it.
         learning_rate: float, for it; None: that of the model's optimizer.
         validation_data: (x, y), what `tolerance` and the figures are about; None: the data.
-        samples: int > 0, of the data, drawn by `seed`: those that the importance is measured on.
+        samples: int > 0, of the data, drawn by `seed`: those that importance and least squares are measured on.
         export: bool. True: bytes and milliseconds of both models' TFLite files too, which takes two exports.
         seed: int.
         progress: True prints a line a round, False nothing; a function is called with each line.

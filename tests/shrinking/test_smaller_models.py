@@ -357,6 +357,26 @@ def test_units_go_until_the_outputs_change_by_more_than_the_tolerance():
     assert 0 < change <= 0.2
 
 
+def test_what_another_unit_says_too_is_read_of_that_one():
+    model, x = small(), data(40)
+    layer, head = model.get_layer("lstm"), model.layers[-1]
+    # Unit 0 does what unit 4 does, and half of what is read of 4 is read of 0.
+    kernel, inner, bias = (one.reshape(*one.shape[:-1], 4, 6) for one in layer.get_weights())
+    for one in (kernel, inner, bias):
+        one[..., 0] = one[..., 4]
+    inner[0] = inner[4] = inner[4] / 2
+    layer.set_weights([one.reshape(*one.shape[:-2], 24) for one in (kernel, inner, bias)])
+    rows, constant = head.get_weights()
+    rows[0] = rows[4] = 0.1
+    head.set_weights([rows, constant])
+    shrunk = shrink(model, x, keep={"lstm": 5}, progress=False)
+    (unit,) = shrunk.removed["unit"]
+    assert unit in (0, 4)
+    assert shrunk.sizes["change of the outputs"]["after"] < 0.01
+    stays = shrunk.kept["lstm"].index(4 - unit)
+    np.testing.assert_allclose(shrunk.model.layers[-1].get_weights()[0][stays], 0.2, atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -427,8 +447,8 @@ def without_half(model):
     """(plan, model without every second group of units, the same of the whole size that reads nothing of them)."""
     plan = plan_of(model)
     roots = plan.settled(list(plan.groups)[::2])
-    nothing = {key: np.zeros((3, len(reader.units))) for key, reader in plan.follower.readers.items()}
-    values = silenced(plan, plan.model.get_weights(), Evidence(nothing, None, None, None), roots, exact=True)
+    nothing = {key: (*np.zeros((3, len(reader.units))), None) for key, reader in plan.follower.readers.items()}
+    values = silenced(plan, plan.model.get_weights(), Evidence(nothing, None, None, None), roots)
     plan.model.set_weights(values)
     return plan, plan.smaller(values, roots), plan.model
 
