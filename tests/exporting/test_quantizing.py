@@ -1,5 +1,6 @@
 """Smaller files: run by two interpreters beside the float32 file and the equations."""
 
+import json
 import warnings
 
 import ai_edge_litert.interpreter
@@ -7,11 +8,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.schema_py_generated import TensorType
 from reference import lstm
 
 from keras_lstm_gates import exporting, gates
 from keras_lstm_gates._support import child_process
-from keras_lstm_gates.exporting.tflite import quantizing
+from keras_lstm_gates.edge import Runner
+from keras_lstm_gates.exporting.tflite import graphs, operators, quantizing
 from keras_lstm_gates.exporting.tflite.compacting import compact
 from keras_lstm_gates.models import SequenceClassifier, SequenceLabeller
 
@@ -62,18 +65,51 @@ def step(weights, tmp_path_factory):
     return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["step"]).convert()
 
 
-@pytest.mark.parametrize(("precision", "times"), [("float16", 1.8), ("dynamic_int8", 3), ("int8", 3)])
+@pytest.mark.parametrize(("precision", "times"), [("float16", 1.8), ("dynamic_int8", 3)])
 def test_whole_sequences(sequences, data, precision, times):
     content = sequences.read_bytes()
     made = quantizing.quantize(content, precision, data)
     assert len(content) > times * len(made.content)
-    how = "dynamic_int8" if precision == "int8" else precision
-    assert {made.precisions["predict"], made.precisions["gates"]} == {how}
+    assert {made.precisions["predict"], made.precisions["gates"]} == {precision}
     # As another interpreter finds it.
     before, after = (by_interpreter(tf.lite.Interpreter, one, data, "gates") for one in (content, made.content))
     assert {"i", "f", "g", "o", "c", "h"} < set(before) == set(after)
     for name, values in before.items():
         assert 0 < np.max(np.abs(after[name] - values)) < ALLOWED[precision]
+
+
+def test_int8_without_a_signature_that_can_be_calibrated_is_refused(sequences, data):
+    words = (
+        r"expected a signature without a loop for int8; received \['gates', 'predict'\], which have one.*time=\.\.\."
+    )
+    with pytest.raises(ValueError, match=words):
+        quantizing.quantize(sequences.read_bytes(), "int8", data)
+
+
+def test_sequences_of_a_known_length_are_in_whole_numbers(data, tmp_path):
+    """A model that reads backwards, and so has no step; of more samples than its file takes at once."""
+    both = keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True), name="both")
+    model = keras.Sequential([keras.Input((None, 3)), both, keras.layers.Dense(2, name="end")])
+    time = data.shape[1]
+    made = exporting.export(model, tmp_path / "out", data, ("tflite",), ("int8",), time=time)
+    told = json.loads((tmp_path / "out" / "manifest.json").read_text())["formats"]["tflite_int8"]
+    assert {one["precision"] for one in told["signatures"].values()} == {"int8"}
+    counted = operators.operators(made.files["tflite_int8"].read_bytes())
+    assert not any("WHILE" in of_signature for of_signature in counted.values())
+    # Every product is of whole numbers: its weights and what they are multiplied with.
+    graph = graphs.read(made.files["tflite_int8"].read_bytes())
+    types = {TensorType.INT8, TensorType.INT16}
+    for subgraph in graph.subgraphs:
+        products = [one for name, one in graphs.operators(graph, subgraph) if name == "FULLY_CONNECTED"]
+        assert len(products) >= 2 * time
+        assert all(subgraph.tensors[place].type in types for one in products for place in one.inputs[:2])
+    received = Runner(made.files["tflite_int8"]).gates(data)
+    for path, layer in (("forward", both.forward_layer), ("backward", both.backward_layer)):
+        order = slice(None, None, -1 if path == "backward" else 1)
+        expected = lstm(data[:, order], *layer.get_weights())
+        for gate in "ifgoch":
+            off = np.abs(received[f"both/{path}/{gate}"] - expected[gate][:, order])
+            assert 0 < off.max() < ALLOWED["int8"], f"{path}/{gate}"
 
 
 @pytest.mark.parametrize("precision", ["float16", "dynamic_int8", "int8"])

@@ -15,7 +15,7 @@ from keras_lstm_gates.exporting.tflite.compacting import compact
 from keras_lstm_gates.exporting.tflite.documenting import documented
 from keras_lstm_gates.exporting.tflite.fused import fused_predict, unclipped
 from keras_lstm_gates.exporting.tflite.graphs import graph_bytes, read, written
-from keras_lstm_gates.exporting.tflite.loops import Loops
+from keras_lstm_gates.exporting.tflite.loops import Loops, by_rule, written_out
 from keras_lstm_gates.exporting.tflite.operators import operators
 from keras_lstm_gates.exporting.tflite.quantizing import quantize
 from keras_lstm_gates.exporting.tflite.shortening import shortened
@@ -26,10 +26,15 @@ FUSED_FILE = "model_fused.tflite"
 
 def write(signatures, folder, sizes, precisions, data):
     """Write `folder`/model.tflite, model_int8.tflite …: [`ExportedFile`]."""
-    content, notes = converted(signatures, sizes, folder)
     files = []
+    made_by = {}
     for precision in precisions:
         end = "" if precision == "float32" else f"_{precision}"
+        # Of a loop the quantizer knows nothing.
+        form = written_out if precision == "int8" and sizes.time else by_rule
+        if form not in made_by:
+            made_by[form] = converted(signatures, sizes, folder, form)
+        content, notes = made_by[form]
         made = quantize(content, precision, data)
         path = folder / f"{Path(FILE).stem}{end}.tflite"
         done = documented(made.content, signatures, SUMMARIES, data)
@@ -48,7 +53,7 @@ def write_fused(signatures, folder, sizes, precisions, data):
     return [_finished("tflite_fused", folder / FUSED_FILE, content, sizes)]
 
 
-def converted(signatures, sizes, folder):
+def converted(signatures, sizes, folder, form=by_rule):
     """(bytes of a TFLite file as the converter writes it, `Loops.notes`), of builtin operators only.
 
     Args:
@@ -56,6 +61,7 @@ def converted(signatures, sizes, folder):
         sizes: `keras_lstm_gates.exporting.exported_files.Sizes` with a batch, without which the converter asks for
             operators that no device has.
         folder: `Path`, for temporary files.
+        form: function of `keras_lstm_gates.exporting.tflite.loops`, which tells the steps of each loop's turns.
 
     Raises:
         ValueError: "the format 'tflite' cannot hold the layer 'words': ..." in the converter's words.
@@ -63,7 +69,7 @@ def converted(signatures, sizes, folder):
     """
     with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=folder) as workplace:
         saved_model, file = Path(workplace) / "saved_model", Path(workplace) / FILE
-        loops, able = Loops(), {name: _with_names(signature) for name, signature in signatures.items()}
+        loops, able = Loops(form), {name: _with_names(signature) for name, signature in signatures.items()}
         archive(able, saved_model, sizes, loops.of)
         try:
             child_process.call(

@@ -93,14 +93,18 @@ def signatures_with(names, content):
 
 
 def rewired(content):
-    """The file with every operator on whole numbers reading whole numbers.
+    """The file with every operator on whole numbers reading whole numbers, and graphs that keep what signatures give.
 
     ai-edge-quantizer 0.10.0 gives the last operator of a graph the float copy of what is also an output of the graph
-    (`operators[-1]` in its dequant_insert.py, where -1 stands for the graph itself), and the file does not run.
+    (`operators[-1]` in its dequant_insert.py, where -1 stands for the graph itself), and the file does not run. Of an
+    output in float that is read in whole numbers too, the graph keeps the copy, and the signature names the memory of
+    the original, which later operators write over.
     """
     from ai_edge_litert.schema_py_generated import TensorType
 
     model, changed = read(content), False
+    for signature in model.signatureDefs:
+        changed |= _keep_outputs(model, signature)
     for subgraph in model.subgraphs:
         source = {one.outputs[0]: one.inputs[0] for name, one in operators(model, subgraph) if name == "DEQUANTIZE"}
         for name, one in operators(model, subgraph):
@@ -111,6 +115,23 @@ def rewired(content):
             changed |= inputs != list(one.inputs)
             one.inputs = inputs
     return written(model) if changed else bytes(content)
+
+
+def _keep_outputs(model, signature):
+    """Let a graph give the tensors of its signature in the place of copies of them; whether there were any."""
+    subgraph, wanted = model.subgraphs[signature.subgraphIndex], {one.tensorIndex for one in signature.outputs}
+    copied = {
+        one.outputs[0]: one.inputs[0] for name, one in operators(model, subgraph) if name in ("QUANTIZE", "DEQUANTIZE")
+    }
+    before = [int(place) for place in subgraph.outputs]
+    kept = []
+    for place in before:
+        original = place
+        while original not in wanted and original in copied:
+            original = copied[original]
+        kept.append(int(original if original in wanted else place))
+    subgraph.outputs = kept
+    return kept != before
 
 
 def without_negative_indices(content):

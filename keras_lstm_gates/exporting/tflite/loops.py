@@ -46,22 +46,25 @@ def _bytes_of_copy(units):
 
 
 class Loops:
-    """The loops of a file by `by_rule`, noted as they are made.
+    """The loops of a file, noted as they are made.
+
+    Args:
+        form: `by_rule` or another function here.
 
     Attributes:
         notes: {signature: [{"steps", "units", "history", "steps_per_turn"} of each LSTM whose form is another]}; steps
             are None where they are any number, and as many as those of a turn where there is no loop.
     """
 
-    def __init__(self):
-        self.notes = {}
+    def __init__(self, form=by_rule):
+        self.notes, self._form = {}, form
 
     def of(self, signature):
         """A context in which the graph of that signature is made."""
         self.notes[signature] = []
 
         def choose(time, units, last_only):
-            steps = by_rule(time, units, last_only)
+            steps = self._form(time, units, last_only)
             note = {"steps": time, "units": units, "history": not last_only, "steps_per_turn": steps}
             if note not in self.notes[signature]:
                 self.notes[signature].append(note)

@@ -14,6 +14,7 @@ import numpy as np
 from keras_lstm_gates._support import child_process
 from keras_lstm_gates.edge import filled_batches, follower
 from keras_lstm_gates.exporting.tflite.graphs import named, read, rewired, signatures_with, smaller_tables
+from keras_lstm_gates.exporting.tflite.loops import WRITTEN_OUT
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 
@@ -47,8 +48,9 @@ def quantize(content, precision, data):
 
     Inputs and outputs stay float32 (tokens int32). In an int8 file a signature with a loop, such as `predict` and
     `gates` of any number of time steps, is in dynamic_int8: what happens within the loop cannot be calibrated. `step`
-    has no loop. `Quantized.precisions` tells which is which. Activations of 8 bits would not do: a forget gate could
-    be 255/256 at most, and a cell state that grows to 100 would move in steps of 1.
+    has no loop, nor have `predict` and `gates` that `export` makes of up to 100 time steps for int8: they write out
+    every step, and the file is larger for it. `Quantized.precisions` tells which is which. Activations of 8 bits would
+    not do: a forget gate could be 255/256 at most, and a cell state that grows to 100 would move in steps of 1.
 
     Args:
         content: bytes of a float32 .tflite file with named signatures: whole sequences, or one step with states.
@@ -61,6 +63,7 @@ def quantize(content, precision, data):
         `Quantized(content, precisions)`.
 
     Raises:
+        ValueError: int8 of a file whose every signature has a loop.
         ModuleNotFoundError: "ai-edge-quantizer is not installed: pip install 'keras_lstm_gates[quantize]'".
         ValueError: another precision, data without a sequence, or a file with the fused LSTM operator, whose weights
             the quantizer leaves as they are.
@@ -82,6 +85,11 @@ def quantize(content, precision, data):
     if signatures_with({_FUSED}, content):
         raise ValueError(f"expected a file without the operator {_FUSED}; received one, which cannot be quantized")
     loops = _not_calibrated(content) if precision == "int8" else ()
+    if loops and loops == {*names}:
+        raise ValueError(
+            f"expected a signature without a loop for int8; received {sorted(names)}, which have one, and what happens "
+            f"within it cannot be calibrated. With time=..., up to {WRITTEN_OUT}, there is none; else take dynamic_int8"
+        )
     return Quantized(
         _made_apart(named(content), precision, data),
         {name: "dynamic_int8" if name in loops else precision for name in names},
