@@ -31,6 +31,10 @@ def choice(default, *others):
     return key(f"one of {values}", lambda value: value in values, default, tasks=("forecasting",))
 
 
+def flag(tasks):
+    return key("true or false", lambda value: isinstance(value, bool), False, tasks=tasks)
+
+
 def is_step(value):
     import pandas as pd
 

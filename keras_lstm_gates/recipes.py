@@ -114,7 +114,7 @@ class Recipe(Tabled):
     )
     missing: str | None = recipe_keys.choice(None, "interpolate", "forward", "drop")
     step: str | None = recipe_keys.key("a step such as 1h or 15min", recipe_keys.is_step, None, tasks=("forecasting",))
-    fill: bool = recipe_keys.key("true or false", lambda value: isinstance(value, bool), False, tasks=("forecasting",))
+    fill: bool = recipe_keys.flag(tasks=("forecasting",))
     duplicates: str = recipe_keys.choice("error", "mean", "first")
     window: int | str = recipe_keys.count(48, tasks=("forecasting", "language"), auto=True)
     horizon: int | str = recipe_keys.count(24, tasks=("forecasting",), auto=True)
@@ -138,9 +138,7 @@ class Recipe(Tabled):
     until: str | None = recipe_keys.key("a time", lambda value: isinstance(value, str), None, tasks=("forecasting",))
     units: int = recipe_keys.count(64)
     layers: int = recipe_keys.count(1)
-    bidirectional: bool = recipe_keys.key(
-        "true or false", lambda value: isinstance(value, bool), False, tasks=("classification", "labelling")
-    )
+    bidirectional: bool = recipe_keys.flag(tasks=("classification", "labelling"))
     pooling: str = recipe_keys.key(
         "'last' or 'mean'", lambda value: value in ("last", "mean"), "last", tasks=("classification",)
     )
@@ -309,8 +307,10 @@ RECIPES = {
         season=24,
         window=48,
         horizon=24,
-        units=32,
-        autoregression=24,
+        relative_to="season",
+        linear="all",
+        ridge=0.03,
+        units=16,
         dropout=0.2,
         validation=0.15,
         patience=6,

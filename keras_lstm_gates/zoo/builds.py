@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_lstm_gates import baselines, datasets, exporting, models, plots, tracing, training
 from keras_lstm_gates._support import sums
-from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.files import read_json, replaced_when_whole
 from keras_lstm_gates.tracing import gate_statistics
 from keras_lstm_gates.zoo.cards import page
 from keras_lstm_gates.zoo.files import SUMS
@@ -60,7 +60,7 @@ def build(name, runs="runs/zoo", tell=print):
             "licence": entry.licence,
             "limits": entry.limits,
             "aim": entry.aim,
-            "names": data.names,
+            "names": read_json(shipped.folder / "names.json"),
             "parameters": shipped.model.count_params(),
             "metric": {
                 "name": entry.metric,
@@ -83,6 +83,8 @@ def build(name, runs="runs/zoo", tell=print):
         }
         training.write_json(temporary / "card.json", card)
         _without_its_readme(temporary / "manifest.json")
+        # The card's page takes the place of the export's.
+        (temporary / "README.md").unlink(missing_ok=True)
         sizes = {path: (temporary / path).stat().st_size for path in sums.of_folder(temporary, but=SUMS)}
         (temporary / "README.md").write_text(page(card, sizes))
         (temporary / SUMS).write_text(

@@ -1,5 +1,8 @@
 """The README of a zoo entry, written from its card."""
 
+from keras_lstm_gates import training
+from keras_lstm_gates.recipes import Recipe
+
 
 def page(card, files):
     """The card as a page of Markdown.
@@ -60,15 +63,30 @@ def _quality(card):
         *_table(("model", name, "source"), rows),
         "",
         *([_aimed(card), ""] if card["aim"] is not None else []),
+        *_learned(card),
         *_beaten(card),
     ]
+
+
+def _learned(card):
+    """What a model that learns what a baseline leaves has learned, and how much of it is the LSTM's."""
+    recipe = Recipe.from_dict(card["recipe"])
+    if not training.is_residual(recipe):
+        return []
+    (line,) = training.told(recipe.replaced({"quantiles": []}), card["names"].get("finish"), {})
+    return [f"These files {line.replace('learned:', 'learned', 1)}.", ""]
 
 
 def _beaten(card):
     sign = 1 if card["metric"]["higher_is_better"] else -1
     mean = card["quality"]["mean"]
     better = [f"{name} ({value:.4g})" for name, value in card["baselines"].items() if sign * value > sign * mean]
-    return [f"**Better than this model: {', '.join(better)}.**", ""] if better else []
+    lines = [f"**Better than this model: {', '.join(better)}.**", ""] if better else []
+    walk = card["baselines"].get("persistence")
+    if walk is not None:
+        said = "does better than" if mean < walk else "does not beat"
+        lines += [f"It {said} the random walk, which is persistence: {mean:.4g} against {walk:.4g}.", ""]
+    return lines
 
 
 def _gates(layers):

@@ -139,7 +139,9 @@ PRESETS: dict[str, Preset] = {
         definition="mean absolute error in degrees Celsius over 24 hours ahead, on the last 20 % of the year",
         higher_is_better=False,
         limits="One place and one typical year, spliced from months of several years; tested on autumn and early "
-        "winter. A ridge regression on the same window may do better: see the table.",
+        "winter. Most of what it knows is the ridge regression within it, fitted to the training and validation part "
+        "(the one in the table to the training part alone); what that learns from and its penalty have the least error "
+        "on the validation part.",
     ),
     "daily_stocks": Preset(
         title="The volatility of a share on each of the next five trading days",

@@ -59,6 +59,18 @@ def test_every_preset_is_traced_and_shown(name, rng):
         np.testing.assert_allclose(c[:, 1:], (i * g)[:, 1:] + f[:, 1:] * c[:, :-1], atol=1e-5)
 
 
+def test_the_cards_of_forecasters_say_what_they_beat():
+    cards = {name: zoo.card(name) for name in ("greensboro_weather", "daily_stocks")}
+    weather = cards["greensboro_weather"]
+    assert max(weather["quality"]["seeds"].values()) < weather["baselines"]["ridge regression"]
+    for name, card in cards.items():
+        text = (registry.home(name) / "README.md").read_text()
+        assert card["quality"]["mean"] < card["baselines"]["persistence"]
+        assert "It does better than the random walk, which is persistence: " in text
+    page = (registry.home("greensboro_weather") / "README.md").read_text()
+    assert "a ridge regression on all columns (0.03), and the LSTMs' correction by 50%" in page
+
+
 def test_all_files_together_are_small():
     files = [path for path in registry.shipped_folder().rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 20 * 1024**2
