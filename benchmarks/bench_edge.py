@@ -8,6 +8,7 @@ a figure is the median of their ratios. What Keras exports of an LSTM holds oper
 (FlexTensorListReserve); the competitor is therefore Keras's export of the same LSTM with `unroll=True`.
 """
 
+import os
 import platform
 import statistics
 import tempfile
@@ -23,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from keras_lstm_gates import exporting
 
-SHAPES = ((1, 100, 16, 64), (1, 100, 32, 128), (1, 100, 64, 256), (16, 100, 16, 64))
+SHAPES = ((1, 24, 8, 32), (1, 100, 16, 64), (1, 100, 32, 128), (1, 100, 64, 256), (16, 100, 16, 64))
 """(batch, time, features, units)."""
 TURNS = 31
 SECONDS = 0.02
@@ -32,10 +33,17 @@ SECONDS = 0.02
 
 def main():
     """Print and write the table."""
-    rows = []
-    for shape in SHAPES:
-        rows.append(measured(*shape))
-        print(*rows[-1], sep=" | ", flush=True)
+    tables = []
+    for every in (True, False):
+        rows = [measured(*shape, every) for shape in SHAPES]
+        tables.append([*rows, ("geometric mean", *map(mean, list(zip(*rows))[1:]))])
+        print(*(" | ".join(row) for row in tables[-1]), sep="\n", flush=True)
+    header = [
+        "| batch, time, features, units | predict | fused predict / ONNX Runtime | predict / ONNX Runtime "
+        "| Keras's own export / predict | Keras's own export / fused predict | gates / predict "
+        "| gates / fused predict | step / weight reading | predict.onnx / ONNX Runtime | gates.onnx / predict.onnx |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
     text = [
         "# Exported files on one core",
         "",
@@ -46,26 +54,39 @@ def main():
         "numbers as the LSTM has weights. Keras's own export holds operators that neither interpreter has "
         "(FlexTensorListReserve), unless the LSTM is unrolled: that is what stands here.",
         "",
-        "| batch, time, features, units | predict | fused predict / ONNX Runtime | predict / ONNX Runtime "
-        "| Keras's own export / predict | Keras's own export / fused predict | gates / predict "
-        "| gates / fused predict | step / weight reading | predict.onnx / ONNX Runtime | gates.onnx / predict.onnx |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-        *("| " + " | ".join(row) + " |" for row in rows),
+        f"Load of the machine's {os.cpu_count()} cores by all processes while this ran, this one among them: "
+        f"{os.getloadavg()[2]:.1f}. How many steps a turn of each loop runs is chosen by a rule "
+        "(`keras_lstm_gates/exporting/tflite/loops.py`) and stands in the manifest.",
+        "",
+        "Every h, `return_sequences=True`:",
+        "",
+        *header,
+        *("| " + " | ".join(row) + " |" for row in tables[0]),
+        "",
+        "The last h alone, `return_sequences=False`:",
+        "",
+        *header,
+        *("| " + " | ".join(row) + " |" for row in tables[1]),
         "",
     ]
     (Path(__file__).parent / "bench_edge.md").write_text("\n".join(text))
 
 
-def measured(batch, steps, features, units):
-    """A row of the table."""
+def mean(column):
+    """The geometric mean of a column of ratios; none of milliseconds."""
+    return "" if column[0].endswith("ms") else f"{statistics.geometric_mean(map(float, column)):.2f}"
+
+
+def measured(batch, steps, features, units, every):
+    """A row of a table, of an LSTM that gives every h or the last."""
     x = np.random.default_rng(0).normal(size=(batch, steps, features)).astype("float32")
     sequence = keras.Input((steps, features), batch_size=batch)
-    model = keras.Model(sequence, keras.layers.LSTM(units, name="lstm", return_sequences=True)(sequence))
+    model = keras.Model(sequence, keras.layers.LSTM(units, name="lstm", return_sequences=every)(sequence))
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         formats = ("tflite", "tflite_fused", "onnx")
         files = exporting.export(model, folder / "ours", x, formats, batch=batch, time=steps).files
-        unrolled = keras.Model(sequence, keras.layers.LSTM(units, return_sequences=True, unroll=True)(sequence))
+        unrolled = keras.Model(sequence, keras.layers.LSTM(units, return_sequences=every, unroll=True)(sequence))
         unrolled.set_weights(model.get_weights())
         unrolled.export(folder / "keras.tflite", format="litert", verbose=False)
         calls = {
@@ -74,14 +95,15 @@ def measured(batch, steps, features, units):
             "step": one_step(files["tflite"], x, units),
             "fused": signature(files["tflite_fused"], "predict", x),
             "keras": exported_by_keras(folder / "keras.tflite", x),
-            "onnx": onnx(x, model.get_weights()),
+            "onnx": onnx(x, model.get_weights(), every),
             "predict.onnx": onnx_file(files["onnx"] / "predict.onnx", x),
             "gates.onnx": onnx_file(files["onnx"] / "gates.onnx", x),
             "reading": reading(model.count_params()),
         }
         # The same numbers from all, before any is timed.
         answers = [calls["predict"]()["lstm"], calls["fused"]()["lstm"], next(iter(calls["keras"]().values()))]
-        for answer in (*answers, calls["onnx"]()[0][:, 0].transpose(1, 0, 2)):
+        of_onnx = calls["onnx"]()[0]
+        for answer in (*answers, of_onnx[:, 0].transpose(1, 0, 2) if every else of_onnx[0]):
             np.testing.assert_allclose(answer, model(x), atol=1e-5)
         took = {name: [] for name in calls}
         for _ in range(TURNS):
@@ -144,8 +166,8 @@ def exported_by_keras(path, x):
     return lambda: runner(**{name: x})
 
 
-def onnx(x, weights):
-    """A call of ONNX Runtime's LSTM with the same weights."""
+def onnx(x, weights, every=True):
+    """A call of ONNX Runtime's LSTM with the same weights, for every h or the last."""
     kernel, recurrent, bias = weights
     units = len(recurrent)
     order = np.concatenate([np.arange(units) + units * place for place in (0, 3, 1, 2)])  # i f g o to i o f g
@@ -154,13 +176,14 @@ def onnx(x, weights):
         "R": recurrent.T[None, order],
         "B": np.concatenate([bias[order], np.zeros_like(bias)])[None],
     }
-    shapes = {"X": [None, len(x), x.shape[2]], "Y": [None, 1, len(x), units]}
+    shapes = {"X": [None, len(x), x.shape[2]], "Y": [None, 1, len(x), units], "Y_h": [1, len(x), units]}
+    output = "Y" if every else "Y_h"
     told = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
     graph = helper.make_graph(
-        [helper.make_node("LSTM", ["X", "W", "R", "B"], ["Y"], hidden_size=units)],
+        [helper.make_node("LSTM", ["X", "W", "R", "B"], ["Y"] if every else ["", "Y_h"], hidden_size=units)],
         "lstm",
         [told["X"]],
-        [told["Y"]],
+        [told[output]],
         [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

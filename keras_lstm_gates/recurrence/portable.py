@@ -30,13 +30,12 @@ def portable(
 
     nothing = ops.zeros_like(h0)
     state = Gates(nothing, nothing, nothing, nothing, c0, h0)
-    steps = chosen_steps(z.shape[0], h0.shape[1], last_only)
-    if unroll or steps == z.shape[0] is not None:
-        return _unrolled(advance, state, z, mask, interventions, last_only)
-
     # Without a mask i, f, g and o need no history of their own: one product over all steps gives them again.
     again = mask is None and dropout is None and not last_only and not {"c", "h"}.issuperset(outputs)
     stored = () if last_only else ("c", "h") if again else outputs
+    steps = chosen_steps(z.shape[0], h0.shape[1], len(stored))
+    if unroll or steps == z.shape[0] is not None:
+        return _unrolled(advance, state, z, mask, interventions, last_only)
     last, history = _scan(advance, state, z, mask, interventions, stored, steps)
     if last_only:
         return last

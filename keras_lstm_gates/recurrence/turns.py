@@ -17,8 +17,8 @@ def steps_per_turn(choose):
     """Let every portable recurrence that is traced inside this `with` block run several steps in a turn of its loop.
 
     Args:
-        choose: function of (time, units, last_only) to an int > 0; `time`, where it is known, writes out every step.
-            Where `last_only`, it is 1 or `time`: other turns may end beyond the last step.
+        choose: function of (time, units, the number of histories that are kept) to an int > 0; `time`, where it is
+            known, writes out every step. Without a history it is 1 or `time`: other turns may end beyond the last step.
     """
     token = _choice.set(choose)
     try:
@@ -27,10 +27,10 @@ def steps_per_turn(choose):
         _choice.reset(token)
 
 
-def chosen_steps(time, units, last_only):
+def chosen_steps(time, units, histories):
     """The steps of a turn inside a `steps_per_turn` block, None elsewhere."""
     choose = _choice.get()
-    return None if choose is None else choose(time, units, last_only)
+    return None if choose is None else choose(time, units, histories)
 
 
 def scan_in_turns(advance, state, z, mask, interventions, stored, steps):

@@ -17,22 +17,24 @@ LENGTHS = (1, 9, 10, 11, 23)
 
 
 @pytest.mark.parametrize(
-    ("time", "units", "last_only", "rule", "in_turns", "written_out"),
+    ("time", "units", "histories", "rule", "in_turns", "written_out"),
     [
-        (None, 64, False, 10, 10, 10),
-        (None, 64, True, 1, 1, 1),
-        (24, 32, False, 24, 8, 24),
-        (24, 32, True, 24, 1, 24),
-        (23, 64, False, 23, 8, 23),
-        (100, 64, False, 10, 10, 100),
-        (100, 64, True, 1, 1, 100),
-        (101, 4, False, 10, 10, 10),
-        (100, 256, False, 2, 2, 100),
-        (100, 512, False, 1, 1, 100),
+        (None, 64, 1, 10, 10, 10),
+        (None, 64, 0, 1, 1, 1),
+        (24, 32, 1, 24, 8, 24),
+        (24, 32, 0, 24, 1, 24),
+        (23, 64, 1, 23, 8, 23),
+        (100, 64, 1, 10, 10, 100),
+        (100, 64, 2, 100, 10, 100),
+        (100, 64, 0, 1, 1, 100),
+        (101, 4, 1, 10, 10, 10),
+        (100, 256, 1, 2, 2, 100),
+        (100, 256, 2, 6, 6, 100),
+        (100, 512, 1, 1, 1, 100),
     ],
 )
-def test_steps_of_a_turn(time, units, last_only, rule, in_turns, written_out):
-    case = (time, units, last_only)
+def test_steps_of_a_turn(time, units, histories, rule, in_turns, written_out):
+    case = (time, units, histories)
     assert (loops.by_rule(*case), loops.in_turns(*case), loops.written_out(*case)) == (rule, in_turns, written_out)
 
 
@@ -74,8 +76,9 @@ def test_every_gate_of_a_fixed_length(form, tmp_path, rng, monkeypatch):
         loop = {"WHILE": 1, "FILL": 1, "DYNAMIC_UPDATE_SLICE": histories} if form is loops.in_turns else {}
         assert {key: used[name][key] for key in ("WHILE", "FILL", "DYNAMIC_UPDATE_SLICE") if key in used[name]} == loop
     about = json.loads((tmp_path / "manifest.json").read_text())["formats"]["tflite"]
-    turn = {"steps": 23, "units": 16, "history": True, "steps_per_turn": form(23, 16, False)}
-    assert about["loops"] == {"predict": [turn], "gates": [turn], "step": []}
+    turn = {"steps": 23, "units": 16, "steps_per_turn": form(23, 16, 1)}
+    loops_of = {"predict": [turn | {"histories": 1}], "gates": [turn | {"histories": 2}], "step": []}
+    assert about["loops"] == loops_of
     assert 0 < about["graph_bytes"] < about["bytes"]
     received, expected = Runner(written.files["tflite"]).gates(x), lstm(x, *model.layers[-1].get_weights())
     for name in "ifgoch":

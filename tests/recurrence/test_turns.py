@@ -103,7 +103,7 @@ def test_only_what_is_wanted_is_kept():
 
 
 def test_the_choice_ends_with_its_block():
-    assert chosen_steps(5, 4, False) is None
-    with steps_per_turn(lambda time, units, last_only: (time, units, last_only)):
-        assert chosen_steps(5, 4, False) == (5, 4, False)
-    assert chosen_steps(5, 4, False) is None
+    assert chosen_steps(5, 4, 1) is None
+    with steps_per_turn(lambda *of_the_loop: of_the_loop):
+        assert chosen_steps(5, 4, 1) == (5, 4, 1)
+    assert chosen_steps(5, 4, 1) is None

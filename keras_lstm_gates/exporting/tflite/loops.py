@@ -9,40 +9,42 @@ from keras_lstm_gates.recurrence.turns import steps_per_turn
 
 STEPS = 10
 """Of a turn, at most."""
-BYTES = 2_500_000
-"""Of the copies of R that one turn reads, at most: about what a core's own cache holds."""
 WRITTEN_OUT = 100
 """Steps of a sequence whose every step is written out, at most."""
+BYTES, BYTES_OF_SEVERAL = 2_500_000, 7_000_000
+"""Of the copies of R that one turn reads, at most: about what a core's own cache holds, and more where a turn of fewer
+steps would copy several histories."""
 
 
-def in_turns(time, units, last_only):
+def in_turns(time, units, histories):
     """Steps of a turn of a loop: where the last state alone is wanted, one, as there is no history to copy.
 
     Args:
         time: int or None, the number of steps, where it is known.
         units: int.
-        last_only: bool, whether no history is kept.
+        histories: int, how many are kept: none where the last state alone is wanted.
     """
-    if last_only:
+    if not histories:
         return 1
-    most = max(1, min(STEPS, BYTES // _bytes_of_copy(units)))
+    most = max(1, min(STEPS, _copies(units, histories)))
     # As few steps beyond the last as can be.
     return most if time is None else -(-time // -(-time // most))
 
 
-def written_out(time, units, last_only):
+def written_out(time, units, histories):
     """All steps, of a sequence that is not too long, else those of `in_turns`."""
-    return time if time is not None and time <= WRITTEN_OUT else in_turns(time, units, last_only)
+    return time if time is not None and time <= WRITTEN_OUT else in_turns(time, units, histories)
 
 
-def by_rule(time, units, last_only):
+def by_rule(time, units, histories):
     """All steps where their copies of R are few and small enough, else those of `in_turns`."""
-    small = time is not None and time * _bytes_of_copy(units) <= BYTES
-    return (written_out if small else in_turns)(time, units, last_only)
+    small = time is not None and time <= _copies(units, histories)
+    return (written_out if small else in_turns)(time, units, histories)
 
 
-def _bytes_of_copy(units):
-    return 4 * units * 4 * units
+def _copies(units, histories):
+    """How many copies of R a turn may read."""
+    return (BYTES if histories < 2 else BYTES_OF_SEVERAL) // (4 * units * 4 * units)
 
 
 class Loops:
@@ -52,8 +54,8 @@ class Loops:
         form: `by_rule` or another function here.
 
     Attributes:
-        notes: {signature: [{"steps", "units", "history", "steps_per_turn"} of each LSTM whose form is another]}; steps
-            are None where they are any number, and as many as those of a turn where there is no loop.
+        notes: {signature: [{"steps", "units", "histories", "steps_per_turn"} of each kind of LSTM]}; steps are None
+            where they are any number, and as many as those of a turn where there is no loop.
     """
 
     def __init__(self, form=by_rule):
@@ -63,9 +65,9 @@ class Loops:
         """A context in which the graph of that signature is made."""
         self.notes[signature] = []
 
-        def choose(time, units, last_only):
-            steps = self._form(time, units, last_only)
-            note = {"steps": time, "units": units, "history": not last_only, "steps_per_turn": steps}
+        def choose(time, units, histories):
+            steps = self._form(time, units, histories)
+            note = {"steps": time, "units": units, "histories": histories, "steps_per_turn": steps}
             if note not in self.notes[signature]:
                 self.notes[signature].append(note)
             return steps
