@@ -10,7 +10,7 @@ from reference import lstm
 
 from keras_lstm_gates import exporting
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.exporting.tflite import loops
+from keras_lstm_gates.exporting.tflite import files, loops
 from keras_lstm_gates.exporting.tflite.operators import operators
 
 LENGTHS = (1, 9, 10, 11, 23)
@@ -67,7 +67,7 @@ def test_one_file_at_every_length_and_mask(tmp_path, rng):
 
 @pytest.mark.parametrize("form", [loops.in_turns, loops.written_out])
 def test_every_gate_of_a_fixed_length(form, tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(loops, "by_rule", form)
+    monkeypatch.setattr(files, "by_rule", form)
     model = keras.Sequential([keras.Input((23, 3)), layers.LSTM(16, return_sequences=True, name="lstm")])
     x = rng.normal(size=(3, 23, 3)).astype("float32")
     written = exporting.export(model, tmp_path, x, ("tflite",))

@@ -69,7 +69,7 @@ def step(weights, tmp_path_factory):
 def test_whole_sequences(sequences, data, precision, times):
     content = sequences.read_bytes()
     made = quantizing.quantize(content, precision, data)
-    assert len(content) > times * len(made.content)
+    assert len(content) > times * len(compact(made.content))
     assert {made.precisions["predict"], made.precisions["gates"]} == {precision}
     # As another interpreter finds it.
     before, after = (by_interpreter(tf.lite.Interpreter, one, data, "gates") for one in (content, made.content))
