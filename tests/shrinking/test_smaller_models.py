@@ -345,6 +345,14 @@ def test_what_matters_least_by_ablation_goes_first_and_the_rest_is_tuned():
     assert float(shrunk.model.optimizer.learning_rate) == pytest.approx(0.01)
 
 
+@pytest.mark.full
+def test_the_exported_files_of_both_are_weighed_and_timed():
+    shrunk = shrink(small(8), data(40), keep=0.5, export=True, progress=False)
+    assert list(shrunk.sizes) == ["units", "parameters", "bytes", "milliseconds", "change of the outputs"]
+    assert 0 < shrunk.sizes["bytes"]["after"] < shrunk.sizes["bytes"]["before"]
+    assert (shrunk.sizes["milliseconds"] > 0).all()
+
+
 def test_units_go_until_the_outputs_change_by_more_than_the_tolerance():
     model, x = small(5), data(40)
     shrunk = shrink(model, x, tolerance=0.2, validation_data=(x[:30], None), progress=False)
