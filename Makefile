@@ -24,6 +24,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 test-all: test
@@ -83,4 +84,4 @@ $(INSTALLED): setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .nox *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .nox *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class Runner:
             whole TFLite file: ..."; "... has no named signatures; ..."; "... does not run: ...".
     """
 
-    def __init__(self, path, threads=1, trial=True):
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1, trial: bool = True) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         self.path = Path(path)
@@ -68,15 +69,15 @@ class Runner:
             self.signatures[name] = shapes
             _check_signature(self.path, name, **shapes)
 
-    def predict(self, x):
+    def predict(self, x: "np.typing.ArrayLike | dict") -> dict[str, np.ndarray]:
         """The model's own outputs by name for one sequence, (time, features) or tokens (time,), or a batch of them."""
         return self.run("predict", x)
 
-    def gates(self, x):
+    def gates(self, x: "np.typing.ArrayLike | dict") -> dict[str, np.ndarray]:
         """The model's own outputs and every gate by name, for what `predict` takes."""
         return self.run("gates", x)
 
-    def forecast(self, table):
+    def forecast(self, table: typing.Any) -> dict[str, np.ndarray]:
         """What follows a table's last rows: {target: (horizon,) ...}, of quantiles {"load q0.1": (horizon,) ...}.
 
         Args:
@@ -101,7 +102,7 @@ class Runner:
             raise ValueError(f"expected {names} for {horizon} steps; received a forecast of shape {forecast.shape}")
         return dict(zip(names, forecast.reshape(len(targets), horizon, -1).swapaxes(1, 2).reshape(-1, horizon)))
 
-    def steer(self, x, interventions):
+    def steer(self, x: "np.typing.ArrayLike | dict", interventions: dict[str, tuple]) -> dict[str, np.ndarray]:
         """What `gates` gives where value = scale * value + shift on some gates and states; later steps feel it.
 
         Args:
@@ -110,11 +111,11 @@ class Runner:
         """
         return self._run("steer", x, self.numbers("steer", interventions))
 
-    def stream(self):
+    def stream(self) -> "Stream":
         """A new sequence, given step by step: a `Stream`."""
         return Stream(self)
 
-    def run(self, signature, x):
+    def run(self, signature: str, x: "np.typing.ArrayLike | dict") -> dict[str, np.ndarray]:
         """Call a signature of whole sequences.
 
         Args:
@@ -147,7 +148,7 @@ class Runner:
         outputs = {key: np.concatenate([part[key] for part in parts])[: max(counts)] for key in parts[0]}
         return {key: value[0] for key, value in outputs.items()} if True in alone else outputs
 
-    def numbers(self, signature, interventions):
+    def numbers(self, signature: str, interventions: dict[str, tuple]) -> dict[str, np.ndarray]:
         """{input name: array} of every scale and shift that a signature takes, of `steer`'s interventions."""
         endings = _NUMBERS if signature.startswith("steer") else ()
         details = {key: one for key, one in self.input_details(signature).items() if key.endswith(endings)}
@@ -164,13 +165,13 @@ class Runner:
                 numbers[name] = _of_steps(name, value, details[name])
         return numbers
 
-    def input_details(self, signature):
+    def input_details(self, signature: str) -> dict[str, dict]:
         """{input name: the interpreter's details} of a signature; for an unknown one a `ValueError`."""
         if signature not in self._runners:
             raise ValueError(f"expected one of the signatures {sorted(self._runners)}; received {signature!r}")
         return self._runners[signature].get_input_details()
 
-    def call(self, signature, inputs):
+    def call(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Copies of its outputs for {input name: array of exactly its shape and dtype}; a failure is a `ValueError`."""
         try:
             with self._lock:
@@ -201,23 +202,23 @@ class Stream:
             of the file that is given them goes on from there.
     """
 
-    def __init__(self, runner):
+    def __init__(self, runner: Runner) -> None:
         if "step" not in runner.signatures:
             raise ValueError(f"{runner.path} has no signature 'step': it has {sorted(runner.signatures)}")
         self._runner = runner
         self._details = runner.input_details("step")
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Begin a new sequence: all states are zeros."""
         self._states = {key: np.zeros(one["shape"], one["dtype"]) for key, one in self._details.items() if key != "x"}
 
     @property
-    def states(self):
+    def states(self) -> dict[str, np.ndarray]:
         return {name: value.copy() for name, value in self._states.items()}
 
     @states.setter
-    def states(self, states):
+    def states(self, states: dict[str, np.ndarray]) -> None:
         expected = {name: tuple(int(size) for size in self._details[name]["shape"]) for name in self._states}
         if _shapes_of(states) != expected:
             raise ValueError(f"expected states of shapes {expected}; received {_shapes_of(states)}")
@@ -226,7 +227,7 @@ class Stream:
             raise ValueError(f"expected states of numbers; received {name!r} of dtype {states[name].dtype}")
         self._states = {name: _finite(value, "float32", f" in {name!r}") for name, value in states.items()}
 
-    def push(self, x, interventions=None):
+    def push(self, x: typing.Any, interventions: dict[str, tuple] | None = None) -> dict[str, np.ndarray]:
         """One step.
 
         Args:
@@ -248,7 +249,7 @@ class Stream:
         return {name: value[0] for name, value in outputs.items()} if alone else outputs
 
 
-def filled_batches(inputs, batch):
+def filled_batches(inputs: dict[str, np.ndarray], batch: int) -> typing.Iterator[dict[str, np.ndarray]]:
     """Yield {input name: array} in batches of that size, the last one padded with its last sample."""
     last = len(next(iter(inputs.values()))) - 1
     for start in range(0, last + 1, batch):
@@ -256,7 +257,7 @@ def filled_batches(inputs, batch):
         yield {name: values[places] for name, values in inputs.items()}
 
 
-def follower(state):
+def follower(state: str) -> str:
     """The output that is a state's next value: "lstm/state_h" is followed by "lstm/h"."""
     path, slash, name = state.rpartition("/")
     return path + slash + name.removeprefix("state_")
@@ -269,8 +270,7 @@ def _shapes_of(arrays):
 def _checked(x, name, axes, detail):
     """x in the interpreter's dtype, with or without a batch axis, checked."""
     shape, axes = _shape(detail)[1:], axes[: len(detail["shape"]) - 1]
-    rank = len(shape)
-    tokens = detail["dtype"] in (np.int32, np.int64)
+    rank, tokens = len(shape), detail["dtype"] in (np.int32, np.int64)
     kinds, meant = ("b", "bools") if detail["dtype"] is np.bool_ else ("fiu", "numbers")
     kinds, meant = ("iu", "token numbers, ints") if tokens else (kinds, meant)
     if x.dtype.kind not in kinds:

@@ -1,6 +1,9 @@
 """Initial biases of an LSTM that set how long it remembers before it has learned anything."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -36,7 +39,7 @@ class ChronoBias(keras.initializers.Initializer):
     Source: Tallec & Ollivier 2018, Can recurrent neural networks warp time?, its chrono initialization.
     """
 
-    def __init__(self, t_max, seed=None):
+    def __init__(self, t_max: float, seed: int | None = None) -> None:
         number = isinstance(t_max, (int, float, np.number)) and not isinstance(t_max, bool)
         if not number or not math.isfinite(t_max) or t_max <= 2:
             raise ValueError(f"t_max must be a finite number > 2; received t_max={t_max!r}")
@@ -54,7 +57,7 @@ class ChronoBias(keras.initializers.Initializer):
         zeros = ops.zeros_like(forget)
         return ops.concatenate([-forget, forget, zeros, zeros])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"t_max": self.t_max, "seed": self.seed}
 
 

@@ -3,11 +3,22 @@
 Each is value = scale * value + shift at the chosen places, and several in a list are again one scale and one shift.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_lstm_gates.gates import Gates, Intervention
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import ArrayLike
+
+    from keras_lstm_gates._support.annotations import Places
+
 
 _AXES = ("samples", "steps", "units")
 
@@ -21,16 +32,17 @@ class _Chosen:
         samples: the same of the sequences of a batch, whose size then has to be known.
     """
 
-    scale, shift = 1.0, 0.0
+    scale: Any = 1.0
+    shift: Any = 0.0
 
-    def __init__(self, units=None, steps=None, samples=None):
+    def __init__(self, units: Places = None, steps: Places = None, samples: Places = None) -> None:
         self.units, self.steps, self.samples = (_selector(one) for one in (units, steps, samples))
 
-    def of(self, path, gate):
+    def of(self, path: str, gate: str) -> _Chosen:
         """This intervention where it needs no trace any more."""
         return self
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         chosen = {name: getattr(self, name) for name in _AXES}
         return {
             name: {"slice": [one.start, one.stop, one.step]} if isinstance(one, slice) else one
@@ -38,7 +50,7 @@ class _Chosen:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**{name: slice(*one["slice"]) if isinstance(one, dict) else one for name, one in config.items()})
 
     def __repr__(self):
@@ -47,7 +59,7 @@ class _Chosen:
     def __eq__(self, other):
         return type(self) is type(other) and self.get_config() == other.get_config()
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
@@ -61,11 +73,11 @@ class Set(_Chosen):
 
     scale = 0.0
 
-    def __init__(self, value, units=None, steps=None, samples=None):
+    def __init__(self, value: float, units: Places = None, steps: Places = None, samples: Places = None) -> None:
         super().__init__(units, steps, samples)
         self.shift = _number("value", value)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"value": self.shift, **super().get_config()}
 
 
@@ -73,11 +85,11 @@ class Set(_Chosen):
 class Scale(_Chosen):
     """Multiplies a gate or a state by a number."""
 
-    def __init__(self, factor, units=None, steps=None, samples=None):
+    def __init__(self, factor: float, units: Places = None, steps: Places = None, samples: Places = None) -> None:
         super().__init__(units, steps, samples)
         self.scale = _number("factor", factor)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"factor": self.scale, **super().get_config()}
 
 
@@ -85,11 +97,11 @@ class Scale(_Chosen):
 class Shift(_Chosen):
     """Adds a number to a gate or a state."""
 
-    def __init__(self, amount, units=None, steps=None, samples=None):
+    def __init__(self, amount: float, units: Places = None, steps: Places = None, samples: Places = None) -> None:
         super().__init__(units, steps, samples)
         self.shift = _number("amount", amount)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"amount": self.shift, **super().get_config()}
 
 
@@ -104,17 +116,23 @@ class Replace(_Chosen):
 
     scale = 0.0
 
-    def __init__(self, values, units=None, steps=None, samples=None):
+    def __init__(
+        self,
+        values: ArrayLike | xr.DataTree | xr.Dataset,
+        units: Places = None,
+        steps: Places = None,
+        samples: Places = None,
+    ) -> None:
         super().__init__(units, steps, samples)
         self._trace = values if _is_trace(values) else None
         self.shift = None if self._trace is not None else _array(values)
 
-    def of(self, path, gate):
+    def of(self, path: str, gate: str) -> Replace:
         if self._trace is None:
             return self
         return type(self)(_flat(_node(self._trace, path, gate)[gate]), self.units, self.steps, self.samples)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         if self._trace is not None:
             raise ValueError("expected values, or a layer that this intervention acts on; received a trace alone")
         return {"values": self.shift.tolist(), **super().get_config()}
@@ -127,7 +145,9 @@ class Mean(_Chosen):
         trace: what `keras_lstm_gates.trace` gives, or one LSTM of it. The mean is over all samples and real steps.
     """
 
-    def __init__(self, trace, units=None, steps=None, samples=None):
+    def __init__(
+        self, trace: xr.DataTree | xr.Dataset, units: Places = None, steps: Places = None, samples: Places = None
+    ) -> None:
         super().__init__(units, steps, samples)
         if not _is_trace(trace):
             raise ValueError(
@@ -136,14 +156,14 @@ class Mean(_Chosen):
             )
         self._trace = trace
 
-    def of(self, path, gate):
+    def of(self, path: str, gate: str) -> Replace:
         node = _node(self._trace, path, gate)
         values, real = _flat(node[gate]), np.asarray(node["mask"], bool).reshape(-1, node["mask"].shape[-1])
         if not real.any():
             raise ValueError(f"Mean of {gate!r} expected a trace with one or more real steps; received none")
         return Replace(values[real].mean(axis=0, dtype="float64"), self.units, self.steps, self.samples)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         raise ValueError("expected a layer that this intervention acts on; received a trace alone")
 
 

@@ -1,7 +1,14 @@
 """Losses of the four tasks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @keras.saving.register_keras_serializable("keras_lstm_gates")
@@ -20,7 +27,9 @@ class SummedCrossEntropy(keras.losses.Loss):
         1.386
     """
 
-    def __init__(self, name="summed_cross_entropy", reduction="sum_over_batch_size", dtype=None):
+    def __init__(
+        self, name: str = "summed_cross_entropy", reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -32,7 +41,7 @@ class SummedCrossEntropy(keras.losses.Loss):
                 steps = steps * (ops.expand_dims(weights, 1) if len(weights.shape) == 1 else weights)
         return ops.mean(ops.sum(steps, axis=1))
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         return ops.sum(keras.losses.sparse_categorical_crossentropy(y_true, y_pred), axis=1)
 
 
@@ -51,16 +60,22 @@ class Pinball(keras.losses.Loss):
         0.9
     """
 
-    def __init__(self, quantiles, name="pinball", reduction="sum_over_batch_size", dtype=None):
+    def __init__(
+        self,
+        quantiles: Iterable[float],
+        name: str = "pinball",
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.quantiles = list(quantiles)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         error = ops.expand_dims(y_true, -1) - y_pred
         q = ops.convert_to_tensor(self.quantiles, y_pred.dtype)
         return ops.mean(ops.maximum(q * error, (q - 1) * error), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"quantiles": self.quantiles}
 
 

@@ -203,7 +203,7 @@ class Recipe(Tabled):
         recipe_keys.check_known(self)
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, typing.Any]) -> typing.Self:
         """The recipe of a dict of plain data; an unknown key is refused.
 
         Example:
@@ -220,7 +220,7 @@ class Recipe(Tabled):
         return cls(**values)
 
     @classmethod
-    def from_file(cls, path):
+    def from_file(cls, path: str | Path) -> typing.Self:
         """The recipe of a JSON file, for example recipe.json of a run folder."""
         try:
             values = json.loads(Path(path).read_text())
@@ -230,23 +230,23 @@ class Recipe(Tabled):
             raise ValueError(f"expected {path} to hold one recipe {{...}}; received a {type(values).__name__}")
         return cls.from_dict(values)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, typing.Any]:
         """Plain data that `from_dict` takes, with the keys that the task uses."""
         values = dataclasses.asdict(self)
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         return {key: values[key] for key in keys_of(self.task)}
 
     @property
-    def targets(self):
+    def targets(self) -> tuple[str, ...]:
         """The columns to forecast, a tuple."""
         return (self.target,) if isinstance(self.target, str) else self.target or ()
 
-    def of(self, target):
+    def of(self, target: str) -> "Recipe":
         """The recipe that forecasts one of the targets, from the same columns."""
         features = tuple(dict.fromkeys([*self.features, *self.targets])) if self.features else ()
         return dataclasses.replace(self, target=target, features=features)
 
-    def replaced(self, settings):
+    def replaced(self, settings: dict[str, typing.Any]) -> "Recipe":
         """The recipe with some values replaced; text is read as JSON for keys that do not expect text.
 
         Args:

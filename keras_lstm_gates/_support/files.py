@@ -4,6 +4,8 @@ What is written grows in a hidden folder `.NAME.unfinished` beside its place, an
 process leaves this folder; the next one that writes the same name cleans it up.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -12,8 +14,15 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_lstm_gates._support import locks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keras_lstm_gates._support.annotations import StrPath
+
 
 UNFINISHED = ".unfinished"
 _NEW, _OLD, _READY = "new", "old", "ready"
@@ -86,7 +95,9 @@ def read_json(path):
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_json(path, content, *, indent=2, default=None):
+def write_json(
+    path: StrPath, content: Any, *, indent: int | None = 2, default: Callable[[Any], Any] | None = None
+) -> None:
     """Write plain data as a JSON file, whole or not at all.
 
     Args:

@@ -37,7 +37,7 @@ def _has_no_default(field):
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-class Page(type(Path())):
+class Page(type(Path())):  # type: ignore[misc]  # before Python 3.12 no subclass of Path itself works
     """The path of an HTML page; a notebook shows the page itself."""
 
     def _repr_html_(self):

@@ -1,5 +1,9 @@
 """The ledger of a memory carried on to the answer: how much each step contributes through what was kept of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
 import xarray as xr
@@ -7,6 +11,12 @@ import xarray as xr
 from keras_lstm_gates.attribution.memory import before_the_first
 from keras_lstm_gates.attribution.watched import WatchedModel
 from keras_lstm_gates.tracing import traces
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_lstm_gates._support.annotations import Arrays
+
 
 AFFINE = ("telescoping", "proportional")
 BENT = ("integrated_gradients",)
@@ -20,7 +30,14 @@ SOURCES = {
 POINTS = 64
 
 
-def answer_ledger(model, x, target=None, *, output=None, batch_size=32):
+def answer_ledger(
+    model: keras.Model,
+    x: Arrays,
+    target: int | tuple[int, ...] | str | None = None,
+    *,
+    output: str | None = None,
+    batch_size: int = 32,
+) -> xr.DataTree:
     """How much each step contributes to an answer through the memory of the last LSTMs.
 
     The answer, before a softmax or sigmoid of the last layer, is read from h_t = o_t tanh(c_t) of the LSTMs that feed
@@ -78,7 +95,8 @@ def answer_ledger(model, x, target=None, *, output=None, batch_size=32):
         memories = {path: _Memory(nodes[path].isel(sample=row), watched.activations[path]) for path in paths}
         slopes = batch.slopes() if affine else batch.along_c(memories)
         for path, memory in memories.items():
-            shares[path].append(_divided(memory, *batch.by_step(path, slopes, memory), rules))
+            of_h, of_c = batch.by_step(path, slopes, memory)
+            shares[path].append(_divided(memory, of_h, of_c, rules))
     joined = {path: [np.concatenate(one, axis=1) for one in zip(*parts, strict=True)] for path, parts in shares.items()}
     answer, bias = (np.concatenate([getattr(one, name) for one in batches]) for name in ("answer", "bias"))
     total = sum(contribution.sum(axis=(2, 3)) + initial.sum(axis=2) for contribution, initial in joined.values())

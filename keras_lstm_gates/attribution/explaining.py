@@ -1,6 +1,9 @@
 """One answer through several lenses: what is stored, what is sensitive, what is causal, and which inputs count."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -18,6 +21,15 @@ from keras_lstm_gates.gradients.recording import record, watch
 from keras_lstm_gates.interventions import Set
 from keras_lstm_gates.opening.graphs import Names, graph_of, layers_within, outputs_by_name
 from keras_lstm_gates.steering import run_each
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from keras_lstm_gates._support.annotations import Arrays
+
 
 CAUSES = 3
 LONGEST_PHRASE, MOST_TOKENS = 5, 200
@@ -43,12 +55,12 @@ class Explanation:
         sentence: str, the three largest causes with their numbers.
     """
 
-    def __init__(self, data):
+    def __init__(self, data: xr.Dataset) -> None:
         self.data = data
         self.sentence = _sentence(data)
 
     @property
-    def figure(self):
+    def figure(self) -> Figure:
         """`matplotlib.figure.Figure` of `plots.explanation`."""
         return plots.explanation(self.data)
 
@@ -64,7 +76,16 @@ class Explanation:
         return self.sentence
 
 
-def explain(model, x, target=None, *, sample=0, output=None, baseline="mean", vocabulary=None):
+def explain(
+    model: keras.Model,
+    x: ArrayLike,
+    target: int | tuple[int, ...] | str | None = None,
+    *,
+    sample: int = 0,
+    output: str | None = None,
+    baseline: str | Arrays = "mean",
+    vocabulary: Sequence[str] | None = None,
+) -> Explanation:
     """Four lenses on one answer: the memory it is read from, the gradient, and what happens without each step.
 
     They ask different questions, and may disagree: a step may be stored and not matter, matter and not be stored (a

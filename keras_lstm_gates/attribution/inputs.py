@@ -1,6 +1,8 @@
 """Which inputs an answer comes from: the methods over inputs, each with what it should sum to and what it does."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -12,23 +14,29 @@ from keras_lstm_gates.attribution.contextual import decomposed
 from keras_lstm_gates.attribution.watched import WatchedModel
 from keras_lstm_gates.opening.inputs import ModelInput, check
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keras_lstm_gates._support.annotations import Arrays, Progress
+
+
 MOST_STEPS = 1024
 
 
 def attribute(
-    model,
-    x,
-    target=None,
-    method="integrated_gradients",
+    model: keras.Model,
+    x: Arrays,
+    target: int | tuple[int, ...] | str | None = None,
+    method: str = "integrated_gradients",
     *,
-    baseline="zero",
-    output=None,
-    tolerance=1e-3,
-    span=1,
-    steps=None,
-    batch_size=256,
-    progress=False,
-):
+    baseline: str | Arrays = "zero",
+    output: str | None = None,
+    tolerance: float = 1e-3,
+    span: int = 1,
+    steps: slice | Sequence[int] | None = None,
+    batch_size: int = 256,
+    progress: Progress = False,
+) -> xr.Dataset:
     """How much each step and feature of the input contributes to one number that a model answers.
 
     The number is taken before a softmax or sigmoid of the last layer: it is there that contributions add up.

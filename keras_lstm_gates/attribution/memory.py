@@ -1,7 +1,9 @@
 """The ledger of a memory: which step wrote how much of a cell state, in closed form from the gates."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -11,11 +13,26 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.zarr_stores import check_own
 from keras_lstm_gates.tracing import traces
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+
+    from keras_lstm_gates._support.annotations import StrPath
+
+
 BLOCK = 2**22
 """Numbers of a gate that are in memory at once where a ledger is written to a store, or those of one sample."""
 
 
-def ledger(trace, x=None, at=None, *, layers=None, to=None):
+def ledger(
+    trace: xr.DataTree | keras.Model,
+    x: Any = None,
+    at: int | None = None,
+    *,
+    layers: Sequence[str] | None = None,
+    to: StrPath | None = None,
+) -> xr.DataTree:
     """How much of a cell state was written at each step, for every LSTM, sample and unit.
 
     With the gates of a trace, the equation c_t = i_t g_t + f_t c_{t-1} unrolls to a sum:
@@ -80,7 +97,7 @@ def ledger(trace, x=None, at=None, *, layers=None, to=None):
     return traces.load(to)
 
 
-def reach(memory, share=0.5):
+def reach(memory: xr.Dataset | xr.DataTree, share: float = 0.5) -> xr.DataArray:
     """How far back a memory reaches: the lag, in real steps, within which a share of it was written.
 
     Args:
@@ -110,7 +127,7 @@ def reach(memory, share=0.5):
     return before.sum("time").where(whole > 0).rename("reach").assign_attrs(units="steps", share=share)
 
 
-def forgotten(memory):
+def forgotten(memory: xr.Dataset | xr.DataTree) -> xr.DataArray:
     """The share of what was written that is gone: 1 - sum |kept| / sum |written|, over the steps up to `at`.
 
     Args:
@@ -124,7 +141,7 @@ def forgotten(memory):
     return (1 - kept / written.where(written > 0)).rename("forgotten")
 
 
-def wrote(memory, threshold=0.1):
+def wrote(memory: xr.Dataset | xr.DataTree, threshold: float = 0.1) -> xr.DataArray:
     """The steps at which a unit wrote: |i_t g_t| > threshold, which is at most 1.
 
     Args:

@@ -1,11 +1,22 @@
 """The baselines of each task, measured on the test part."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_lstm_gates.baselines import volatility
 from keras_lstm_gates.baselines.forecasts import WINDOWS, fitted
 from keras_lstm_gates.baselines.ngrams import NGrams
 from keras_lstm_gates.datasets import words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from keras_lstm_gates.datasets.data import Data
+    from keras_lstm_gates.recipes import Recipe
+
 
 METRICS = {
     "classification": "accuracy",
@@ -19,7 +30,7 @@ DTW_COST = 2e9
 """The most pairs of steps to compare; beyond it nearest neighbours by DTW are left out."""
 
 
-def measure(recipe, data):
+def measure(recipe: Recipe, data: Data) -> dict[str, float]:
     """The baselines of a recipe's task, on the test part.
 
     Args:
@@ -55,7 +66,7 @@ def measure(recipe, data):
     return kinds[recipe.task](recipe, data)
 
 
-def beaten_by(task, figure, figures):
+def beaten_by(task: str, figure: float, figures: Mapping[str, float]) -> str | None:
     """One line that says which baselines do better than a model, the best first, and None where none does.
 
     Args:
@@ -120,7 +131,7 @@ def _padded(part):
     return np.concatenate([np.pad(x, ((0, 0), (0, longest - x.shape[1]), (0, 0))) for x in batches])
 
 
-def dtw(train, test):
+def dtw(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Distances by dynamic time warping, squared differences summed over features and along the best path.
 
     Args:

@@ -1,6 +1,13 @@
 """A model of the next character from the n - 1 before it: interpolated Kneser-Ney."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class NGrams:
@@ -22,7 +29,7 @@ class NGrams:
     Source: Chen & Goodman 1999, An empirical study of smoothing techniques for language modeling, section 2.7.
     """
 
-    def __init__(self, text, size, order=5):
+    def __init__(self, text: ArrayLike, size: int, order: int = 5) -> None:
         if size**order >= 2**62:
             raise ValueError(f"expected size**order below 2**62; received {size}**{order}")
         self.size, self.order = size, order
@@ -37,7 +44,7 @@ class NGrams:
             # Each gram of this order is one character seen before the shorter gram.
             grams, counts = np.unique(grams % size ** (n - 1), return_counts=True)
 
-    def probabilities(self, text):
+    def probabilities(self, text: ArrayLike) -> np.ndarray:
         """p of each character of a text given those before it, (time - order + 1,); the first ones are context."""
         grams = _codes(np.asarray(text), self.size, self.order)
         p = np.full(len(grams), 1 / self.size)

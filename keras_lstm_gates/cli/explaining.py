@@ -61,13 +61,13 @@ def explain(
         with console.status("asking what the answer comes from"):
             explanation = explain(loaded, sequences, index, sample=sample, output=output)
             tree = tracing.trace(loaded, some_of(sequences, sample, sample + 1), progress=False)
-        data = explanation.data
+        answer = explanation.data
         if windows is not None:
             tree = forecasting.with_times(tree, windows.at([sample]))
-            data = data.assign_coords(when=("time", windows.places[sample]))
+            answer = answer.assign_coords(when=("time", windows.places[sample]))
         explanation.figure.savefig(temporary / "explanation.png", dpi=130)
-        names = [name for name in ("token", "stored", "sensitive", "closed", "causal", "mask") if name in data]
-        data[names].to_dataframe().to_csv(temporary / "explanation.csv")
+        names = [name for name in ("token", "stored", "sensitive", "closed", "causal", "mask") if name in answer]
+        answer[names].to_dataframe().to_csv(temporary / "explanation.csv")
         reporting.report(tree, temporary / "report.html", explanation=explanation)
     console.print(explanation.sentence, soft_wrap=True, highlight=False)
     console.print(files_table(folder))

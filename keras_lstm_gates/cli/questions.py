@@ -102,14 +102,15 @@ def patch(
 
     axes = {Over.places: ("time", "unit"), Over.steps: ("time",), Over.units: ("unit",), Over.gates: ()}[over]
     index, loaded = _index(metric), open_model(model)
-    pair = [sequences_of(model, loaded, path, at=at) for path in (clean, corrupted)]
+    first, second = (sequences_of(model, loaded, path, at=at) for path in (clean, corrupted))
     with run_folder("patch", out) as (folder, temporary), _counted("places patched") as progress:
-        tree = steering.patch(loaded, *pair, index, axes, gates, progress=progress, store=temporary / "patching.zarr")
+        store = temporary / "patching.zarr"
+        tree = steering.patch(loaded, first, second, index, axes, gates, progress=progress, store=store)
         paths = tree.attrs["layers"]
         tables = {path: tree[path].to_dataset()[["restored", "low", "high"]].to_dataframe() for path in paths}
         _write(temporary, "patching", pd.concat(tables, names=["layer"]), plots.patching(tree))
     largest = {path: table["restored"].max() for path, table in tables.items()}
-    path = max(largest, key=largest.get)
+    path = max(largest, key=largest.__getitem__)
     place = tables[path]["restored"].idxmax()
     named = ", ".join(map(str, place if isinstance(place, tuple) else (place,)))
     _tell(

@@ -208,7 +208,7 @@ def gradients(
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.gradients import save, summary
 
-    *files, data = models if random is None else [*models, None]
+    files, data = (models[:-1], models[-1]) if random is None else (models, None)
     if not files:
         raise ValueError(f"expected one or more model files, then the sequences; received {data} alone")
     if norms not in ("auto", "exact", "estimated"):

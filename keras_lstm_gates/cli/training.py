@@ -48,7 +48,7 @@ def train(
     for part in training.folders(recipe, folder) if several else [folder]:
         own = Recipe.from_file(part / "recipe.json")
         if several:
-            console.print(f"[bold]{escape(own.target)}[/], in {part}", highlight=False, soft_wrap=True)
+            console.print(f"[bold]{escape(str(own.target))}[/], in {part}", highlight=False, soft_wrap=True)
         _summarize(console, own, part)
     console.print(files_table(folder))
 

@@ -1,10 +1,17 @@
 """From a recipe to batches: training, validation and test part, and the model's arguments that follow from them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_lstm_gates.datasets import examples, forecasting, language, sequences, tfds_names
 from keras_lstm_gates.recipe_keys import AUTO
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
 
 _TASKS = {"classification": sequences, "labelling": sequences, "forecasting": forecasting, "language": language}
 
@@ -44,10 +51,10 @@ class Data(NamedTuple):
     arguments: dict
     names: dict
     train_at: Callable[[int], Any]
-    some: Callable[[str, int], tuple] | None = None
+    some: Callable[..., tuple] | None = None
 
 
-def load(recipe, test=True):
+def load(recipe: Any, test: bool = True) -> Data:
     """The data of a recipe.
 
     Args:
@@ -85,7 +92,9 @@ def load(recipe, test=True):
     )
 
 
-def batches(name, split, batch_size=32, *, shuffle_seed=None):
+def batches(
+    name: str, split: str, batch_size: int = 32, *, shuffle_seed: int | None = None
+) -> tuple[tf.data.Dataset, tfds.core.DatasetInfo]:
     """Batches (inputs, targets) of a TFDS data set, sequences padded with zeros to the longest of their batch.
 
     Args:

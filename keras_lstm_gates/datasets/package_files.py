@@ -1,13 +1,21 @@
 """Data files that installed packages ship: located, checked, read."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib.metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def shipped_file(distribution, path, sha256):
+    from keras_lstm_gates._support.annotations import StrPath
+
+
+def shipped_file(distribution: str, path: str, sha256: str) -> Path:
     """The path of a data file that an installed distribution ships, its content checked.
 
     Args:
@@ -45,7 +53,7 @@ def shipped_files(distribution, pattern, sha256):
     return paths
 
 
-def read_ts(path):
+def read_ts(path: StrPath) -> Iterator[tuple[list[np.ndarray], str]]:
     """Read a file of the sktime .ts format: yield (channels, label) per series, channels a list of 1-d float arrays."""
     in_data = False
     for line in Path(path).read_text(encoding="utf-8").splitlines():

@@ -1,14 +1,21 @@
 """Is an exported folder as `export` left it?"""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_lstm_gates._support import sums
+
+if TYPE_CHECKING:
+    from keras_lstm_gates._support.annotations import StrPath
+
 
 MANIFEST = "manifest.json"
 
 
-def verified(folder):
+def verified(folder: StrPath) -> Path:
     """The folder, once every file in it has the sha256 that its manifest.json tells.
 
     The sums tell damage and tampering with a file, not a forger who writes the manifest anew as well.

@@ -1,6 +1,9 @@
 """How far a file in smaller numbers leaves its model: gate by gate, and step by step along the sequence."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -10,10 +13,16 @@ from keras_lstm_gates.exporting import comparing
 from keras_lstm_gates.exporting.signatures import request_for
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN
 
+if TYPE_CHECKING:
+    import keras
+
+    from keras_lstm_gates._support.annotations import Arrays, StrPath
+
+
 SATURATING = "ifgo"
 
 
-def drift(model, file, data, signature=None):
+def drift(model: keras.Model, file: StrPath, data: Arrays, signature: str | None = None) -> xr.Dataset:
     """Run a TFLite file beside its model, and tell where and when they part.
 
     A unit's gate is always open, always closed (`keras_lstm_gates.statistics`), or neither: its saturation class. A
@@ -67,12 +76,11 @@ def drift(model, file, data, signature=None):
             changes[-1] = len(units)
             if units:
                 warnings.warn(f"{name} leaves its saturation class: {'; '.join(units)}", stacklevel=2)
-    means = np.array(means)
     return xr.Dataset(
         {
-            "mean_difference": (("output", "time"), means),
+            "mean_difference": (("output", "time"), np.array(means)),
             "largest_difference": (("output", "time"), np.array(largest)),
-            "growth": ("output", _growth(means)),
+            "growth": ("output", _growth(np.array(means))),
             "class_changes": ("output", changes),
         },
         coords={"output": list(expected), "time": np.arange(steps)},

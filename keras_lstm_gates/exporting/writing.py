@@ -1,10 +1,12 @@
 """`export`: every file is run and compared with the model before any of them takes its name."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_lstm_gates._support import child_process
 from keras_lstm_gates._support.files import filled_when_whole
@@ -15,6 +17,13 @@ from keras_lstm_gates.exporting.formats import FORMATS
 from keras_lstm_gates.exporting.signatures import request_for
 from keras_lstm_gates.exporting.tflite.quantizing import PRECISIONS
 from keras_lstm_gates.opening.cache import calls_forgotten
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import keras
+
+    from keras_lstm_gates._support.annotations import Arrays, StrPath
 
 
 class Exported(NamedTuple):
@@ -42,17 +51,17 @@ class Exported(NamedTuple):
 
 
 def export(
-    model,
-    folder,
-    data,
-    formats=("saved_model", "tflite"),
-    precisions=("float32",),
-    signatures=None,
-    batch=None,
-    time=None,
-    tolerances=None,
-    trained_on=None,
-):
+    model: keras.Model,
+    folder: StrPath,
+    data: Arrays,
+    formats: Sequence[str] = ("saved_model", "tflite"),
+    precisions: Sequence[str] = ("float32",),
+    signatures: Sequence[str] | None = None,
+    batch: int | None = None,
+    time: int | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    trained_on: Any = None,
+) -> Exported:
     """Export a model with named signatures, each file compared with the model before it is kept.
 
     - `predict` gives the model's own outputs by name for whole sequences, called `sequence`, or `tokens`; several

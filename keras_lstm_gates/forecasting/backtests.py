@@ -1,8 +1,11 @@
 """Backtests: forecasts from an origin that rolls through the past, beside the baselines."""
 
+from __future__ import annotations
+
 import itertools
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,25 @@ from keras_lstm_gates.forecasting.scoring import Figures, middle_of, step_error
 from keras_lstm_gates.forecasting.windows import TableWindows
 from keras_lstm_gates.plots.forecasts import backtest as picture
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
-def backtest(recipe, folder, folds=5, *, refit=True, share=0.5, progress=None, callbacks=()):
+    import keras
+
+    from keras_lstm_gates._support.annotations import StrPath
+    from keras_lstm_gates.recipes import Recipe
+
+
+def backtest(
+    recipe: Recipe,
+    folder: StrPath,
+    folds: int = 5,
+    *,
+    refit: bool = True,
+    share: float = 0.5,
+    progress: Callable[[int], object] | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+) -> pd.DataFrame:
     """How a recipe would have done in the past.
 
     The last part of the table is cut into folds by time. For each one a model is trained on all that was before it, and
@@ -48,7 +68,7 @@ def backtest(recipe, folder, folds=5, *, refit=True, share=0.5, progress=None, c
         raise ValueError(f"expected folds, an int > 0, and a share in (0, 1); received {folds!r} and {share!r}")
     folder, report = Path(folder), progress or (lambda done: None)
     if len(recipe.targets) > 1:
-        options = {"refit": refit, "share": share, "progress": progress, "callbacks": callbacks}
+        options: dict = {"refit": refit, "share": share, "progress": progress, "callbacks": callbacks}
         each = zip(recipe.targets, training.folders(recipe, folder), strict=True)
         parts = {name: backtest(recipe.of(name), of_target, folds, **options) for name, of_target in each}
         result = pd.concat(parts, names=["target"])

@@ -1,13 +1,18 @@
 """A trained model beside what it was trained on: the columns by name, the window, and the forecast as a table."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from keras_lstm_gates.datasets import table_known, tables
-from keras_lstm_gates.forecasting.windows import in_zone, last_windows, rolling_windows
+from keras_lstm_gates.forecasting.windows import TableWindows, in_zone, last_windows, rolling_windows
 from keras_lstm_gates.recipes import Recipe
+
+if TYPE_CHECKING:
+    from keras_lstm_gates._support.annotations import StrPath
 
 
 class Forecaster(NamedTuple):
@@ -25,19 +30,25 @@ class Forecaster(NamedTuple):
     columns: list
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """The columns of a forecast: each target, or one for each of its quantiles, as "load q0.1"."""
         targets, quantiles = self.recipe.targets, self.recipe.quantiles
         return [f"{target} q{quantile:g}" for target in targets for quantile in quantiles] or [*targets]
 
-    def of_each(self):
+    def of_each(self) -> dict[str, Forecaster]:
         """{target: the `Forecaster` of it alone}."""
         if len(self.recipe.targets) < 2:
-            return {self.recipe.target: self}
+            return dict.fromkeys(self.recipe.targets, self)
         each = enumerate(self.recipe.targets)
         return {one: Forecaster(_Part(self.model, at), self.recipe.of(one), self.columns) for at, one in each}
 
-    def windows(self, table, at=None, every=None, rolling=False):
+    def windows(
+        self,
+        table: pd.DataFrame | StrPath,
+        at: str | pd.Timestamp | None = None,
+        every: int | None = None,
+        rolling: bool = False,
+    ) -> TableWindows:
         """What the model reads of a table: its inputs by the columns' names, with their times.
 
         Args:
@@ -60,7 +71,7 @@ class Forecaster(NamedTuple):
             return rolling_windows(frame, self.recipe, self.columns, every)
         return last_windows(frame, self.recipe, self.columns, at)
 
-    def forecast(self, table, at=None):
+    def forecast(self, table: pd.DataFrame | StrPath, at: str | pd.Timestamp | None = None) -> pd.DataFrame:
         """The steps that follow a table, or a time in it.
 
         Args:
@@ -77,14 +88,16 @@ class Forecaster(NamedTuple):
         """
         return self.of(self.windows(table, at))
 
-    def of(self, windows, origin=False):
+    def of(self, windows: TableWindows, origin: bool = False) -> pd.DataFrame:
         """The forecasts of some windows, a table as `forecast` gives; with `origin` as `rolling` does."""
         parts = [self._table(part, origin) for part in windows.batches()]
         result = pd.concat([part for part, _ in parts], ignore_index=True)
         result.attrs.update(ignored=windows.ignored, step=parts[-1][1], windows=len(windows))
         return result
 
-    def history(self, table, at=None, windows=3):
+    def history(
+        self, table: pd.DataFrame | StrPath, at: str | pd.Timestamp | None = None, windows: int = 3
+    ) -> pd.DataFrame:
         """The rows before a forecast, up to some windows of them: `group`, `time` or `row`, and the targets."""
         frame = self.read(table)
         last = last_windows(frame, self.recipe, self.columns, at)
@@ -98,7 +111,7 @@ class Forecaster(NamedTuple):
             parts.append(pd.DataFrame({**columns, **{name: rows[name].to_numpy() for name in self.recipe.targets}}))
         return pd.concat(parts, ignore_index=True)
 
-    def rolling(self, table, every=None):
+    def rolling(self, table: pd.DataFrame | StrPath, every: int | None = None) -> pd.DataFrame:
         """Forecasts from many points of a table.
 
         Args:
@@ -111,15 +124,16 @@ class Forecaster(NamedTuple):
         """
         return self.of(self.windows(table, every=every, rolling=True), origin=True)
 
-    def predict(self, windows):
+    def predict(self, windows: np.ndarray) -> np.ndarray:
         """The forecasts of windows (sample, window, columns), float64 (sample, horizon, `names`)."""
         outputs = self.model.predict(np.asarray(windows, np.float32), batch_size=256, verbose=0)
         outputs = outputs["forecast"] if isinstance(outputs, dict) else outputs
-        shape = (len(windows), len(self.recipe.targets), self.recipe.horizon, max(1, len(self.recipe.quantiles)))
+        recipe: Any = self.recipe  # nothing in it is "auto" any more
+        shape = (len(windows), len(recipe.targets), recipe.horizon, max(1, len(recipe.quantiles)))
         by_step = np.asarray(outputs, np.float64).reshape(shape).transpose(0, 2, 1, 3)
-        return by_step.reshape(len(windows), self.recipe.horizon, len(self.names))
+        return by_step.reshape(len(windows), recipe.horizon, len(self.names))
 
-    def read(self, table):
+    def read(self, table: pd.DataFrame | StrPath) -> pd.DataFrame:
         """The table as the training read its own, with what is known of later rows; `attrs["ignored"]`: the others."""
         recipe = self.recipe.of(self.recipe.targets[0])
         if isinstance(table, pd.DataFrame):

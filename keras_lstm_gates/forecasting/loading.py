@@ -1,7 +1,10 @@
 """A forecaster of a run folder, a preset, a model's file or an export."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +14,17 @@ from keras_lstm_gates.forecasting.forecasters import Forecaster
 from keras_lstm_gates.opening.readers import load_model
 from keras_lstm_gates.training.descriptions import SAVED_MODEL, described
 
+if TYPE_CHECKING:
+    import keras
+
+    from keras_lstm_gates._support.annotations import StrPath
+
+
 EXPORTS = ("model.tflite", "saved_model")
 """What is run of an export folder, the first that it holds; another .tflite file is run by its own path."""
 
 
-def load(run, model=None):
+def load(run: StrPath, model: keras.Model | None = None) -> Forecaster:
     """The forecaster of a run.
 
     Args:

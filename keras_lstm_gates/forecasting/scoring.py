@@ -1,13 +1,21 @@
 """How good forecasts are, beside the baselines that need no training."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
 from keras_lstm_gates.datasets import tables
 from keras_lstm_gates.forecasting.windows import rolling_windows
 
+if TYPE_CHECKING:
+    from keras_lstm_gates._support.annotations import StrPath
+    from keras_lstm_gates.forecasting.forecasters import Forecaster
 
-def scores(forecaster, table):
+
+def scores(forecaster: Forecaster, table: pd.DataFrame | StrPath) -> pd.DataFrame:
     """The figures of a forecaster on every whole window of a table, beside persistence and the seasonal naive forecast.
 
     Args:
@@ -31,7 +39,7 @@ def scores(forecaster, table):
         result.attrs = next(iter(parts.values())).attrs
         return result
     frame = forecaster.read(table)
-    recipe = forecaster.recipe
+    recipe: Any = forecaster.recipe  # nothing in it is "auto" any more
     windows = rolling_windows(frame, recipe, forecaster.columns, every=1)
     figures = Figures(recipe.quantiles)
     for part in windows.batches():

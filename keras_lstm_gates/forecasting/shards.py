@@ -21,7 +21,7 @@ class Shard(NamedTuple):
     """
 
     number: int
-    count: int
+    count: int  # type: ignore[assignment]  # it hides the method of a tuple
 
     def of(self, windows):
         """These windows' part, a `TableWindows` of neighbours."""

@@ -1,11 +1,20 @@
 """The times of a table on the steps of a trace."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_lstm_gates.datasets import tables
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-def with_times(tree, windows):
+    from keras_lstm_gates.forecasting.windows import TableWindows
+
+
+def with_times(tree: xr.DataTree, windows: TableWindows) -> xr.DataTree:
     """A trace whose samples are windows of a table, with what the table says of them.
 
     Args:

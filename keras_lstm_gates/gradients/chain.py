@@ -1,5 +1,9 @@
 """`gradient_chain` and `compare`: why a model's gradient survives or vanishes, term by term."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 import xarray as xr
@@ -14,11 +18,28 @@ from keras_lstm_gates.gradients.recording import record
 from keras_lstm_gates.gradients.terms import LANCZOS_ERROR, frobenius, largest_singular_value, spectral
 from keras_lstm_gates.gradients.verdicts import profile
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from keras_lstm_gates._support.annotations import Arrays, StrPath
+
+
 EXACT_UP_TO = 10**8
 """Samples * time * units**3 up to which norms="auto" computes every norm of a layer exactly: about 8 s on one core."""
 
 
-def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="auto", probes=32, seed=0, progress=None):
+def gradient_chain(
+    model: keras.Model,
+    x: Arrays,
+    y: Any = None,
+    loss: Any = None,
+    layer: str | None = None,
+    full: bool = False,
+    norms: str = "auto",
+    probes: int = 32,
+    seed: int = 0,
+    progress: Callable[[float], object] | None = None,
+) -> xr.DataTree | xr.Dataset:
     """The gradient's way back through every recurrent layer of a model, for each sequence and step.
 
     Of an LSTM, with R_k the recurrent kernel of gate k, columns by the unit it feeds:
@@ -101,7 +122,14 @@ def gradient_chain(model, x, y=None, loss=None, layer=None, full=False, norms="a
     return tree
 
 
-def compare(models, x, y=None, loss=None, progress=None, **options):
+def compare(
+    models: Sequence[keras.Model] | dict[str, keras.Model],
+    x: Arrays,
+    y: Any = None,
+    loss: Any = None,
+    progress: Callable[[float], object] | None = None,
+    **options: Any,
+) -> xr.DataTree:
     """`gradient_chain` of several models on the same sequences.
 
     Args:
@@ -140,7 +168,9 @@ def compare(models, x, y=None, loss=None, progress=None, **options):
     return xr.DataTree(name="models", children=trees)
 
 
-def lag_gains(model, x, probes=32, seed=0, watched=None):
+def lag_gains(
+    model: keras.Model, x: Arrays, probes: int = 32, seed: int = 0, watched: Any = None
+) -> dict[str, np.ndarray]:
     """The gain of each layer's gradient over the lags, and nothing else: cheap enough for every epoch.
 
     Args:
@@ -160,7 +190,7 @@ def lag_gains(model, x, probes=32, seed=0, watched=None):
     return {call.name: profile(profiles(steps_of(call), probes, seed, ("full",))[0]["full"]) for call in calls}
 
 
-def save(tree, path):
+def save(tree: xr.DataTree, path: StrPath) -> None:
     """Write a tree as a Zarr store, whole or not at all; `keras_lstm_gates.tracing.load` reads it."""
     with replaced_when_whole(path) as temporary:
         # Zarr format 3 has no settled encoding for strings as coordinates.

@@ -1,6 +1,9 @@
 """`GradientMonitor`: how far back the gradient reaches, each epoch of a training."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +12,9 @@ from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.gradients.chain import lag_gains
 from keras_lstm_gates.gradients.recording import watch
 from keras_lstm_gates.gradients.verdicts import judge
+
+if TYPE_CHECKING:
+    from keras_lstm_gates._support.annotations import Arrays, StrPath
 
 
 class GradientMonitor(EpochMonitor):
@@ -49,23 +55,25 @@ class GradientMonitor(EpochMonitor):
         ([0, 1, 2], 13)
     """
 
-    def __init__(self, x, folder, tensorboard=True, probes=16, budget=0.05):
+    def __init__(
+        self, x: Arrays, folder: StrPath, tensorboard: bool = True, probes: int = 16, budget: float | None = 0.05
+    ) -> None:
         super().__init__(budget, Path(folder) / "gradients" if tensorboard else None)
         self.x, self.folder, self.probes = x, Path(folder), probes
         self.history = []
         self._watched = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Measure the untrained model."""
         self._watched = watch(self.model)
         lag_gains(self.model, self.x, self.probes, watched=self._watched)  # compiles
         self.begin(lambda: self.draw(self.measure(0), 0))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure after an epoch, where the budget allows it."""
         self.measure_within_budget(epoch + 1)
 
-    def measure(self, step):
+    def measure(self, step: int) -> dict[str, float]:
         layers = {}
         for name, gain in lag_gains(self.model, self.x, self.probes, watched=self._watched).items():
             verdict = judge(self.model.name, name, gain)

@@ -1,10 +1,19 @@
 """The gradients of models as numbers, picture and words: `summary`."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_lstm_gates import plots
 from keras_lstm_gates.gradients.chain import compare
 from keras_lstm_gates.gradients.verdicts import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+
+    from keras_lstm_gates._support.annotations import Arrays
 
 
 class Summary(NamedTuple):
@@ -21,7 +30,15 @@ class Summary(NamedTuple):
     verdicts: list
 
 
-def summary(models, x, y=None, loss=None, *, layer=None, **options):
+def summary(
+    models: keras.Model | Sequence[keras.Model] | dict[str, keras.Model],
+    x: Arrays,
+    y: Any = None,
+    loss: Any = None,
+    *,
+    layer: str | None = None,
+    **options: Any,
+) -> Summary:
     """`compare`, its picture and its verdicts in one call.
 
     Args:

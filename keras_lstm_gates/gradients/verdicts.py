@@ -1,10 +1,17 @@
 """At which lag a gradient is lost or out of hand: `verdict`."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from keras_lstm_gates._support.notebooks import table
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import ArrayLike
+
 
 VANISHED = 1e-3
 EXPLODED = 1e3
@@ -52,7 +59,7 @@ class Verdicts(list):
         return table("What becomes of the gradient", ("verdict",), [(str(one),) for one in self])
 
 
-def verdict(tree):
+def verdict(tree: xr.DataTree) -> list[Verdict]:
     """Where each layer's gradient falls below 1e-3 of its start for good, or grows beyond 1e3 times it.
 
     The gain over a lag is the Frobenius norm of the product along all routes, over that of lag 0: the factor by which
@@ -81,7 +88,7 @@ def verdict(tree):
     )
 
 
-def profile(norms):
+def profile(norms: ArrayLike) -> np.ndarray:
     """The gain over each lag, (lag,): the median over the samples of at least that length, relative to lag 0.
 
     Args:

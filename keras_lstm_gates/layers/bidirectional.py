@@ -1,14 +1,23 @@
 """`Bidirectional`: `keras.layers.Bidirectional` that carries the gates of both directions by name."""
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import functools
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers.lstm import GatedLSTM, expects_one_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
 
 MERGES = {
     "concat": lambda forward, backward: ops.concatenate([forward, backward], axis=-1),
@@ -50,7 +59,14 @@ class Bidirectional(keras.layers.Bidirectional):
         ((2, 10, 8), (2, 10, 4))
     """
 
-    def __init__(self, layer, merge_mode="concat", weights=None, backward_layer=None, **kwargs):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        merge_mode: str | None = "concat",
+        weights: Sequence[ArrayLike] | None = None,
+        backward_layer: keras.layers.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
         with _gates_put_aside(layer) as gated, _gates_put_aside(backward_layer) as backward_gated:
             super().__init__(layer, merge_mode=merge_mode, weights=weights, backward_layer=backward_layer, **kwargs)
         if backward_layer is not None and gated != backward_gated:
@@ -64,14 +80,14 @@ class Bidirectional(keras.layers.Bidirectional):
         if gated:
             self.forward_layer.return_gates = self.backward_layer.return_gates = True
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         super().build(sequences_shape, initial_state_shape)
         if self.return_gates:
             self.compute_output_shape(sequences_shape)  # refuses directions that cannot be merged, in eager mode too
         if self._first_weights is not None:
             self.set_weights(self._first_weights)
 
-    def call(self, sequences, initial_state=None, mask=None, training=None):
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = None) -> Any:
         if not self.return_gates:
             return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
         if initial_state is not None and len(initial_state) != 4:
@@ -96,7 +112,7 @@ class Bidirectional(keras.layers.Bidirectional):
             named.update({f"{direction}/{name}": value for name, value in values.items() if name != "output"})
         return named
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
         if not self.return_gates:
             return super().compute_output_shape(sequences_shape, initial_state_shape)
         forward, backward = (
@@ -118,7 +134,7 @@ class Bidirectional(keras.layers.Bidirectional):
             )
         return forward
 
-    def compute_mask(self, sequences, mask=None):
+    def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
         if not self.return_gates:
             return super().compute_mask(sequences, mask)
         masks = self.forward_layer.compute_mask(sequences, mask)

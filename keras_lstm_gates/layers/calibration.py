@@ -1,6 +1,13 @@
 """Factors that a calibration sets after the training."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @keras.saving.register_keras_serializable("keras_lstm_gates")
@@ -17,13 +24,13 @@ class Calibration(keras.layers.Layer):
         [1.0, 2.0]
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         self.factors = self.add_weight(
             shape=tuple(input_shape[1:]), initializer="ones", trainable=False, name="factors"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return inputs * self.factors
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
         return input_shape

@@ -1,7 +1,9 @@
 """`GatedLSTMCell`: one step of an LSTM as a Keras RNN cell that can name its gates."""
 
+from __future__ import annotations
+
 import numbers
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,6 +13,12 @@ from keras_lstm_gates import gates
 from keras_lstm_gates.initializers import ChronoBias
 from keras_lstm_gates.interventions import kept, serialized
 from keras_lstm_gates.layers.steered import numbers_of_step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from keras_lstm_gates._support.annotations import Activation
+    from keras_lstm_gates.gates import Gates
 
 
 class GateWeights(NamedTuple):
@@ -67,30 +75,33 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         ((2, 4), (2, 4))
     """
 
+    built: bool
+    interventions: Any
+
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | keras.random.SeedGenerator | None = None,
         *,
-        implementation=2,
-        interventions=None,
-        **kwargs,
-    ):
+        implementation: int = 2,
+        interventions: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(implementation, numbers.Integral) or implementation not in (0, 1, 2):
             raise ValueError(f"implementation must be 1 or 2; received implementation={implementation!r}")
         super().__init__(
@@ -120,7 +131,13 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             )
         self.interventions = kept(interventions)
 
-    def step(self, x_t, states, training=False, interventions=None):
+    def step(
+        self,
+        x_t: Any,
+        states: Sequence[Any],
+        training: bool | None = False,
+        interventions: Mapping[str, Any] | None = None,
+    ) -> Gates:
         """One step: x_t (batch, features) and [h, c] to `Gates(i, f, g, o, c, h)`, each (batch, units).
 
         Args:
@@ -135,11 +152,11 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         act = numbers_of_step(self.interventions, interventions, self.units, c)
         return gates.step(z, c, self.activation, self.recurrent_activation, act)
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Any, states: Sequence[Any], training: bool | None = False) -> tuple[Any, list[Any]]:
         now = self.step(inputs, states, training)
         return now.h, [now.h, now.c]
 
-    def input_product(self, x, training=False):
+    def input_product(self, x: Any, training: bool | None = False) -> Any:
         """x W + b under this batch's input dropout; x (batch, features) or (time, batch, features)."""
         masks = None
         if training and 0 < self.dropout < 1:
@@ -147,12 +164,12 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         z = _product(x, masks, self.kernel)
         return z if self.bias is None else z + self.bias
 
-    def recurrent_product(self, h, training=False):
+    def recurrent_product(self, h: Any, training: bool | None = False) -> Any:
         """h R under this batch's recurrent dropout; h (batch, units)."""
         masks = self.get_recurrent_dropout_mask(h) if training and 0 < self.recurrent_dropout < 1 else None
         return _product(h, masks, self.recurrent_kernel)
 
-    def gate_weights(self):
+    def gate_weights(self) -> dict[str, GateWeights]:
         """The weights of each gate by name.
 
         Returns:
@@ -168,12 +185,12 @@ class GatedLSTMCell(keras.layers.LSTMCell):
             >>> cell.gate_weights()["f"].b.tolist()  # unit_forget_bias
             [1.0, 1.0, 1.0, 1.0]
         """
-        blocks = [np.split(weight, 4, axis=-1) for weight in self._built_weights()]
+        blocks: list = [np.split(weight, 4, axis=-1) for weight in self._built_weights()]
         if self.bias is None:
             blocks.append([None] * 4)
         return dict(zip(gates.KERNEL_ORDER, (GateWeights(*parts) for parts in zip(*blocks, strict=True)), strict=True))
 
-    def set_gate_weights(self, weights):
+    def set_gate_weights(self, weights: Mapping[str, GateWeights]) -> None:
         """Set the weights of one or more gates by name; the other gates keep theirs.
 
         Args:
@@ -202,7 +219,7 @@ class GatedLSTMCell(keras.layers.LSTMCell):
         weights = (self.kernel, self.recurrent_kernel, self.bias)
         return [ops.convert_to_numpy(weight) for weight in weights if weight is not None]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         interventions = serialized(self.interventions)
         return {**super().get_config(), "implementation": self.implementation, "interventions": interventions}
 

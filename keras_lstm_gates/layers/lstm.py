@@ -2,13 +2,15 @@
 
 import collections
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.interventions import kept, serialized
-from keras_lstm_gates.layers.cell import GatedLSTMCell
+from keras_lstm_gates.layers.cell import GatedLSTMCell, GateWeights
 from keras_lstm_gates.layers.sequences import fits, last, of_sizes, only
 from keras_lstm_gates.layers.steered import numbers_of
 from keras_lstm_gates.recurrence import cudnn_obstacles, recurrence
@@ -100,37 +102,37 @@ class GatedLSTM(keras.layers.LSTM):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        use_cudnn="auto",
+        units: int,
+        activation: str | Callable | None = "tanh",
+        recurrent_activation: str | Callable | None = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | keras.random.SeedGenerator | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: bool | str = "auto",
         *,
-        implementation=2,
-        return_gates=False,
-        gate_regularizer=None,
-        interventions=None,
-        **kwargs,
-    ):
+        implementation: int = 2,
+        return_gates: bool = False,
+        gate_regularizer: dict[str, Any] | None = None,
+        interventions: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if return_gates and activity_regularizer is not None:
             raise ValueError(
                 "with return_gates=True expected gate_regularizer={'h': ...} instead of an activity_regularizer, which "
@@ -184,13 +186,20 @@ class GatedLSTM(keras.layers.LSTM):
         if use_cudnn and not self._cudnn_obstacles():
             self.supports_jit = False  # XLA knows no cuDNN kernel
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         super().build(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
     def call(
-        self, sequences, initial_state=None, mask=None, training=False, *, interventions=None, sequences_mask=None
-    ):
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool | None = False,
+        *,
+        interventions: dict[str, Any] | None = None,
+        sequences_mask: Any = None,
+    ) -> Any:
         if self.use_cudnn is True and (obstacles := self._cudnn_obstacles()):
             raise ValueError(
                 f"layer {self.name!r}: use_cudnn=True expected {'; '.join(obstacles)}: cuDNN is not supported for this "
@@ -314,7 +323,7 @@ class GatedLSTM(keras.layers.LSTM):
         mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
         return of_sizes(mask, ops.shape(sequences)[:2], "mask_has_another_size")[..., 0]
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
         batch, time = sequences_shape[:2]
         state = (batch, self.units)
         sequence = (batch, time, self.units)
@@ -326,7 +335,7 @@ class GatedLSTM(keras.layers.LSTM):
             return collections.defaultdict(functools.partial(expects_one_output, self.name), named)
         return (output, state, state) if self.return_state else output
 
-    def compute_mask(self, sequences, mask=None):
+    def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
         mask = keras.tree.flatten(mask)[0] if mask is not None else None
         output = mask if self.return_sequences else None
         if self.return_gates:
@@ -334,21 +343,21 @@ class GatedLSTM(keras.layers.LSTM):
             return {**named, "state_h": None, "state_c": None} if self.return_state else named
         return [output, None, None] if self.return_state else output
 
-    def gate_weights(self):
+    def gate_weights(self) -> dict[str, GateWeights]:
         """The weights of each gate by name: {"i": `GateWeights(W, R, b)`, ...}; see `GatedLSTMCell.gate_weights`."""
         return self.cell.gate_weights()
 
-    def set_gate_weights(self, weights):
+    def set_gate_weights(self, weights: dict[str, GateWeights]) -> None:
         """Set the weights of one or more gates by name; see `GatedLSTMCell.set_gate_weights`."""
         self.cell.set_gate_weights(weights)
 
     @property
-    def zero_output_for_mask(self):
+    def zero_output_for_mask(self) -> int:
         """0 or 1: whether the output, not the gates, is 0 at masked steps."""
         return self._zero_output_for_mask
 
     @zero_output_for_mask.setter
-    def zero_output_for_mask(self, value):
+    def zero_output_for_mask(self, value: int) -> None:
         # Only keras.layers.Bidirectional sets it on a finished layer: the place to say what it cannot do.
         if self.return_gates:
             raise ValueError(
@@ -361,7 +370,7 @@ class GatedLSTM(keras.layers.LSTM):
     implementation = property(lambda layer: layer.cell.implementation, doc="`implementation` of the cell.")
     seed = property(lambda layer: layer.cell.seed, doc="`seed` of the cell.")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "implementation": self.implementation,

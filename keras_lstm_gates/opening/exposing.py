@@ -1,6 +1,8 @@
 """Any trained model with LSTMs in it -> the same model, weights shared, with its gates as named outputs."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -12,6 +14,9 @@ from keras_lstm_gates.opening.opened_layers import MaskedToZero, Reversed
 from keras_lstm_gates.opening.twins import gated_twin
 from keras_lstm_gates.opening.visitors import Visitor
 from keras_lstm_gates.opening.walker import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Opened(NamedTuple):
@@ -32,7 +37,7 @@ class Opened(NamedTuple):
     cells: dict[str, Any]
 
 
-def expose(model, layers=None):
+def expose(model: keras.Model, layers: Sequence[str] | None = None) -> keras.Model:
     """The same model, weights shared, whose output is a dict that also names every gate.
 
     Args:
@@ -66,7 +71,7 @@ def expose(model, layers=None):
     return keras.Model(opened.inputs, named_outputs(opened), name=model.name)
 
 
-def open_graph(model, layers=None, grus=False):
+def open_graph(model: keras.Model, layers: Sequence[str] | None = None, grus: bool = False) -> Opened:
     """Walk a model's graph again and note the gates and the mask of every LSTM on the way, with `grus` of every GRU.
 
     Args and errors are those of `expose`.

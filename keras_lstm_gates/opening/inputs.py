@@ -1,5 +1,7 @@
 """What a model reads: its inputs by name, with shape, type and vocabulary; data checked, cut into windows, made up."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import keras
@@ -134,7 +136,7 @@ def in_batches(model, arrays):
     return filled_batches(arrays, batch)
 
 
-def random_data(model, samples, steps=None, seed=0):
+def random_data(model: keras.Model, samples: int, steps: int | None = None, seed: int = 0) -> dict[str, np.ndarray]:
     """Made-up data that a model takes, for a first look at it.
 
     Args:
@@ -158,7 +160,7 @@ def random_data(model, samples, steps=None, seed=0):
     return {name: _random(one, samples, steps or STEPS, random) for name, one in inputs_of(model).items()}
 
 
-def windows(array, length):
+def windows(array: np.ndarray, length: int) -> np.ndarray:
     """A table (time, ...), cut into windows (window, length, ...), one after the other; the rest is left out.
 
     Raises:

@@ -1,9 +1,11 @@
 """The LSTMs of PyTorch: `from_torch` gives layers of Keras with the same numbers, `to_torch` gives them back."""
 
+from __future__ import annotations
+
 import math
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -12,11 +14,21 @@ from keras_lstm_gates._support import sizes
 from keras_lstm_gates.layers.bidirectional import Bidirectional
 from keras_lstm_gates.layers.lstm import GatedLSTM
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+
+    from keras_lstm_gates._support.annotations import StrPath
+
+
 _KEY = re.compile(r"(?:(?P<prefix>.*)\.)?weight_hh_l(?P<layer>\d+)(?P<reverse>_reverse)?")
 _DIRECTIONS = ("", "_reverse")
 
 
-def from_torch(source, prefix=None):
+def from_torch(
+    source: torch.nn.Module | Mapping[str, Any] | StrPath, prefix: str | None = None
+) -> list[keras.layers.Layer]:
     """The layers of a `torch.nn.LSTM`, from the first to the last, with its weights.
 
     PyTorch's columns are in the order i, f, g, o as Keras's; its two biases are summed. Each layer reads and returns
@@ -57,7 +69,7 @@ def from_torch(source, prefix=None):
     return [_layer(own, number, prefix) for number in range(max(by_prefix[prefix]) + 1)]
 
 
-def to_torch(layers, batch_first=True):
+def to_torch(layers: keras.layers.Layer | Sequence[keras.layers.Layer], batch_first: bool = True) -> torch.nn.LSTM:
     """A `torch.nn.LSTM` with the weights of one or more layers of Keras; `.state_dict()` gives them alone.
 
     Args:

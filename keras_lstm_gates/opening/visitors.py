@@ -1,6 +1,13 @@
 """What may be done at the layers of a graph that is walked: the visitor, and the call that it sees."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
 
 
 class Visitor:
@@ -19,11 +26,11 @@ class Visitor:
     per_call = False
     shares_states = False
 
-    def follows(self, layer):
+    def follows(self, layer: keras.layers.Layer) -> bool:
         """Whether a layer or a cell is one to visit; the walk goes into whatever holds one."""
         return False
 
-    def visit(self, call):
+    def visit(self, call: Call) -> tuple[Any, dict[str, Any]]:
         """Call a recurrent layer over one cell.
 
         Args:
@@ -34,11 +41,11 @@ class Visitor:
         """
         raise NotImplementedError
 
-    def pass_by(self, layer, *args, **kwargs):
+    def pass_by(self, layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         """Call any other layer or operation."""
         return layer(*args, **kwargs)
 
-    def refuse(self, path, reason):
+    def refuse(self, path: str, reason: str) -> None:
         """Meet a layer that holds one to visit where no graph shows it; where this returns, it is called as it is."""
         raise ValueError(f"cannot open the layer {path!r}: {reason}. Leave it out with layers=[...]")
 
@@ -65,24 +72,24 @@ class Call(NamedTuple):
     graph: Any
 
     @property
-    def is_steered(self):
+    def is_steered(self) -> bool:
         """Whether something acts on the layer's gates, by this call or by every one."""
         own = (getattr(one, "interventions", None) for one in (self.layer, self.layer.cell))
         return bool(self.given.get("interventions")) or any(own)
 
-    def as_it_is(self):
+    def as_it_is(self) -> Any:
         """What the layer itself returns."""
         return self.layer(self.sequences, initial_state=self.states, **self.given)
 
-    def replacement(self, make):
+    def replacement(self, make: Callable[[str], keras.layers.Layer]) -> keras.layers.Layer:
         """The layer that takes the layer's place in all its calls: `make(name)`, called once."""
         return self.graph.once(self.layer, "replacement", make, base=self.layer.name)
 
-    def companion(self, what, make):
+    def companion(self, what: str, make: Callable[..., keras.layers.Layer]) -> keras.layers.Layer:
         """A small layer beside the layer in all its calls: `make(name=...)`, called once."""
         return self.graph.once(self.layer, what, lambda name: make(name=name), base=f"{self.layer.name}_{what}")
 
-    def mask(self):
+    def mask(self) -> Any:
         """bool (batch, time), True = a real step, also where the mask comes only when the model is called."""
         return self.graph.mask(self.layer, self.sequences, self.given, self.states)
 

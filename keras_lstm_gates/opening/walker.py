@@ -4,8 +4,10 @@ The walk goes into `Bidirectional`, `TimeDistributed`, `StackedRNNCells` and nes
 path, and carries what the visitor notes out to the outermost graph.
 """
 
+from __future__ import annotations
+
 import inspect
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -25,6 +27,9 @@ from keras_lstm_gates.opening.opened_layers import EachStep, LabelledGates, Merg
 from keras_lstm_gates.opening.paths import Paths, below, direction, layer_name, outermost
 from keras_lstm_gates.opening.twins import layer_of_cell
 from keras_lstm_gates.opening.visitors import Call, Place, Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Walked(NamedTuple):
@@ -49,7 +54,13 @@ class Walked(NamedTuple):
     labels: frozenset
 
 
-def walk(model, visitor, layers=None, inputs=None, states=()):
+def walk(
+    model: keras.Model,
+    visitor: Visitor,
+    layers: Sequence[str] | None = None,
+    inputs: Sequence[keras.KerasTensor] | None = None,
+    states: Sequence[keras.KerasTensor] = (),
+) -> Walked:
     """Walk the graph of a model.
 
     Args:

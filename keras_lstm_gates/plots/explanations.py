@@ -1,5 +1,9 @@
 """The picture of an explained answer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import matplotlib
 import numpy as np
 from matplotlib.colors import Normalize
@@ -7,6 +11,11 @@ from matplotlib.ticker import MaxNLocator
 
 from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, with_gaps
 from keras_lstm_gates.plots.traces import STATE_COLOURS
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
 
 WIDTH = 90
 """Characters a line."""
@@ -19,7 +28,7 @@ _LENSES = {
 }
 
 
-def explanation(data):
+def explanation(data: xr.Dataset) -> Figure:
     """The lenses on one answer, below the input coloured by what it contributes.
 
     Args:

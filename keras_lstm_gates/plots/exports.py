@@ -1,12 +1,20 @@
 """Pictures of exported files beside their models."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.plots._styles import MODEL_LINES, Picture, shades
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
-def drift(dataset, title=None):
+
+def drift(dataset: xr.Dataset, title: str | None = None) -> Figure:
     """How an exported file drifts from its model along the sequence, a line per output.
 
     Args:

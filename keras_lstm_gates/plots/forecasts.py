@@ -1,6 +1,9 @@
 """The picture of a forecast."""
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -8,10 +11,16 @@ from matplotlib.ticker import MaxNLocator
 
 from keras_lstm_gates.plots._styles import MODEL_COLOURS, Picture
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+
 MOST_GROUPS = 6
 
 
-def forecast(result, history, targets):
+def forecast(result: pd.DataFrame, history: pd.DataFrame, targets: str | Sequence[str]) -> Figure:
     """What was before, the forecast with its interval, and what came, where it is known.
 
     Args:

@@ -1,8 +1,17 @@
 """Pictures of the gradient chain."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES, Picture
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
 
 _TERM_STYLES = {
     "direct": ("#0b3c8c", "-", 2.2),
@@ -23,7 +32,7 @@ _PATH_STYLES = {
 }
 
 
-def gradient_chain(tree, layer=None, title=None):
+def gradient_chain(tree: xr.DataTree, layer: str | None = None, title: str | None = None) -> Figure:
     """The terms of the gradient over time, its products over the lag, and each model's gradient beside the others'.
 
     Args:

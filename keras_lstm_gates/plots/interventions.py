@@ -1,16 +1,25 @@
 """Pictures of ablations and patches."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from keras_lstm_gates.plots._styles import Picture
 from keras_lstm_gates.plots.traces import STATE_COLOURS
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+
 _BARS = 40
 """Units that are drawn, the most important first; steps and gates keep their order and are all drawn."""
 
 
-def ablation(dataset):
+def ablation(dataset: xr.Dataset) -> Figure:
     """How much worse a metric is without each unit, gate or step, a panel a layer.
 
     Args:
@@ -46,7 +55,7 @@ def ablation(dataset):
     return figure
 
 
-def patching(tree):
+def patching(tree: xr.DataTree) -> Figure:
     """What part of the difference between two runs each gate carries, a row a layer and a panel a gate.
 
     Args:

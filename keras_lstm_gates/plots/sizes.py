@@ -1,11 +1,20 @@
 """Pictures of models of several sizes."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING
 
 from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES, Picture
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
-def shrinking(curves, title=None, *, card=None):
+
+def shrinking(
+    curves: pd.DataFrame | dict[str, pd.DataFrame], title: str | None = None, *, card: tuple[float, float] | None = None
+) -> Figure:
     """How good a model is over how many parameters it has, a line a curve.
 
     Args:

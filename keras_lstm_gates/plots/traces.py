@@ -1,6 +1,9 @@
 """Pictures of a trace."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -13,6 +16,11 @@ from keras_lstm_gates.tracing import flat, nodes, sole_input
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
 from keras_lstm_gates.tracing.gate_statistics import of_layer
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
 
 # Both scales get lighter with the value, so they also work in grey and for colour-blind readers.
 GATE_COLOURS = matplotlib.colormaps["viridis"]
@@ -37,7 +45,7 @@ _MEANINGS_OF_GRU = {
 _PANELS = {"LSTM": [["f", "o"], ["i", "c"], ["g", "h"]], "GRU": [["z", "r"], ["candidate", "h"]]}
 
 
-def gates(tree, layer=None, sample=0, title=None):
+def gates(tree: xr.DataTree, layer: str | None = None, sample: int = 0, title: str | None = None) -> Figure:
     """The six curves of every unit of an LSTM over one sequence, or the four of a GRU, below its input.
 
     Args:
@@ -102,7 +110,7 @@ def _steps_of(node, sample, times):
     return f"time step, from {first} to {last}"
 
 
-def saturation(tree, layer=None):
+def saturation(tree: xr.DataTree, layer: str | None = None) -> Figure:
     """How often each unit's gates are shut and how often open: a panel for each of i, f, o and g, of GRUs a row more.
 
     Args:
@@ -154,7 +162,7 @@ def saturation(tree, layer=None):
     return figure
 
 
-def memory(tree, layer=None):
+def memory(tree: xr.DataTree, layer: str | None = None) -> Figure:
     """The half-life of every unit's memory, from the longest to the shortest.
 
     Args:
@@ -188,7 +196,9 @@ def memory(tree, layer=None):
     return figure
 
 
-def tokens(tree, unit, gate=None, layer=None, sample=0, width=60):
+def tokens(
+    tree: xr.DataTree, unit: int, gate: str | None = None, layer: str | None = None, sample: int = 0, width: int = 60
+) -> Figure:
     """A text with each token coloured by a gate or state of one unit.
 
     Args:

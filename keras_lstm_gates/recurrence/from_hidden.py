@@ -1,22 +1,29 @@
 """Every gate of a sequence whose hidden states are known, as a kernel that hides its gates gives them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_lstm_gates.gates import Gates, step
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def gates_from_hidden(
-    z,
-    h,
-    h0,
-    c0,
-    recurrent_kernel,
+    z: Any,
+    h: Any,
+    h0: Any,
+    c0: Any,
+    recurrent_kernel: Any,
     *,
-    mask=None,
-    activation=keras.activations.tanh,
-    recurrent_activation=keras.activations.sigmoid,
-):
+    mask: Any = None,
+    activation: Callable[..., Any] = keras.activations.tanh,
+    recurrent_activation: Callable[..., Any] = keras.activations.sigmoid,
+) -> Gates:
     """Every gate of a sequence whose hidden states are known, by one matrix product and no loop over matrices.
 
     A kernel that hides its gates (cuDNN on a GPU) gives h; then a_t = z_t + h_{t-1} R is known for all t at once, and
@@ -52,7 +59,7 @@ def gates_from_hidden(
 
     first = ops.zeros_like(c[:, :1])
     shown = (repeated(ops.concatenate([first, value], axis=1)) for value in gates[:4])
-    return Gates(*shown, c[:, 1:], repeated(h))
+    return Gates._make([*shown, c[:, 1:], repeated(h)])
 
 
 def _cumulative_max(values):

@@ -25,8 +25,11 @@ ds_t = dv * (the value before) and db_t = dv, and s * dv goes on by the lines ab
 leads on from c_t and h_t, is multiplied by its s. The gates in these factors are the new ones.
 """
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -36,6 +39,10 @@ from keras_lstm_gates.recurrence.arguments import Arguments, agreeing, of_shape
 from keras_lstm_gates.recurrence.from_hidden import gates_from_hidden
 from keras_lstm_gates.recurrence.interventions import time_first
 from keras_lstm_gates.recurrence.portable import portable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
 
 PATHS = ("portable", "compiled", "chunked", "cudnn")
 
@@ -48,7 +55,7 @@ def path_in_use():
 
 
 @contextlib.contextmanager
-def use_path(path):
+def use_path(path: str) -> Iterator[None]:
     """Force the path of every recurrence that runs, or is traced into a graph, inside this `with` block.
 
     Args:
@@ -69,23 +76,23 @@ def use_path(path):
 
 
 def recurrence(
-    z,
-    h0,
-    c0,
-    recurrent_kernel,
+    z: Any,
+    h0: Any,
+    c0: Any,
+    recurrent_kernel: Any,
     *,
-    mask=None,
-    activation=keras.activations.tanh,
-    recurrent_activation=keras.activations.sigmoid,
-    recurrent_dropout_mask=None,
-    interventions=None,
-    unroll=False,
-    last_only=False,
-    outputs=Gates._fields,
-    hidden=None,
-    path=None,
-    training=False,
-):
+    mask: Any = None,
+    activation: Callable[..., Any] = keras.activations.tanh,
+    recurrent_activation: Callable[..., Any] = keras.activations.sigmoid,
+    recurrent_dropout_mask: Any = None,
+    interventions: Mapping[str, Any] | None = None,
+    unroll: bool = False,
+    last_only: bool = False,
+    outputs: Sequence[str] = Gates._fields,
+    hidden: Any = None,
+    path: str | None = None,
+    training: bool = False,
+) -> Gates:
     """The recurrence, given z = x W + b.
 
     Args:
@@ -178,7 +185,9 @@ def _obstacles(activation, recurrent_activation, unroll):
     return obstacles
 
 
-def cudnn_obstacles(activation, recurrent_activation, unroll):
+def cudnn_obstacles(
+    activation: Callable[..., Any], recurrent_activation: Callable[..., Any], unroll: bool
+) -> list[str]:
     """What keeps Keras's cuDNN kernel from serving these arguments on this machine, each as "..., received ..."."""
     obstacles = _obstacles(activation, recurrent_activation, unroll)
     return obstacles if keras.backend.backend() != "tensorflow" or _sees_gpu() else [*obstacles, "a GPU, received none"]

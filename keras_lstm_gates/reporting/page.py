@@ -1,5 +1,7 @@
 """One self-contained HTML page of a trace: `report`."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import html
@@ -8,6 +10,7 @@ import json
 import re
 import zlib
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,13 +24,32 @@ from keras_lstm_gates.reporting.interventions import intervention_sections
 from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
 from keras_lstm_gates.tracing.gate_statistics import of_layer
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+    from keras_lstm_gates._support.annotations import StrPath
+    from keras_lstm_gates.attribution.explaining import Explanation
+
+
 EXACT = 500_000
 """Up to this many numbers a page holds float32; beyond, float16 with three digits if no number is too large for it."""
 MOST = 2_600_000
 """The most numbers a page holds, half as many in float32, which keeps it below 8 MB; beyond, samples are left out."""
 
 
-def report(tree, path, *, title=None, samples=20, gradients=None, explanation=None, ablation=None, patching=None):
+def report(
+    tree: xr.DataTree,
+    path: StrPath,
+    *,
+    title: str | None = None,
+    samples: int = 20,
+    gradients: xr.DataTree | None = None,
+    explanation: Explanation | None = None,
+    ablation: xr.Dataset | None = None,
+    patching: xr.DataTree | None = None,
+) -> Path:
     """Write a page that shows a trace: numbers, heat maps, curves, and every step of every unit as a drawing.
 
     The page is one file without a server or a network. It holds: the key numbers; a heat map of time

@@ -1,5 +1,9 @@
 """`shrink`: a trained model with LSTMs in it -> an ordinary Keras model with fewer units."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 import pandas as pd
@@ -12,11 +16,30 @@ from keras_lstm_gates.shrinking.results import Shrunk, weight_of
 from keras_lstm_gates.shrinking.scores import Scores
 from keras_lstm_gates.tracing import trace
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from keras_lstm_gates._support.annotations import Arrays, LossLike
+
 
 def shrink(
-    model, data, y=None, *, keep=None, tolerance=None, metric=None, layers=None, fine_tune=0, batch_size=32,
-    learning_rate=None, validation_data=None, samples=256, export=False, seed=0, progress=True,
-):  # fmt: skip
+    model: keras.Model,
+    data: Arrays,
+    y: Any = None,
+    *,
+    keep: float | Mapping[str, int] | None = None,
+    tolerance: float | None = None,
+    metric: LossLike = None,
+    layers: Sequence[str] | None = None,
+    fine_tune: int = 0,
+    batch_size: int = 32,
+    learning_rate: float | None = None,
+    validation_data: tuple[Any, Any] | None = None,
+    samples: int = 256,
+    export: bool = False,
+    seed: int = 0,
+    progress: bool | Callable[[str], object] = True,
+) -> Shrunk:
     """The same model with fewer units in its LSTMs.
 
     A trained LSTM has units that say nothing: some never write (i * g stays 0), some never show (o stays 0, or nothing

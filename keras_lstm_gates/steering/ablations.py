@@ -1,5 +1,9 @@
 """`ablate`: how much worse a model does without each unit, each gate or each step."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import xarray as xr
 
@@ -11,13 +15,31 @@ from keras_lstm_gates.steering.measures import Metric, hash_of, mean_and_spread
 from keras_lstm_gates.steering.resumable_rows import finished, unfinished
 from keras_lstm_gates.tracing import trace
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+
+    from keras_lstm_gates._support.annotations import Arrays, LossLike, Progress, StrPath
+
+
 WHAT = {"units": ("c", "h"), "gates": ("i", "f", "g", "o"), "steps": ("i", "g")}
 """What may be ablated, and which gates and states are acted on for it."""
 
 
 def ablate(
-    model, x, y, metric=None, what="units", to="mean", *, layers=None, batch_size=512, progress=True, store=None
-):
+    model: keras.Model,
+    x: Arrays,
+    y: Any,
+    metric: LossLike = None,
+    what: str = "units",
+    to: str | float = "mean",
+    *,
+    layers: Sequence[str] | None = None,
+    batch_size: int = 512,
+    progress: Progress = True,
+    store: StrPath | None = None,
+) -> xr.Dataset:
     """How much worse the metric gets without each unit, each gate or each step.
 
     A unit whose gates look remarkable may be one that nothing reads, and a dull one may carry the answer. What a part
@@ -79,7 +101,7 @@ def ablate(
     measure = Metric(model, metric, y, mask)
     if len(y) != len(mask):
         raise ValueError(f"expected targets of {len(mask)} samples; received {len(y)}")
-    parts = [one for path, size in sizes.items() for one in _parts(path, *size, what)]
+    parts = [one for path, (steps, units) in sizes.items() for one in _parts(path, steps, units, what)]
     numbers = {(path, gate): _set(tree, path, gate, to) for path in sizes for gate in Gates._fields}
     interventions = [
         {f"{path}/{gate}": _at(numbers[path, gate], what, place) for gate in gates} for _, path, place, gates in parts

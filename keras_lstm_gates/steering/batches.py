@@ -1,5 +1,9 @@
 """Many interventions as one batch: the samples repeated, one intervention a copy. Ablation and patching stand on it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 
@@ -12,11 +16,29 @@ from keras_lstm_gates.steering.models import steer
 from keras_lstm_gates.steering.resumable_rows import KeptRows
 from keras_lstm_gates.tracing import nodes, trace
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+
+    from keras_lstm_gates._support.annotations import Arrays, Progress, StrPath
+
+
 MOST_BYTES = 2**28
 """Of the scales and shifts of one batch; where they would take more, the batch is smaller."""
 
 
-def run_each(model, x, interventions, measure=None, *, batch_size=512, progress=False, to=None, identity=None):
+def run_each(
+    model: keras.Model,
+    x: Arrays,
+    interventions: Sequence[Mapping[str, Any]],
+    measure: Callable[[Any], ArrayLike] | None = None,
+    *,
+    batch_size: int = 512,
+    progress: Progress = False,
+    to: StrPath | None = None,
+    identity: Any = None,
+) -> Any:
     """What a model answers under each of many interventions, each of them on all of the same samples.
 
     Whoever asks what a unit, a gate or a step is good for acts on it alone and looks at the answer, and then on the

@@ -1,7 +1,10 @@
 """`steer`: any trained model with LSTMs in it -> the same model, weights shared, whose gates one acts on."""
 
+from __future__ import annotations
+
 import collections.abc
 import re
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -15,14 +18,17 @@ from keras_lstm_gates.opening.twins import CELLS, LAYERS, gated_twin
 from keras_lstm_gates.opening.walker import walk
 from keras_lstm_gates.steering.holders import HeldInterventions, batches_differ
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
 class Steered(keras.Model):
     """The model that `steer` returns: a `keras.Model` with `interventions`, which one sets by "<path>/<gate>"."""
 
-    _source = None
+    _source: Any = None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The model that was steered, and where.
 
         Keras's own configuration of the graph would lose what two calls of a model share.
@@ -35,23 +41,23 @@ class Steered(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Steered:
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
         steered = _steered(model, dict.fromkeys(config["sizes"], ()), config["return_gates"], config["sizes"])
         steered.name = config["name"]
         return steered
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         return _with_batches_checked(super().fit, args, kwargs)
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         return _with_batches_checked(super().evaluate, args, kwargs)
 
-    def predict(self, *args, **kwargs):
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
         return _with_batches_checked(super().predict, args, kwargs)
 
     @property
-    def interventions(self):
+    def interventions(self) -> Interventions:
         """A mapping of "<path>/<gate>" to what acts there; what is set in it acts from the next call on."""
         return Interventions(self)
 
@@ -108,7 +114,14 @@ class Interventions(collections.abc.Mapping):
         return self._holders[key]
 
 
-def steer(model, interventions, return_gates=True, *, steps=None, samples=None):
+def steer(
+    model: keras.Model,
+    interventions: Mapping[str, Any],
+    return_gates: bool = True,
+    *,
+    steps: int | None = None,
+    samples: int | None = None,
+) -> Steered:
     """The same model, weights shared, with interventions on its gates and states: what acts early is felt later.
 
     value = scale * value + shift, for chosen units, steps and samples, within the recurrence. A masked step stays as it

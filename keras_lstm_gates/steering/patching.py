@@ -1,5 +1,9 @@
 """`patch`: what part of the difference between two runs each gate and state carries."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import xarray as xr
 
@@ -11,13 +15,31 @@ from keras_lstm_gates.steering.measures import hash_of, mean_and_spread
 from keras_lstm_gates.steering.resumable_rows import finished, unfinished
 from keras_lstm_gates.tracing import trace
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import keras
+    from numpy.typing import ArrayLike
+
+    from keras_lstm_gates._support.annotations import Arrays, Progress, StrPath
+
+
 AXES = ("time", "unit")
 
 
 def patch(
-    model, clean, corrupted, metric=None, over=("unit", "time"), gates=Gates._fields, *, layers=None, batch_size=512,
-    progress=True, store=None,
-):  # fmt: skip
+    model: keras.Model,
+    clean: Arrays,
+    corrupted: Arrays,
+    metric: int | tuple[int, ...] | Callable[[Any], ArrayLike] | None = None,
+    over: Sequence[str] = ("unit", "time"),
+    gates: Sequence[str] = Gates._fields,
+    *,
+    layers: Sequence[str] | None = None,
+    batch_size: int = 512,
+    progress: Progress = True,
+    store: StrPath | None = None,
+) -> xr.DataTree:
     """What part of the difference between two runs each gate and state carries, at each unit and step.
 
     Take two inputs that differ in one thing, as the marked value of a sum or the word that decides, so that the model
@@ -97,17 +119,38 @@ def patch(
     return finished(tree, store)
 
 
-def patch_steps(model, clean, corrupted, metric=None, gates=Gates._fields, **options):
+def patch_steps(
+    model: keras.Model,
+    clean: Arrays,
+    corrupted: Arrays,
+    metric: int | tuple[int, ...] | Callable[[Any], ArrayLike] | None = None,
+    gates: Sequence[str] = Gates._fields,
+    **options: Any,
+) -> xr.DataTree:
     """When does what makes the difference pass each gate: `patch` with all units of a step at once."""
     return patch(model, clean, corrupted, metric, ("time",), gates, **options)
 
 
-def patch_units(model, clean, corrupted, metric=None, gates=Gates._fields, **options):
+def patch_units(
+    model: keras.Model,
+    clean: Arrays,
+    corrupted: Arrays,
+    metric: int | tuple[int, ...] | Callable[[Any], ArrayLike] | None = None,
+    gates: Sequence[str] = Gates._fields,
+    **options: Any,
+) -> xr.DataTree:
     """Which units carry what makes the difference: `patch` with all steps of a unit at once."""
     return patch(model, clean, corrupted, metric, ("unit",), gates, **options)
 
 
-def patch_gates(model, clean, corrupted, metric=None, gates=Gates._fields, **options):
+def patch_gates(
+    model: keras.Model,
+    clean: Arrays,
+    corrupted: Arrays,
+    metric: int | tuple[int, ...] | Callable[[Any], ArrayLike] | None = None,
+    gates: Sequence[str] = Gates._fields,
+    **options: Any,
+) -> xr.DataTree:
     """Which gate or state carries what makes the difference: `patch` with each of them as a whole."""
     return patch(model, clean, corrupted, metric, (), gates, **options)
 

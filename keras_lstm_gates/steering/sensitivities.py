@@ -1,5 +1,9 @@
 """How much a loss depends on each gate: its derivative by the scale of the gate, exact, in one backward pass."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,8 +12,13 @@ from keras_lstm_gates.gates import DESCRIPTIONS, Gates
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.steering.models import steer
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-def importance(model, x, y, loss=None):
+    from keras_lstm_gates._support.annotations import Arrays
+
+
+def importance(model: keras.Model, x: Arrays, y: Any, loss: Any = None) -> xr.DataTree:
     """d loss / d scale of every gate and state, at every step and unit: their importance to the loss.
 
     A scale multiplies the gate within the recurrence, so all that a step does to later ones counts. To first order, the

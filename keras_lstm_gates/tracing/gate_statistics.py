@@ -1,10 +1,20 @@
 """Statistics of a trace: how open the gates are, how long the memory lasts, what the units follow."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
 from keras_lstm_gates.gates import KINDS, kind_of
 from keras_lstm_gates.tracing.traces import nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CLOSED, OPEN = 0.1, 0.9
@@ -12,7 +22,7 @@ ALWAYS = 0.99
 """The share of steps above which a unit's gate is called always open or always closed."""
 
 
-def statistics(tree, labels=None):
+def statistics(tree: xr.DataTree, labels: Mapping[str, ArrayLike] | None = None) -> xr.DataTree:
     """Statistics of every unit of every LSTM and GRU of a trace, over its real steps.
 
     Masked steps do not count. With f~ = exp(mean ln f), the geometric mean of a unit's forget gate over all real
@@ -62,7 +72,9 @@ def statistics(tree, labels=None):
     return xr.DataTree.from_dict({path: of_layer(node, labels) for path, node in nodes(tree).items()})
 
 
-def of_layer(node, labels=None, quantiles=QUANTILES):
+def of_layer(
+    node: xr.DataTree, labels: Mapping[str, ArrayLike] | None = None, quantiles: Sequence[float] = QUANTILES
+) -> xr.Dataset:
     """The statistics of one node of a trace, an `xarray.Dataset`; see `statistics`. Quantiles take most of the time."""
     mask = node["mask"].values
     steps = int(mask.sum())

@@ -1,7 +1,10 @@
 """`GateMonitor`: the statistics of the gates at every epoch of a training."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -12,6 +15,10 @@ from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import Names, layers_within
 from keras_lstm_gates.opening.inputs import batch_of, by_name, check, inputs_of, packed
 from keras_lstm_gates.tracing.gate_statistics import ALWAYS, CLOSED, OPEN, QUANTILES, effective_memory, half_life
+
+if TYPE_CHECKING:
+    from keras_lstm_gates._support.annotations import Arrays, StrPath
+
 
 _BINS = 400
 
@@ -55,12 +62,13 @@ class GateMonitor(EpochMonitor):
         (0, 'lstm', ['always_closed', 'always_open', 'left_saturated'])
     """
 
-    def __init__(self, data, folder, budget=0.05):
+    def __init__(self, data: Arrays, folder: StrPath, budget: float | None = 0.05) -> None:
         super().__init__(budget, Path(folder) / "tensorboard")
         self.data, self.folder = data, Path(folder)
-        self._summed = self._arrays = None
+        self._summed: Any = None
+        self._arrays: Any = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the model and compile."""
         opened = open_graph(self.model)
         self._arrays = self._checked()
@@ -76,11 +84,11 @@ class GateMonitor(EpochMonitor):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.begin(self._layer_statistics)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure after an epoch, where the budget allows it."""
         self.measure_within_budget(epoch)
 
-    def measure(self, step):
+    def measure(self, step: int) -> dict[str, float]:
         layers = self._layer_statistics()
         with (self.folder / "gates.jsonl").open("a") as lines:
             for layer, numbers in layers.items():

@@ -1,7 +1,10 @@
 """Run sequences through any trained model and record every gate of every step as labelled arrays."""
 
+from __future__ import annotations
+
 import hashlib
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,12 +22,27 @@ from keras_lstm_gates.tracing.opened_models import opened_model
 from keras_lstm_gates.tracing.parts import Collector, Part
 from keras_lstm_gates.tracing.store import StoreWriter
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from keras_lstm_gates._support.annotations import Progress, StrPath
+
+
 BATCH_SIZE = 32
 COARSE = "computed_in"
 """The attribute of an LSTM whose numbers are rounded more than their type tells."""
 
 
-def trace(model, data, batch_size=None, progress=True, *, to=None, vocabulary=None, layers=None):
+def trace(
+    model: keras.Model,
+    data: Any,
+    batch_size: int | None = None,
+    progress: Progress = True,
+    *,
+    to: StrPath | None = None,
+    vocabulary: Sequence[str] | None = None,
+    layers: Sequence[str] | None = None,
+) -> xr.DataTree:
     """The gates of every LSTM, and of every GRU, of a model, for every sequence, step and unit.
 
     Args:
@@ -95,20 +113,20 @@ def _traced(tracer, data, batch_size, progress, to):
         return load(writer.finish())
 
 
-def save(tree, path):
+def save(tree: xr.DataTree, path: StrPath) -> None:
     """Write a trace as a Zarr store, whole or not at all."""
     with replaced_when_whole(path) as temporary:
         tree.to_zarr(temporary, consolidated=False)
         check_own(temporary)
 
 
-def load(path):
+def load(path: StrPath) -> xr.DataTree:
     """Read a trace that `save` or `trace(to=...)` wrote, arrays on access; any other store is a `ValueError`."""
     check_own(path)
     return xr.open_datatree(path, engine="zarr", consolidated=False, chunks=None)
 
 
-def concatenated(stores, path):
+def concatenated(stores: Iterable[StrPath], path: StrPath) -> None:
     """Write the traces of several stores one after the other as one store, one of them in memory at a time.
 
     Args:
@@ -129,7 +147,7 @@ def concatenated(stores, path):
         first += tree.sizes["sample"]
 
 
-def nodes(tree):
+def nodes(tree: xr.DataTree) -> dict[str, xr.DataTree]:
     """The LSTMs of a trace, or of its statistics: {path: node}, in the model's order.
 
     Example:
@@ -144,7 +162,7 @@ def nodes(tree):
     return {path: by_path[path] for path in sorted(by_path, key=lambda path: order.get(path, len(order)))}
 
 
-def node(tree, layer=None):
+def node(tree: xr.DataTree, layer: str | None = None) -> xr.DataTree:
     """One LSTM of a trace by its path; the first where `layer` is None.
 
     Raises:
@@ -157,7 +175,7 @@ def node(tree, layer=None):
     return known[layer]
 
 
-def flat(dataset):
+def flat(dataset: xr.Dataset) -> xr.Dataset:
     """A node's dataset as (sample, time, unit); the steps of a `TimeDistributed` count as samples of their own."""
     steps = [dim for dim in dataset["h"].dims if dim.startswith("step")]
     if not steps:
@@ -166,13 +184,13 @@ def flat(dataset):
     return stacked.rename(one="sample").transpose("sample", "time", "unit")
 
 
-def sole_input(tree):
+def sole_input(tree: xr.DataTree) -> xr.DataArray | None:
     """The input of a trace's model, an `xarray.DataArray` (sample, ...); None where it has several."""
     names = [name for name in tree.dataset.coords if name.startswith("input")]
     return tree.dataset[names[0]] if len(names) == 1 else None
 
 
-def tokens(tree, sample):
+def tokens(tree: xr.DataTree, sample: int) -> list[str] | None:
     """The tokens of a sample's steps, a list of str, or None where the trace has no vocabulary.
 
     The input is ids (sample, time), or one-hot (sample, time, feature) with a feature a token.

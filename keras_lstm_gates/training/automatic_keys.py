@@ -1,12 +1,15 @@
 """What a recipe leaves open, chosen from its table: season, window, horizon, validation part, and what is learned."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from keras_lstm_gates.datasets import forecasting, table_known, tables
-from keras_lstm_gates.recipes import AUTO
+from keras_lstm_gates.recipes import AUTO, Recipe
 from keras_lstm_gates.training import linear
 
 LONGEST_SEASON = 400
@@ -17,7 +20,7 @@ EPOCH = 8192
 """The most windows of an epoch, of 96 steps or fewer."""
 
 
-def settled(recipe):
+def settled(recipe: Recipe) -> Recipe:
     """A recipe with a value wherever it says "auto".
 
     The season is the calendar's (a day, a week, a year, in steps of the table) or the lag with the highest
@@ -50,13 +53,14 @@ def settled(recipe):
                              "window" if name == "scaling" else 0.01 for name in open_keys})  # fmt: skip
     series = forecasting.cut(frame, trial, test=False)
     chosen = {}
+    sizes: Any = recipe  # its season and window are numbers by now
     if "epoch_size" in left:
-        most = int(np.clip(EPOCH * 96 / recipe.window, EPOCH // 4, EPOCH))
+        most = int(np.clip(EPOCH * 96 / sizes.window, EPOCH // 4, EPOCH))
         chosen["epoch_size"] = most if len(series.starts[0]) > most else None
     if any(name in left for name in LEARNED):
         windows, targets, weights = _windows(series, trial)
         given = {name: getattr(recipe, name) for name in LEARNED if name not in left}
-        season = recipe.season if recipe.season and recipe.season <= recipe.window else None
+        season = sizes.season if sizes.season and sizes.season <= sizes.window else None
         later = tuple(series.columns.index(name) for name in table_known.later(series.columns, recipe)
                       if name in series.columns)  # fmt: skip
         best = linear.choose(windows, targets, series.columns.index(recipe.target), season, given, later, weights)

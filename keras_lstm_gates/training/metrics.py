@@ -1,9 +1,20 @@
 """Metrics of the four tasks."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def evaluate(model, recipe, part):
+    import keras
+
+    from keras_lstm_gates.recipes import Recipe
+
+
+def evaluate(model: keras.Model, recipe: Recipe, part: Iterable[tuple]) -> dict[str, float]:
     """The metrics of a task over one part of its data, computed in NumPy from the model's predictions.
 
     Args:

@@ -1,16 +1,26 @@
 """Before and after the epochs of a residual forecaster: its linear path, the LSTMs' share, its intervals."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from keras_lstm_gates.residual_models import Frame, ResidualForecaster, middle_of
 from keras_lstm_gates.training import linear
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from keras_lstm_gates.recipes import Recipe
+
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MOST = 4000
 """The most validation windows to calibrate on."""
 
 
-def is_residual(recipe):
+def is_residual(recipe: Recipe) -> bool:
     """Whether a recipe's model learns what a baseline leaves."""
     chosen = (recipe.transform, recipe.relative_to, recipe.linear)
     return recipe.task == "forecasting" and (chosen != (None, None, None) or recipe.scaling != "training")
@@ -72,7 +82,7 @@ def finish(model, recipe, data):
     return facts
 
 
-def told(recipe, facts, metrics):
+def told(recipe: Recipe, facts: Mapping[str, Any] | None, metrics: Mapping[str, float]) -> list[str]:
     """What a residual forecaster has learned and how far its intervals hold, in a line each.
 
     Args:

@@ -1,12 +1,14 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to reproduce it."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import itertools
 import json
 import platform
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -25,7 +27,13 @@ from keras_lstm_gates.training.checkpoints import Checkpoints
 from keras_lstm_gates.training.finiteness import first_not_finite
 from keras_lstm_gates.training.metrics import evaluate
 
-_MODELS = {
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keras_lstm_gates.datasets.data import Data
+
+
+_MODELS: dict[str, Any] = {
     "classification": (models.SequenceClassifier, ("noise", "pooling", "bidirectional", "embedding")),
     "labelling": (models.SequenceLabeller, ("noise", "bidirectional", "embedding")),
     "forecasting": (models.Forecaster, ("noise", "quantiles", "autoregression")),
@@ -45,7 +53,7 @@ class Run(NamedTuple):
         return table(f"Run in {self.folder}", ("metric", "value"), self.metrics.items())
 
 
-def build(recipe, data):
+def build(recipe: Recipe, data: Data) -> keras.Model:
     """The untrained model of a recipe, compiled.
 
     Args:
@@ -169,7 +177,15 @@ def _fit(recipe, folder, strategy, writes, callbacks):
     return Run(model, metrics, folder)
 
 
-def fit_epochs(model, data, *, initial_epoch, epochs, callbacks, **arguments):
+def fit_epochs(
+    model: keras.Model,
+    data: Data,
+    *,
+    initial_epoch: int,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    **arguments: Any,
+) -> keras.callbacks.History:
     """`keras.Model.fit` over `Data`, the order of an epoch determined by its number, also in a resumed run.
 
     Returns:
@@ -191,7 +207,7 @@ def fit_epochs(model, data, *, initial_epoch, epochs, callbacks, **arguments):
     )
 
 
-def environment():
+def environment() -> dict[str, str]:
     """The versions and the machine that a run was made with."""
     packages = ("keras_lstm_gates", "keras", "tensorflow", "tensorflow-datasets", "numpy")
     return {

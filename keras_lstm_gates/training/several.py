@@ -1,6 +1,9 @@
 """Several targets of one table: a model of each, trained one after the other, and all of them as one model."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
@@ -11,10 +14,20 @@ from keras_lstm_gates.datasets import forecasting
 from keras_lstm_gates.losses import loss_of
 from keras_lstm_gates.training import automatic_keys, descriptions, distributed, runs
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from keras_lstm_gates._support.annotations import StrPath
+    from keras_lstm_gates.recipes import Recipe
+    from keras_lstm_gates.training.runs import Run
+
+
 OF_EACH = ("times", "table", "step", "season", "gaps", "features", "scaler", "later")
 
 
-def fit(recipe, folder, *, resume=False, callbacks=()):
+def fit(
+    recipe: Recipe, folder: StrPath, *, resume: bool = False, callbacks: Iterable[keras.callbacks.Callback] = ()
+) -> Run:
     """Train by a recipe and write the run folder, as `runs.fit`; of several targets a run folder each within it.
 
     The folder then holds target-1, target-2 ... in the recipe's order, and recipe.json, environment.json, names.json,
@@ -54,7 +67,7 @@ def fit(recipe, folder, *, resume=False, callbacks=()):
     return runs.Run(model, metrics, folder)
 
 
-def folders(recipe, folder):
+def folders(recipe: Recipe, folder: StrPath) -> list[Path]:
     """The run folder of each target; the folder itself where there is one."""
     several = len(recipe.targets) > 1
     return [

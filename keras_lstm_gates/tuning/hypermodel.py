@@ -1,8 +1,11 @@
 """`GatedLSTMHyperModel`: recipes as an ordinary KerasTuner hypermodel."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import json
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner
@@ -11,6 +14,10 @@ import numpy as np
 from keras_lstm_gates import datasets, training
 from keras_lstm_gates.recipes import Recipe
 from keras_lstm_gates.tuning import spaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 
 VALIDATION = 0.2
 
@@ -40,7 +47,7 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         (8, 0.0003)
     """
 
-    def __init__(self, recipe, space=None, only=False):
+    def __init__(self, recipe: Recipe, space: dict[str, Any] | None = None, only: bool = False) -> None:
         super().__init__()
         if recipe.task == "forecasting" and len(recipe.targets) > 1:
             raise ValueError(f"expected one target to search for; received {list(recipe.targets)}: search for each")
@@ -49,12 +56,12 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         # What must not change when a search resumes; KerasTuner does not know the fixed values, such as `epochs`.
         self.description = self.recipe_with({}).to_dict()
 
-    def recipe_of(self, hp):
+    def recipe_of(self, hp: keras_tuner.HyperParameters) -> Recipe:
         """The recipe of `keras_tuner.HyperParameters`; missing ones are registered with their first value."""
         values = {key: _register(hp, key, domain) for key, domain in self.space.items()}
         return self.recipe_with({key: values[key] for key in values if isinstance(self.space[key], dict | list)})
 
-    def recipe_with(self, values):
+    def recipe_with(self, values: Mapping[str, Any]) -> Recipe:
         """The recipe of a trial's values, as in `Search.trials`; KerasTuner's own values are left out."""
         searched = {key: value for key, value in values.items() if not key.startswith("tuner/")}
         fixed = {key: value for key, value in self.space.items() if not isinstance(value, dict | list)}
@@ -62,11 +69,21 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
             self.recipe, fixed | {key: _decoded(self.space[key], searched[key]) for key in searched}
         )
 
-    def build(self, hp):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         recipe = self._searched(hp)
         return training.build(recipe, _data(recipe))
 
-    def fit(self, hp, model, *, epochs=None, initial_epoch=0, callbacks=(), verbose=0, **arguments):
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *,
+        epochs: int | None = None,
+        initial_epoch: int = 0,
+        callbacks: Iterable[keras.callbacks.Callback] = (),
+        verbose: int | str = 0,
+        **arguments: Any,
+    ) -> dict[str, float]:
         recipe = self._searched(hp)
         data = _data(recipe)
         callbacks = list(callbacks)
@@ -84,7 +101,7 @@ class GatedLSTMHyperModel(keras_tuner.HyperModel):
         best_epoch = -1 if recipe.patience is None else int(np.argmin(history["val_loss"]))
         return {name: values[best_epoch] for name, values in history.items()}
 
-    def sample(self):
+    def sample(self) -> np.ndarray:
         """A sequence (1, time, features) of the training data, for the figures of a TFLite file."""
         recipe = dataclasses.replace(self.recipe, validation=self.recipe.validation or VALIDATION)
         inputs = next(iter(_data(recipe).train))[0]

@@ -1,12 +1,17 @@
 """The results of a search: trials as plain data, search.json and trials.csv."""
 
+from __future__ import annotations
+
 import csv
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from keras_lstm_gates._support.files import replaced_when_whole, write_json
 from keras_lstm_gates.tuning.trials import COMPLETED, RUNNING, read_record, record_file
+
+if TYPE_CHECKING:
+    from keras_lstm_gates._support.annotations import StrPath
 
 
 class Search(NamedTuple):
@@ -29,7 +34,7 @@ class Search(NamedTuple):
     seconds: float
 
 
-def read(folder):
+def read(folder: StrPath) -> Search:
     """The search in a folder, finished or not.
 
     Raises:

@@ -1,10 +1,13 @@
 """`search`: trials of a model over a space, in this process or many, that resume from their folder."""
 
+from __future__ import annotations
+
 import json
 import os
 import secrets
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 
@@ -13,31 +16,41 @@ from keras_lstm_gates._support.files import clean, write_json
 from keras_lstm_gates.tuning import addresses, chief_and_workers, results, service, tables
 from keras_lstm_gates.tuning.jobs import Job
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+    from numpy.typing import ArrayLike
+    from rich.console import Console
+
+    from keras_lstm_gates._support.annotations import StrPath
+
+
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 BUDGETS = ("parameters", "tflite_bytes", "latency_ms")
 
 
 def search(
-    model,
-    folder,
+    model: keras_tuner.HyperModel | Callable[..., keras.Model],
+    folder: StrPath,
     *,
-    tuner="random",
-    trials=None,
-    minutes=None,
-    objective="val_loss",
-    budget=None,
-    sample=None,
-    epochs=None,
-    initial_points=None,
-    seed=0,
-    workers=0,
-    threads=None,
-    role=None,
-    chief=None,
-    worker=0,
-    fit=None,
-    console=None,
-):
+    tuner: str = "random",
+    trials: int | None = None,
+    minutes: float | None = None,
+    objective: str | keras_tuner.Objective = "val_loss",
+    budget: dict[str, float] | None = None,
+    sample: ArrayLike | None = None,
+    epochs: int | None = None,
+    initial_points: int | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    threads: int | None = None,
+    role: str | None = None,
+    chief: str | None = None,
+    worker: int = 0,
+    fit: dict[str, Any] | None = None,
+    console: Console | None = None,
+) -> results.Search:
     """Search hyperparameters with KerasTuner, and write a folder with every trial.
 
     The folder holds search.json (settings, trials, the best), trials.csv, and the state to resume from: the same

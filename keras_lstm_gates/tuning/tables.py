@@ -1,5 +1,7 @@
 """A search in the terminal: its trials as a table, also live while it runs."""
 
+from __future__ import annotations
+
 import contextlib
 import time
 from pathlib import Path
@@ -29,7 +31,7 @@ class TrialTable:
         rows: int > 0, the most trials.
     """
 
-    def __init__(self, search, title="", rows=20):
+    def __init__(self, search: results.Search, title: str = "", rows: int = 20) -> None:
         self._search, self._title = search, title
         self._trials = search.trials[-rows:]
         if search.best is not None and search.best not in self._trials:

@@ -1,10 +1,13 @@
 """Build an entry of the zoo: train its seeds, measure, export, and write its card."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import shutil
 import statistics as numbers
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +19,17 @@ from keras_lstm_gates.zoo.cards import page
 from keras_lstm_gates.zoo.files import SUMS
 from keras_lstm_gates.zoo.registry import home, preset
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keras_lstm_gates._support.annotations import StrPath
+
+
 TRACED = 64
 """The number of test sequences for the gate statistics and the comparison of the exported files."""
 
 
-def build(name, runs="runs/zoo", tell=print):
+def build(name: str, runs: StrPath = "runs/zoo", tell: Callable[[str], object] = print) -> Path:
     """Make the files of a preset: a run per seed, then the model of the first seed with its card.
 
     Finished runs are reused and interrupted ones resume, so this can be called again.

@@ -1,5 +1,7 @@
 """Does the card hold? Its figure, measured again with the Keras model."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from keras_lstm_gates import datasets, training
@@ -20,7 +22,7 @@ class Evaluation(NamedTuple):
     holds: bool
 
 
-def evaluate(name):
+def evaluate(name: str) -> Evaluation:
     """Measure the figure of a preset's card again, on the test part of its data.
 
     Args:

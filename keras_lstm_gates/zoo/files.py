@@ -1,22 +1,33 @@
 """From the zoo's folders to models: every file's hash is checked first."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_lstm_gates._support import sums
 from keras_lstm_gates.opening.exposing import expose
 from keras_lstm_gates.opening.readers import load_model
 from keras_lstm_gates.zoo.registry import home, presets
 
+if TYPE_CHECKING:
+    import builtins
+
+    import keras
+
+    from keras_lstm_gates._support.annotations import StrPath
+
+
 SUMS = "SHA256SUMS"
 
 
-def list():
+def list() -> builtins.list[str]:
     """The names of all presets whose files are present."""
     return [name for name in presets() if (home(name) / SUMS).is_file()]
 
 
-def load(name, gates=True):
+def load(name: StrPath, gates: bool = True) -> keras.Model:
     """A trained model of the zoo, after checking every hash.
 
     Args:
@@ -42,7 +53,7 @@ def load(name, gates=True):
     return expose(model) if gates else model
 
 
-def card(name):
+def card(name: str) -> dict[str, Any]:
     """The card of a preset: a dict of its measured numbers, after checking every hash."""
     return json.loads((verified(name) / "card.json").read_text())
 

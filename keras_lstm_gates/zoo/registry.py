@@ -1,5 +1,7 @@
 """Presets: the zoo's entries as plain data; this package's own, and those that other packages register."""
 
+from __future__ import annotations
+
 import dataclasses
 import importlib.metadata
 import warnings
@@ -56,7 +58,7 @@ def shipped_folder():
     return inside if inside.is_dir() else package.parent / "saved_models"
 
 
-def presets():
+def presets() -> dict[str, Preset]:
     """Every preset by name: this package's own, then those of the entry points "keras_lstm_gates.presets".
 
     An entry point that cannot be imported, takes a name that is taken, or is no `Preset` is left out with a warning
@@ -85,7 +87,7 @@ def _loaded(entry):
     return loaded
 
 
-def preset(name):
+def preset(name: str) -> Preset:
     """One preset.
 
     Raises:

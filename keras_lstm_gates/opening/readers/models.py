@@ -1,10 +1,12 @@
 """Open a saved model, whichever Keras wrote it."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import re
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -23,6 +25,11 @@ from keras_lstm_gates.opening.readers.leaves import Order
 from keras_lstm_gates.opening.readers.stored import Nested
 from keras_lstm_gates.opening.readers.translating import Translation
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from keras_lstm_gates._support.annotations import StrPath
+
 
 class FromFile(NamedTuple):
     """A model and what its file is.
@@ -36,7 +43,9 @@ class FromFile(NamedTuple):
     words: str
 
 
-def load_model(path, custom_objects=None, weights=None):
+def load_model(
+    path: StrPath, custom_objects: Mapping[str, Any] | None = None, weights: StrPath | None = None
+) -> keras.Model:
     """A trained model from a file, with the numbers of the program that wrote it.
 
     It opens what Keras 1, 2 and 3 save, told from one another by their content: `.keras`, `.h5`, `.hdf5`, SavedModel
@@ -65,7 +74,7 @@ def load_model(path, custom_objects=None, weights=None):
     return read(path, custom_objects, weights).model
 
 
-def read(path, custom_objects=None, weights=None):
+def read(path: StrPath, custom_objects: Mapping[str, Any] | None = None, weights: StrPath | None = None) -> FromFile:
     """`load_model` and, in words, what the file is: a `FromFile`."""
     with in_one_line(path), planned(path, custom_objects, weights) as (one, source, plan):
         custom_objects = _by_every_name(plan.config, custom_objects)

@@ -1,7 +1,10 @@
 """The weights in a file into a model that was built in Python, whichever Keras wrote the file."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_lstm_gates.layers import weights_files
 from keras_lstm_gates.opening.readers.filling import fill
@@ -9,8 +12,13 @@ from keras_lstm_gates.opening.readers.leaves import leaves, snake_case
 from keras_lstm_gates.opening.readers.models import in_one_line, stored_weights
 from keras_lstm_gates.opening.readers.stored import Listed, Nested
 
+if TYPE_CHECKING:
+    import keras
 
-def load_weights(model, path):
+    from keras_lstm_gates._support.annotations import StrPath
+
+
+def load_weights(model: keras.Model, path: StrPath) -> None:
     """`model.load_weights` for a file that any Keras wrote: with LSTM, `GatedLSTM` or CuDNNLSTM in it.
 
     Args:
