@@ -93,9 +93,13 @@ def export(
         )
     samples = len(next(iter(sequences.values())) if isinstance(sequences, dict) else sequences)
     console.print(differences_table(exported, samples))
+    refused = [name for name in exported.missing if name in formats]
     for name, why in exported.missing.items():
-        console.print(f"no signature {name}: {why}", soft_wrap=True, highlight=False)
+        what = "format" if name in refused else "signature"
+        console.print(f"no {what} {name}: {why}", soft_wrap=True, highlight=False)
     console.print(files_table(folder))
+    if refused:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,7 +34,7 @@ class Exported(NamedTuple):
         files: {format: path}; in another precision it is called "tflite_float16", "micro_int8" …
         differences: {the same: {signature: {output: largest difference from the model}}}.
         missing: {signature that the model cannot have: why, in one sentence}; "onnx/step" where a format alone cannot
-            have it.
+            have it, "onnx" where a format can have none, and others were written.
     """
 
     files: dict
@@ -90,7 +91,8 @@ def export(
         model: `keras.Model` that `expose` opens. Its inputs are floats (batch, time, features), tokens (batch, time),
             which is where an input is int or is read by an Embedding, or what else the model takes.
         folder: str or `Path`; gets `saved_model/`, `model.tflite`, `model_int8.tflite` …, `onnx/`, `micro/`,
-            `manifest.json` and a README.md, all or none.
+            `manifest.json` and a README.md, in one step. A format that cannot hold the model is left out where others
+            can, and told in `missing`; a file that differs from the model leaves nothing written.
         data: float (samples, time, features), or int (samples, time), sequences to compare the files with the model
             on, of several inputs a list, or a dict by name; "int8" takes its ranges from them.
         formats: of "saved_model", "tflite", "tflite_fused", "onnx" and "micro". "tflite_fused" is `predict` alone, by
@@ -140,18 +142,28 @@ def export(
 
 def _written(model, folder, data, formats, precisions, signatures, given_sizes, tolerances, trained_on):
     request = request_for(model, data, signatures)
-    plans = {name: _plan(name, request, precisions, *given_sizes) for name in formats}
     references = comparing.References(request)
     results, missing = {}, dict(request.missing)
     with filled_when_whole(folder) as temporary:
-        for name, plan in plans.items():
-            own, files, refusals = _files(name, plan, request.data, temporary, every=signatures is not None)
+        for name in formats:
+            before = {*temporary.iterdir()}
+            try:
+                plan = _plan(name, request, precisions, *given_sizes)
+                own, files, refusals = _files(name, plan, request.data, temporary, every=signatures is not None)
+            except _REFUSALS as error:
+                refusal, missing[name] = error, " ".join(str(error).split())
+                for path in {*temporary.iterdir()} - before:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                continue
             missing |= {f"{name}/{signature}": why for signature, why in refusals.items()}
             for file in files:
                 differences = comparing.compare(file, own, references.of(plan.sizes), tolerances, request.reduced)
                 results[file.name] = file, differences, _latencies(file, own, references.of(plan.sizes)[0])
+        if not results:
+            raise refusal
         manifest = describing.manifest(model.name, request, results, missing, trained_on)
-        usages = [FORMATS[name].usage for name in FORMATS if name in formats and FORMATS[name].usage]
+        written = [name for name in FORMATS if name in formats and name not in missing]
+        usages = [FORMATS[name].usage for name in written if FORMATS[name].usage]
         (temporary / "README.md").write_text(describing.readme(manifest, usages))
         manifest["sha256"] = {"README.md": hashlib.sha256((temporary / "README.md").read_bytes()).hexdigest()}
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")

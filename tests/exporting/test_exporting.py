@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -368,3 +369,27 @@ def test_a_folder_that_was_changed_is_refused(exported, tmp_path, damage, text):
     damage(folder)
     with pytest.raises((ValueError, FileNotFoundError), match=text):
         exporting.verified(folder)
+
+
+def test_a_format_that_cannot_hold_a_model_leaves_the_others(command, tmp_path, rng):
+    sequence = keras.Input((6, 3))
+    model = keras.Model(
+        sequence, keras.layers.LSTM(2, name="lstm")(keras.layers.UpSampling1D(2, name="longer")(sequence))
+    )
+    x = rng.normal(size=(2, 6, 3)).astype("float32")
+    exported = exporting.export(model, tmp_path / "out", x, ("onnx", "tflite"))
+    reason = "the format 'onnx' cannot hold the layer 'longer': it is a UpSampling1D"
+    assert exported.missing["onnx"].startswith(reason)
+    assert [*exported.files] == ["tflite"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"README.md", "manifest.json", "model.tflite"}
+    assert "onnx" not in json.loads((tmp_path / "out" / "manifest.json").read_text())["formats"]
+    with pytest.raises(ValueError, match=reason):
+        exporting.export(model, tmp_path / "alone", x, ("onnx",))
+    assert not (tmp_path / "alone").exists()
+    model.save(tmp_path / "model.keras")
+    np.save("x.npy", x)
+    arguments = ("model.keras", "x.npy", "--format", "onnx", "--format", "tflite", "--out", "made")
+    code, printed, _ = command("export", *arguments)
+    assert code == 1
+    assert f"no format onnx: {reason}" in " ".join(printed.split())
+    assert Path("made/model.tflite").is_file()
