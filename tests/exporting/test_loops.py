@@ -96,3 +96,12 @@ def test_the_last_state_keeps_no_history(tmp_path, rng):
         x = rng.normal(size=(3, time, 3)).astype("float32")
         (received,) = Runner(written.files["tflite"]).predict(x).values()
         np.testing.assert_allclose(received, model(x), atol=2e-6)
+
+
+def test_a_loop_over_sequences_of_unknown_number_is_refused(tmp_path, rng):
+    """Their number is samples times steps, which a file of any number of steps does not know."""
+    words = layers.TimeDistributed(layers.LSTM(2, return_sequences=True), name="words")
+    model = keras.Sequential([keras.Input((None, 101, 3)), words, layers.Reshape((-1, 202)), layers.LSTM(2)])
+    x = rng.normal(size=(2, 4, 101, 3)).astype("float32")
+    with pytest.raises(ValueError, match="'tflite' cannot hold the layer 'words', or not without time=…"):
+        exporting.export(model, tmp_path / "out", x, ("tflite",), signatures=("predict",))
