@@ -10,6 +10,7 @@ import numpy as np
 from keras_lstm_gates.layers.bidirectional import Bidirectional
 from keras_lstm_gates.opening import directions
 from keras_lstm_gates.opening.graphs import graph_of
+from keras_lstm_gates.opening.opened_layers import EachStep
 from keras_lstm_gates.opening.walker import recurrent_arguments
 from keras_lstm_gates.shrinking.followers import is_lstm
 from keras_lstm_gates.shrinking.units import FIXED
@@ -297,6 +298,7 @@ _LAYERS = {
     keras.layers.Conv1D: _convolution,
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.TimeDistributed: _time_distributed,
+    EachStep: _time_distributed,
     keras.layers.Concatenate: _concatenate,
     keras.layers.Flatten: _flatten,
     keras.layers.Reshape: _reshape,

@@ -469,7 +469,7 @@ FOREIGN = {
         "the model",
     },
     "words_and_letters": {
-        "time_distributed_6/lstm_35": "it is within 'time_distributed_6', a TimeDistributed, which stays as it is"
+        "time_distributed_6/lstm_35": "it is within 'time_distributed_6', a EachStep, which stays as it is"
     },
 }
 
