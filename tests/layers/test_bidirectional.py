@@ -164,3 +164,10 @@ def sequential_and_cloned(rng, folder, merge_mode):
         keras.tree.flatten(stock(x, mask=(x != 0).any(axis=-1))),
     )
     save(folder, f"both_{merge_mode}", model, x, expected)
+
+
+def test_the_layer_that_is_given_keeps_its_gates(rng):
+    layer = GatedLSTM(3, return_gates=True)
+    Bidirectional(layer)
+    assert layer.return_gates
+    assert "f" in layer(rng.normal(size=(2, 4, 3)).astype("float32"))
