@@ -1,6 +1,6 @@
 # make demo      the main job on real data, end to end
 # make test      the tests, of strangers' models a selection of every kind and stage
-# make test-all  the same and every other pair of a stranger's model and a stage
+# make test-all  the same, every other pair of a stranger's model and a stage, and the long studies
 # make strangers every pair of a stranger's model and a stage, into docs/strangers.md
 # make docs      the site of docs/ into runs/site, and `make tutorial` its tutorial, by running it
 # make package   a source distribution and a wheel into dist/, the wheel installed and tried in an environment of its own
@@ -28,7 +28,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 test-all: test
-	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal -m full tests/strangers
+	$(VENV)/bin/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal -m full
 
 # What fails stands in the page.
 strangers: $(INSTALLED)

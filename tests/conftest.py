@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Prepared data sets stay out of the home folder, and are there for the next run of the tests.
 os.environ.setdefault("TFDS_DATA_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "tensorflow_datasets"))
 
+import filelock
 import numpy as np
 import pytest
 import skips
@@ -47,7 +48,11 @@ def written(tmp_path_factory):
     pytest.importorskip("tf_keras")
     from opening import keras2
 
-    return keras2.Files(tmp_path_factory.mktemp("keras2"))
+    # Of processes that run tests side by side, one writes them for all.
+    shared = tmp_path_factory.getbasetemp()
+    shared = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "keras2"
+    with filelock.FileLock(f"{shared}.lock"):
+        return keras2.Files(shared)
 
 
 @pytest.fixture

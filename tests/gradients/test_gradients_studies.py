@@ -55,7 +55,12 @@ def test_the_copy_task_asks_for_its_first_ten_symbols(study):
 
 
 @pytest.mark.parametrize(
-    "name", ["adding_problem", "temporal_order", "copy_task", pytest.param("zero_mean_g", marks=pytest.mark.full)]
+    "name",
+    [
+        "adding_problem",
+        "temporal_order",
+        *(pytest.param(one, marks=pytest.mark.full) for one in ("copy_task", "zero_mean_g")),
+    ],
 )
 def test_the_quick_form_runs_and_resumes(name, tmp_path):
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--quick", "--out", str(tmp_path)]

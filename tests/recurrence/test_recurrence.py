@@ -445,8 +445,15 @@ def test_many_batches_share_few_programs(monkeypatch):
     assert len(calls) <= 13
 
 
-@pytest.mark.parametrize("path", ["compiled", "chunked"])
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    ("jit", "path"),
+    [
+        (False, "chunked"),
+        (True, "compiled"),
+        pytest.param(False, "compiled", marks=pytest.mark.full),
+        pytest.param(True, "chunked", marks=pytest.mark.full),
+    ],
+)
 def test_batches_of_free_size(path, jit):
     """Filled up or not, split or not, each with its own gradient."""
     arrays, m, dropout = case(B=37, T=3, D=2, U=2, mask="gaps", dropout=True)

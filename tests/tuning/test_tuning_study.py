@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 STUDY = Path(__file__).parents[2] / "examples" / "tuning_study.py"
 
 
+@pytest.mark.full
 def test_the_quick_form_runs_and_resumes(tmp_path):
     command = [sys.executable, str(STUDY), "--quick", "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
