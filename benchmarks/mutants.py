@@ -14,6 +14,7 @@ larger `--size` adds faults to those of a smaller one. Why a survivor may live s
 """
 
 import argparse
+import ast
 import concurrent.futures
 import hashlib
 import json
@@ -111,7 +112,7 @@ def _mutant(room, place, name, occurrence):
     path, (line, _) = place
     code = (ROOT / path).read_text()
     changed = mutate_code(code, get_operator(name)(), occurrence)
-    if changed is None or changed == code:
+    if changed is None or changed == code or _same_but_for_types(code, changed):
         return None
     before, after = (text.splitlines()[line - 1].strip() for text in (code, changed))
     try:
@@ -119,6 +120,22 @@ def _mutant(room, place, name, occurrence):
     except SyntaxError:
         return None
     return Mutant(room, path, line, before, after, changed)
+
+
+def _same_but_for_types(code, changed):
+    """Whether two codes differ in annotations alone, which nothing evaluates."""
+    try:
+        return _without_types(code) == _without_types(changed)
+    except SyntaxError:
+        return False
+
+
+def _without_types(code):
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        for name in {"annotation", "returns"} & {*node._fields}:
+            setattr(node, name, None)
+    return ast.dump(tree)
 
 
 def sample(room, size, seed):
