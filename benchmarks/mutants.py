@@ -58,7 +58,7 @@ ROOMS = {
         "datasets/data.py datasets/examples.py datasets/forecasting.py datasets/language.py datasets/sequences.py "
         "datasets/table*.py datasets/tfds_names.py datasets/words.py",
         "datasets/test_tables datasets/test_datasets_forecasting datasets/test_datasets_language "
-        "datasets/test_datasets datasets/test_datasets_sequences",
+        "datasets/test_datasets datasets/test_datasets_sequences datasets/test_table_calendars forecasting/test_groups",
     ),
     "training": (
         "training/*.py losses.py models.py recipes.py baselines/*.py",

@@ -90,6 +90,10 @@ def test_an_epoch_looks_at_no_more_windows_of_the_validation_part_and_at_none_tw
         ([1949.0, 1949.083, 1949.167], ["1949-01-01", "1949-02-01", "1949-03-01"]),
         ([1949.25, 1949.5, 1949.75], ["1949-04-01", "1949-07-01", "1949-10-01"]),
         ([1949.0, 1950.0, 1951.0], ["1949-01-01", "1950-01-01", "1951-01-01"]),
+        # No dates written as whole numbers, one beyond the last year.
+        ([20241230, 20241231], ["2024-12-30", "2024-12-31"]),
+        ([20241230, 99999999], None),
+        ([5, 6, 7], None),
         # Neither years, nor quarters, nor months, and years that do not follow each other.
         ([1949.3, 1950.3, 1951.3], None),
         ([1949.0, 1951.0, 1952.0], None),
@@ -98,6 +102,13 @@ def test_an_epoch_looks_at_no_more_windows_of_the_validation_part_and_at_none_tw
 def test_years_with_a_fraction(numbers, dates):
     times = table_times._of_numbers(pd.Series(numbers, name="time"))
     assert (None if times is None else times.dt.strftime("%Y-%m-%d").tolist()) == dates
+
+
+def test_hours_beside_dates_go_to_24():
+    days = {"date": ["2024-01-01"] * 3}
+    assert table_times._clock_column(pd.DataFrame({**days, "hour": [0, 1, 24]}), "date") == "hour"
+    assert table_times._clock_column(pd.DataFrame({**days, "hour": [0, 1, 25]}), "date") is None
+    assert table_times._clock_column(pd.DataFrame({**days, "hour": [0, 1, 1.5]}), "date") is None
 
 
 def test_the_scale_is_that_of_the_training_part_alone(recipe):
