@@ -100,6 +100,7 @@ def test_a_killed_run_goes_on_and_a_done_one_is_read(folder):
     assert forecasting.load(folder / "run").recipe.targets == TARGETS
 
 
+@pytest.mark.full
 def test_a_backtest_has_each_target(folder, tmp_path):
     given = GIVEN | {"target": TARGETS, "relative_to": "last", "scaling": "training"}
     recipe = resolve(str(folder / "load.csv"), given | dict.fromkeys(("linear", "transform")) | {"ridge": 0.1})

@@ -414,6 +414,7 @@ def test_the_portable_path_equals_the_equations(masked, go_backwards):
         np.testing.assert_allclose(received[name], expected[name], atol=1e-6, err_msg=name)
 
 
+@pytest.mark.full
 def test_keras_own_tests():
     """The tests that the installed Keras has of its LSTM, cells and Bidirectional, with our layers in their place."""
     if not (Path(keras.__file__).parent / "src" / "layers" / "rnn" / "lstm_test.py").exists():

@@ -32,7 +32,9 @@ def model_of(layer, jit_compile, time):
     return model
 
 
-@pytest.mark.parametrize(("jit_compile", "time"), [(False, 6), (True, 6), (False, None)])
+@pytest.mark.parametrize(
+    ("jit_compile", "time"), [pytest.param(False, 6, marks=pytest.mark.full), (True, 6), (False, None)]
+)
 def test_fit_with_a_gradient_penalty(rng, jit_compile, time):
     x, y = rng.normal(size=(7, 6, 2)).astype("float32"), rng.normal(size=(7, 1)).astype("float32")
     x[2, 4:] = 0
