@@ -102,7 +102,7 @@ def files_table(folder):
         "model.tflite": "for devices: keras_lstm_gates.edge.Runner",
         "model_float16.tflite": "the same, weights in 16 bits",
         "model_dynamic_int8.tflite": "the same, weights in 8 bits",
-        "model_int8.tflite": "the same, step in whole numbers",
+        "model_int8.tflite": "the same, in whole numbers where there is no loop",
         "model_fused.tflite": "predict by the fused operator, without gates",
         "onnx": "for ONNX Runtime: a file a signature",
         "micro": "C++ sources for a microcontroller",

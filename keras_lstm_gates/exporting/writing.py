@@ -136,16 +136,17 @@ def export(
     for name in (*precisions, *tolerances):
         if name not in PRECISIONS:
             raise ValueError(f"expected precisions of {list(PRECISIONS)}; received {name!r}")
+    shared = {name: _precisions(name, precisions) for name in formats}
     with calls_forgotten(model):
-        return _written(model, folder, data, formats, precisions, signatures, (batch, time), tolerances, trained_on)
+        return _written(model, folder, data, shared, signatures, (batch, time), tolerances, trained_on)
 
 
-def _written(model, folder, data, formats, precisions, signatures, given_sizes, tolerances, trained_on):
+def _written(model, folder, data, formats, signatures, given_sizes, tolerances, trained_on):
     request = request_for(model, data, signatures)
     references = comparing.References(request)
     results, missing = {}, dict(request.missing)
     with filled_when_whole(folder) as temporary:
-        for name in formats:
+        for name, precisions in formats.items():
             before = {*temporary.iterdir()}
             try:
                 plan = _plan(name, request, precisions, *given_sizes)
@@ -182,11 +183,24 @@ class _Plan(NamedTuple):
     sizes: Sizes
 
 
+def _precisions(name, precisions):
+    """Those of a format.
+
+    Raises:
+        ValueError: the format has none of these.
+    """
+    known = FORMATS[name].precisions
+    shared = [precision for precision in precisions if precision in known]
+    if not shared and len(known) > 1:
+        raise ValueError(f"expected precisions of {list(known)} for the format {name!r}; received {precisions}")
+    return shared or ["float32"]
+
+
 def _plan(name, request, precisions, batch, time):
     """The `_Plan` of a format.
 
     Raises:
-        ValueError: the format has none of these signatures or precisions.
+        ValueError: the format has none of these signatures.
     """
     format_ = FORMATS[name]
     own = {one: signature for one, signature in request.signatures.items() if one in format_.signatures}
@@ -194,11 +208,7 @@ def _plan(name, request, precisions, batch, time):
         (only,) = format_.signatures
         why = request.missing.get(only, "signatures leaves it out")
         raise ValueError(f"the format {name!r} is the signature {only!r} alone: {why}")
-    shared = [precision for precision in precisions if precision in format_.precisions]
-    if not shared and len(format_.precisions) > 1:
-        all_of_them = list(format_.precisions)
-        raise ValueError(f"expected precisions of {all_of_them} for the format {name!r}; received {precisions}")
-    return _Plan(own, shared or ["float32"], sizes([*request.inputs.values()], batch, time, format_.free))
+    return _Plan(own, precisions, sizes([*request.inputs.values()], batch, time, format_.free))
 
 
 def _files(name, plan, data, folder, every):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_lstm_gates.layers.bidirectional import MERGES
-from keras_lstm_gates.opening.graphs import accepts
+from keras_lstm_gates.opening.graphs import accepts, graph_of
 
 
 @keras.saving.register_keras_serializable(package="keras_lstm_gates")
@@ -188,7 +188,7 @@ class EachStep(keras.layers.Wrapper):
         if of_steps and accepts(self.layer, "mask"):
             given["mask"] = _one_batch(mask)
         # Of a model that is called with a mask, Keras warns that the mask ends there.
-        call = self.layer.call if "mask" in given and isinstance(self.layer, keras.Model) else self.layer
+        call = self.layer.call if "mask" in given and graph_of(self.layer) is not None else self.layer
         outputs = call(_one_batch(inputs), **given)
         if not isinstance(outputs, dict):
             return keras.tree.map_structure(apart, outputs)
@@ -223,8 +223,10 @@ class EachStep(keras.layers.Wrapper):
         return "any" if made is None else "given"
 
     def compute_mask(self, inputs, mask=None):
+        graph = graph_of(self.layer)
         if self.masks == "inner":
-            if any(getattr(one, "_keras_mask", None) is not None for one in _outputs(self.layer)):
+            ends = [] if graph is None else keras.tree.flatten(graph.output)
+            if any(getattr(one, "_keras_mask", None) is not None for one in ends):
                 raise ValueError(f"layer {self.name!r}: expected a model without a mask of its outputs at each step")
             # Masks are made of the axes behind those of the steps, however many come before.
             made = self.layer.compute_mask(inputs, mask) if self.layer.supports_masking else None
@@ -232,16 +234,12 @@ class EachStep(keras.layers.Wrapper):
                 return made
         if self.masks != "given" and mask is not None and len(mask.shape) > 2:
             mask = ops.any(mask, axis=tuple(range(2, len(mask.shape))))
-        if not isinstance(self.layer, keras.Model) or not isinstance(self.layer.output, dict):
+        if graph is None or not isinstance(graph.output, dict):
             return mask
-        return {name: mask if name.startswith("output:") else None for name in self.layer.output}
+        return {name: mask if name.startswith("output:") else None for name in graph.output}
 
     def get_config(self):
         return {**super().get_config(), "merged": list(self.merged), "masks": self.masks}
-
-
-def _outputs(layer):
-    return keras.tree.flatten(layer.output) if isinstance(layer, keras.Model) else ()
 
 
 def _one_batch(tensor):

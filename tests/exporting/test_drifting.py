@@ -97,6 +97,10 @@ def test_a_microcontroller_takes_float32_and_int8(tmp_path):
     assert told["micro_int8"]["arena_bytes"] > 0
     with pytest.raises(ValueError, match=r"expected precisions of \['float32', 'int8'\] for the format 'micro'"):
         exporting.export(model, tmp_path / "none", data, ("micro",), ("float16",))
+    # A mistake of the caller's, where another format is written too.
+    with pytest.raises(ValueError, match=r"expected precisions of \['float32', 'int8'\] for the format 'micro'"):
+        exporting.export(model, tmp_path / "none", data, ("tflite", "micro"), ("float16",))
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("asked", [{"precisions": ("int4",)}, {"tolerances": {"int4": 1}}])

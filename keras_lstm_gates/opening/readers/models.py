@@ -148,7 +148,7 @@ def _plan(source, stored, size, custom_objects):
     translation = Translation(source.version, known, _first_shape(stored))
     config, masked = old_masks.with_masks_of_keras_2(translation.model(_with_lists(source.tree)))
     order.dropped = translation.unused
-    notes = [*translation.notes, *["masks joined as in Keras 2"] * masked]
+    notes = [*translation.notes, *["masks as in Keras 2"] * masked]
     return Plan(config, translation.unknown, stored, size, notes, order)
 
 
