@@ -32,8 +32,8 @@ import small  # noqa: E402
 
 from keras_lstm_gates import exporting, reporting, tracing, training, zoo  # noqa: E402
 from keras_lstm_gates.cli import entry  # noqa: E402
+from keras_lstm_gates.presets import registry  # noqa: E402
 from keras_lstm_gates.recipes import Recipe  # noqa: E402
-from keras_lstm_gates.zoo import registry  # noqa: E402
 
 # No process of TensorFlow's may run here: the processes that are killed are copies of this one.
 RECIPE = Recipe(dataset="japanese_vowels", units=2, layers=1, epochs=2, batch_size=270)

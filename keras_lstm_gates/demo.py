@@ -16,7 +16,7 @@ from keras_lstm_gates.recipes import Recipe
 RECIPE = Recipe(dataset="japanese_vowels", noise=0.3)
 
 
-def demo(folder, seed=0, console=None):
+def demo(folder: str | Path, seed: int = 0, console: Console | None = None) -> Path:
     """Run the main job on JapaneseVowels and write all its results to a new run folder, or none.
 
     Args:

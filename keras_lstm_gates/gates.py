@@ -19,6 +19,7 @@ Learning to forget, equations 3.1 to 3.9 without peepholes. GRU: Cho et al. 2014
 RNN encoder-decoder, equations 5 to 8, where z is 1 - z in Chung et al. 2014.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -57,12 +58,18 @@ class Intervention(NamedTuple):
     shift: Any
 
 
-def steered(value, intervention):
+def steered(value: Any, intervention: Intervention | None) -> Any:
     """A gate or a state after an `Intervention`, or as it is after None."""
     return value if intervention is None else intervention.scale * value + intervention.shift
 
 
-def step(z, c_previous, activation=ops.tanh, recurrent_activation=ops.sigmoid, interventions=None):
+def step(
+    z: Any,
+    c_previous: Any,
+    activation: Callable[[Any], Any] = ops.tanh,
+    recurrent_activation: Callable[[Any], Any] = ops.sigmoid,
+    interventions: Mapping[str, Intervention] | None = None,
+) -> Gates:
     """One step of the LSTM from its pre-activations.
 
     Args:
@@ -133,7 +140,7 @@ KINDS = {
 """The kinds of layers whose gates can be read."""
 
 
-def kind_of(names):
+def kind_of(names: Iterable[str]) -> str:
     """The kind of a layer after the names of its gates, "LSTM" or "GRU".
 
     Example:
@@ -143,7 +150,7 @@ def kind_of(names):
     return "GRU" if "candidate" in names else "LSTM"
 
 
-def gru_step(cell, x, h_before):
+def gru_step(cell: Any, x: Any, h_before: Any) -> GRUGates:
     """One step of a GRU, or all of them where every h is known.
 
     Args:

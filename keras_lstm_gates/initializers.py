@@ -68,7 +68,7 @@ class ForgetBias(keras.initializers.Initializer):
     Source: Gers, Schmidhuber & Cummins 2000, Learning to forget; value 1: Jozefowicz, Zaremba & Sutskever 2015.
     """
 
-    def __init__(self, value=1.0):
+    def __init__(self, value: float = 1.0) -> None:
         self.value = value
 
     def __call__(self, shape, dtype=None):
@@ -77,5 +77,5 @@ class ForgetBias(keras.initializers.Initializer):
             [ops.zeros(units, dtype), ops.full((units,), self.value, dtype), ops.zeros(2 * units, dtype)]
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"value": self.value}

@@ -14,11 +14,12 @@ from keras import ops
 from keras_lstm_gates.gates import Gates, Intervention
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
     from numpy.typing import ArrayLike
 
     from keras_lstm_gates._support.annotations import Places
-
 
 _AXES = ("samples", "steps", "units")
 
@@ -38,7 +39,7 @@ class _Chosen:
     def __init__(self, units: Places = None, steps: Places = None, samples: Places = None) -> None:
         self.units, self.steps, self.samples = (_selector(one) for one in (units, steps, samples))
 
-    def of(self, path: str, gate: str) -> _Chosen:
+    def of(self, path: str | None, gate: str) -> _Chosen:
         """This intervention where it needs no trace any more."""
         return self
 
@@ -127,7 +128,7 @@ class Replace(_Chosen):
         self._trace = values if _is_trace(values) else None
         self.shift = None if self._trace is not None else _array(values)
 
-    def of(self, path: str, gate: str) -> Replace:
+    def of(self, path: str | None, gate: str) -> Replace:
         if self._trace is None:
             return self
         return type(self)(_flat(_node(self._trace, path, gate)[gate]), self.units, self.steps, self.samples)
@@ -156,7 +157,7 @@ class Mean(_Chosen):
             )
         self._trace = trace
 
-    def of(self, path: str, gate: str) -> Replace:
+    def of(self, path: str | None, gate: str) -> Replace:
         node = _node(self._trace, path, gate)
         values, real = _flat(node[gate]), np.asarray(node["mask"], bool).reshape(-1, node["mask"].shape[-1])
         if not real.any():
@@ -179,7 +180,7 @@ class _Pair(_Chosen):
         return {"scale": self.scale.tolist(), "shift": self.shift.tolist(), **super().get_config()}
 
 
-def listed(interventions, gate, path=None):
+def listed(interventions: Any, gate: str, path: str | None = None) -> list[Any]:
     """A list of what acts on a gate, in order, of an intervention, a list of them, or (scale, shift).
 
     Raises:
@@ -198,19 +199,20 @@ def listed(interventions, gate, path=None):
     return [one.of(path, gate) for one in several]
 
 
-def by_gate(interventions):
+def by_gate(interventions: Mapping[str, Any] | None) -> dict[str, list[Any]]:
     """{gate: what acts on it}, checked for the names of gates.
 
     Raises:
         ValueError: "interventions must have keys among ('i', 'f', 'g', 'o', 'c', 'h'); received 'forget'".
     """
-    for name in interventions or {}:
+    given = interventions or {}
+    for name in given:
         if name not in Gates._fields:
             raise ValueError(f"interventions must have keys among {Gates._fields}; received {name!r}")
-    return {name: interventions[name] for name in Gates._fields if name in (interventions or {})}
+    return {name: given[name] for name in Gates._fields if name in given}
 
 
-def kept(interventions):
+def kept(interventions: Mapping[str, Any] | None) -> dict[str, list[Any]]:
     """{gate: list of what acts on it} of a layer's argument, also of one that its configuration holds.
 
     Raises:
@@ -224,14 +226,16 @@ def kept(interventions):
     return {name: listed(one, name) for name, one in by_gate(read).items()}
 
 
-def serialized(interventions):
+def serialized(interventions: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     """{gate: list} of what `kept` keeps, as a layer's configuration holds it."""
     return {
         name: [keras.saving.serialize_keras_object(one) for one in several] for name, several in interventions.items()
     }
 
 
-def composed(interventions, what, units, steps=None, samples=None):
+def composed(
+    interventions: list[Any], what: str, units: int, steps: int | None = None, samples: int | None = None
+) -> Intervention:
     """One `Intervention` of several that act one after the other: arrays (samples or 1, steps or 1, units or 1).
 
     Args:
@@ -259,14 +263,14 @@ def composed(interventions, what, units, steps=None, samples=None):
     return Intervention(scale, shift)
 
 
-def at_all_steps(number, count):
+def at_all_steps(number: Any, count: Any) -> Any:
     """A number (…, rows, …) at each of `count` steps: its last row is that of all later steps."""
     if number.shape[1] == 1 or (isinstance(count, int) and number.shape[1] == count):
         return number
     return ops.take(number, ops.minimum(ops.arange(count, dtype="int32"), number.shape[1] - 1), axis=1)
 
 
-def tells_steps_apart(interventions):
+def tells_steps_apart(interventions: Mapping[str, list[Any]]) -> bool:
     """Whether of {gate: what `kept` keeps} any is not the same at all steps."""
     return any(
         one.steps is not None or any(np.ndim(number) and np.shape(number)[1] > 1 for number in (one.scale, one.shift))

@@ -10,6 +10,8 @@ from keras import ops
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from keras_lstm_gates.recipes import Recipe
+
 
 @keras.saving.register_keras_serializable("keras_lstm_gates")
 class SummedCrossEntropy(keras.losses.Loss):
@@ -79,7 +81,7 @@ class Pinball(keras.losses.Loss):
         return super().get_config() | {"quantiles": self.quantiles}
 
 
-def loss_of(recipe):
+def loss_of(recipe: Recipe) -> keras.losses.Loss:
     """The Keras loss of a recipe's task."""
     if recipe.task == "forecasting":
         return Pinball(recipe.quantiles) if recipe.quantiles else keras.losses.MeanAbsoluteError()

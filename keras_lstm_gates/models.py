@@ -1,6 +1,9 @@
 """The architectures of this package, as Functional Keras models with a name for every output."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -13,24 +16,31 @@ from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening import Visitor, walk
 from keras_lstm_gates.opening.graphs import Names
 from keras_lstm_gates.opening.twins import gated_twin
+from keras_lstm_gates.presets.architecture import architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
 POOLINGS = ("last", "mean")
 
 
+@architecture("classification")
 def SequenceClassifier(  # noqa: N802  a model's name, as in keras.applications
-    features=None,
-    classes=2,
-    units=64,
+    features: int | None = None,
+    classes: int = 2,
+    units: int = 64,
     *,
-    vocabulary=None,
-    mean=0.0,
-    variance=1.0,
-    noise=0.0,
-    pooling="last",
-    seed=None,
-    name="sequence_classifier",
-    **memory,
-):
+    vocabulary: int | None = None,
+    mean: ArrayLike = 0.0,
+    variance: ArrayLike = 1.0,
+    noise: float = 0.0,
+    pooling: str = "last",
+    seed: int | None = None,
+    name: str = "sequence_classifier",
+    **memory: Any,
+) -> keras.Model:
     """One class for a whole sequence: masking, normalization, LSTMs, softmax.
 
     A step whose features are all exactly 0 is padding and is masked; for tokens, id 0.
@@ -64,19 +74,20 @@ def SequenceClassifier(  # noqa: N802  a model's name, as in keras.applications
     return keras.Model(sequence, _softmax(classes, seeds)(x), name=name)
 
 
+@architecture("labelling")
 def SequenceLabeller(  # noqa: N802
-    vocabulary=None,
-    classes=2,
-    units=64,
+    vocabulary: int | None = None,
+    classes: int = 2,
+    units: int = 64,
     *,
-    features=None,
-    mean=0.0,
-    variance=1.0,
-    noise=0.0,
-    seed=None,
-    name="sequence_labeller",
-    **memory,
-):
+    features: int | None = None,
+    mean: ArrayLike = 0.0,
+    variance: ArrayLike = 1.0,
+    noise: float = 0.0,
+    seed: int | None = None,
+    name: str = "sequence_labeller",
+    **memory: Any,
+) -> keras.Model:
     """One class for each step of a sequence. Arguments as of `SequenceClassifier`.
 
     Returns:
@@ -92,22 +103,23 @@ def SequenceLabeller(  # noqa: N802
     return keras.Model(sequence, _softmax(classes, seeds)(x), name=name)
 
 
+@architecture("forecasting")
 def Forecaster(  # noqa: N802
-    features,
-    horizon,
-    units=64,
+    features: int,
+    horizon: int,
+    units: int = 64,
     *,
-    quantiles=(),
-    autoregression=0,
-    mean=0.0,
-    variance=1.0,
-    target_mean=0.0,
-    target_variance=1.0,
-    noise=0.0,
-    seed=None,
-    name="forecaster",
-    **memory,
-):
+    quantiles: Sequence[float] = (),
+    autoregression: int = 0,
+    mean: ArrayLike = 0.0,
+    variance: ArrayLike = 1.0,
+    target_mean: float = 0.0,
+    target_variance: float = 1.0,
+    noise: float = 0.0,
+    seed: int | None = None,
+    name: str = "forecaster",
+    **memory: Any,
+) -> keras.Model:
     """The next `horizon` values of a series, all at once; inputs and forecast are in the series' own units.
 
     Args:
@@ -148,9 +160,16 @@ def Forecaster(  # noqa: N802
     return keras.Model(sequence, x, name=name)
 
 
+@architecture("language")
 def CharacterLanguageModel(  # noqa: N802
-    vocabulary, units=64, *, embedding=64, seed=None, name="character_language_model", **memory
-):
+    vocabulary: int,
+    units: int = 64,
+    *,
+    embedding: int = 64,
+    seed: int | None = None,
+    name: str = "character_language_model",
+    **memory: Any,
+) -> keras.Model:
     """The probabilities of the next character, at each step. Arguments as of `SequenceClassifier`; one direction.
 
     Returns:
@@ -169,7 +188,9 @@ def CharacterLanguageModel(  # noqa: N802
     return keras.Model(characters, _softmax(vocabulary, seeds)(x), name=name)
 
 
-def generate(model, prompt, length, *, temperature=1.0, seed=0):
+def generate(
+    model: keras.Model, prompt: ArrayLike, length: int, *, temperature: float = 1.0, seed: int = 0
+) -> np.ndarray:
     """Characters sampled from a `CharacterLanguageModel`, one by one; its states are carried, so nothing is read twice.
 
     Args:
@@ -260,16 +281,16 @@ class _LSTMs(Visitor):
 class Seeds:
     """A different seed for each random element of a model; all None without a seed."""
 
-    def __init__(self, seed):
+    def __init__(self, seed: int | None) -> None:
         self._seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
 
-    def next(self):
+    def next(self) -> int | None:
         return next(self._seeds)
 
-    def glorot(self):
+    def glorot(self) -> keras.initializers.Initializer:
         return keras.initializers.GlorotUniform(self.next())
 
-    def uniform(self):
+    def uniform(self) -> keras.initializers.Initializer:
         return keras.initializers.RandomUniform(seed=self.next())
 
 
@@ -292,19 +313,19 @@ def _input_layers(features, vocabulary, mean, variance, noise, embedding, seeds)
 
 
 def stacked_lstms(
-    x,
-    units,
-    seeds,
+    x: Any,
+    units: int,
+    seeds: Seeds,
     *,
-    every_step,
-    layers=1,
-    bidirectional=False,
-    forget_bias=1.0,
-    chrono_t_max=None,
-    gate_l1=None,
-    dropout=0.0,
-    recurrent_dropout=0.0,
-):
+    every_step: bool,
+    layers: int = 1,
+    bidirectional: bool = False,
+    forget_bias: float = 1.0,
+    chrono_t_max: float | None = None,
+    gate_l1: dict[str, float] | None = None,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+) -> Any:
     """Stacked LSTMs with dropout after each; the last one returns every step or only its last."""
     for number in range(layers):
         layer = GatedLSTM(

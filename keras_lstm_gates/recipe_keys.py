@@ -1,14 +1,18 @@
 """The keys of a recipe: what each expects, in words and as a predicate, and the tasks that use it."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import zoneinfo
+from collections.abc import Callable, Iterable
+from typing import Any
 
 TASKS = ("classification", "labelling", "forecasting", "language")
 SCHEDULES = ("constant", "cosine")
 
 
-def key(kind, fits, default=dataclasses.MISSING, tasks=TASKS):
+def key(kind: str, fits: Callable[[Any], Any], default: Any = dataclasses.MISSING, tasks: Iterable[str] = TASKS) -> Any:
     """A key of a recipe: what it expects, in words and as a predicate, and the tasks that use it."""
     return dataclasses.field(default=default, metadata={"kind": kind, "fits": fits, "tasks": tasks})
 
@@ -17,7 +21,7 @@ AUTO = "auto"
 """In place of a value that `keras_lstm_gates.training.settled` chooses from the table."""
 
 
-def count(default, tasks=TASKS, auto=False):
+def count(default: int | str | None, tasks: Iterable[str] = TASKS, auto: bool = False) -> Any:
     return key(
         f"an int > 0{' or auto' if auto else ''}",
         lambda value: (is_int(value) and value > 0) or (auto and value == AUTO),
@@ -26,16 +30,16 @@ def count(default, tasks=TASKS, auto=False):
     )
 
 
-def choice(default, *others):
+def choice(default: Any, *others: Any) -> Any:
     values = [value for value in (default, *others) if value is not None]
     return key(f"one of {values}", lambda value: value in values, default, tasks=("forecasting",))
 
 
-def flag(tasks):
+def flag(tasks: Iterable[str]) -> Any:
     return key("true or false", lambda value: isinstance(value, bool), False, tasks=tasks)
 
 
-def is_step(value):
+def is_step(value: Any) -> bool:
     import pandas as pd
 
     try:
@@ -44,11 +48,11 @@ def is_step(value):
         return False
 
 
-def is_zone(value):
+def is_zone(value: Any) -> bool:
     return isinstance(value, str) and value in zoneinfo.available_timezones()
 
 
-def part(default, auto=False):
+def part(default: float | str, auto: bool = False) -> Any:
     return key(
         f"a number in [0, 1){' or auto' if auto else ''}",
         lambda value: (is_number(value) and 0 <= value < 1) or (auto and value == AUTO),
@@ -56,35 +60,35 @@ def part(default, auto=False):
     )
 
 
-def is_int(value):
+def is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     return (is_int(value) or isinstance(value, float)) and math.isfinite(value)
 
 
-def is_positive(value):
+def is_positive(value: Any) -> bool:
     return is_number(value) and value > 0
 
 
-def is_not_negative(value):
+def is_not_negative(value: Any) -> bool:
     return is_number(value) and value >= 0
 
 
-def is_count_or_zero(value):
+def is_count_or_zero(value: Any) -> bool:
     return is_int(value) and value >= 0
 
 
-def is_target(value):
+def is_target(value: Any) -> bool:
     return isinstance(value, str) or (are_names(value) and len({*value}) == len(value) > 1)
 
 
-def are_names(values):
+def are_names(values: Any) -> bool:
     return isinstance(values, tuple) and all(isinstance(name, str) for name in values)
 
 
-def check_known(recipe):
+def check_known(recipe: Any) -> None:
     """Refuse columns that cannot be known in the future, and a window that cannot hold all steps to come of them."""
     for target in recipe.targets:
         if target in recipe.known:
@@ -96,11 +100,11 @@ def check_known(recipe):
         )
 
 
-def are_spans(values):
+def are_spans(values: Any) -> bool:
     return are_names(values) and set(values) <= {"day", "week", "year"} and len(set(values)) == len(values)
 
 
-def are_increasing_parts(values):
+def are_increasing_parts(values: Any) -> bool:
     return (
         isinstance(values, tuple)
         and all(is_number(value) and 0 < value < 1 for value in values)
@@ -108,5 +112,5 @@ def are_increasing_parts(values):
     )
 
 
-def are_factors_of_gates(values):
+def are_factors_of_gates(values: Any) -> bool:
     return isinstance(values, dict) and set(values) <= set("ifgoch") and all(map(is_not_negative, values.values()))

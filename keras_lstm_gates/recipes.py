@@ -266,7 +266,7 @@ class Recipe(Tabled):
 _TYPES = typing.get_type_hints(Recipe)
 
 
-def keys_of(task):
+def keys_of(task: str) -> list[str]:
     """The keys of a recipe that a task uses.
 
     Example:
@@ -358,7 +358,7 @@ RECIPES = {
 }
 """The built-in recipes by name."""
 
-_OF_A_TABLE = {
+_OF_A_TABLE: dict[str, typing.Any] = {
     "task": "forecasting",
     **dict.fromkeys(("season", "window", "horizon", "validation", "epoch_size"), AUTO),
     **dict.fromkeys(("transform", "relative_to", "scaling", "linear", "ridge"), AUTO),
@@ -371,7 +371,7 @@ _OF_A_TABLE = {
 }
 
 
-def resolve(name, settings):
+def resolve(name: str, settings: dict[str, typing.Any]) -> Recipe:
     """A built-in recipe, the recipe of a JSON file, or one that forecasts a column of a table, with values replaced.
 
     Args:

@@ -1,6 +1,8 @@
 """Forecasters that learn what a baseline leaves: of the target relative to its window, beside a linear path."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import keras
 import numpy as np
@@ -8,6 +10,11 @@ from keras import ops
 
 from keras_lstm_gates.layers.calibration import Calibration
 from keras_lstm_gates.models import Seeds, stacked_lstms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
 
 class Frame(NamedTuple):
@@ -46,7 +53,7 @@ class Frame(NamedTuple):
     window_floor: float = 0.0
 
     @classmethod
-    def fitted(cls, windows, targets, groups=None, **options):
+    def fitted(cls, windows: np.ndarray, targets: np.ndarray, groups: ArrayLike | None = None, **options: Any) -> Self:
         """The frame of training windows (sample, window, columns) and targets (sample, horizon).
 
         groups (sample,), equal for windows of one group: `window_floor` is that of the group with the least.
@@ -69,11 +76,11 @@ class Frame(NamedTuple):
         left = (frame.learned(targets.astype(np.float64)) - base) / scale
         return frame._replace(seen_spread=_spread(seen), spread=_spread(left))
 
-    def learned(self, y):
+    def learned(self, y: ArrayLike) -> np.ndarray:
         """v of y in the target's units, NumPy."""
         return np.log(np.maximum(y, self.floor)) if self.transform == "log" else np.asarray(y)
 
-    def seen(self, windows):
+    def seen(self, windows: Any) -> tuple[Any, Any, Any]:
         """(z (sample, window), base (sample, horizon or 1), scale (sample, 1)) of windows (sample, window, columns)."""
         v = windows[..., self.place]
         if isinstance(v, np.ndarray):
@@ -88,19 +95,19 @@ class Frame(NamedTuple):
             scale = ops.mean(deviation, axis=1, keepdims=True) + self.window_floor
         base = reference
         if self.relative_to == "season":
-            steps, window = self.season, v.shape[1]
+            steps, window = cast("int", self.season), v.shape[1]
             whole, rest = divmod(self.horizon, steps)
             first = v[:, window - steps :]
             parts = [first] * whole + ([v[:, window - steps : window - steps + rest]] if rest else [])
             base = ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
         return (v - reference) / (scale * self.seen_spread), base, scale
 
-    def forecast(self, outputs, base, scale):
+    def forecast(self, outputs: Any, base: Any, scale: Any) -> Any:
         """The forecast in the target's units of outputs (sample, horizon)."""
         v = base + scale * self.spread * outputs
         return ops.exp(ops.minimum(v, self.ceiling)) if self.transform == "log" else v
 
-    def left(self, targets, base, scale):
+    def left(self, targets: ArrayLike, base: ArrayLike, scale: ArrayLike) -> np.ndarray:
         """The outputs (sample, horizon) whose forecast would be the targets, NumPy."""
         return (self.learned(targets) - np.asarray(base)) / (np.asarray(scale) * self.spread)
 
@@ -111,21 +118,21 @@ def _spread(values):
 
 
 def ResidualForecaster(  # noqa: N802
-    features,
-    horizon,
-    units=64,
+    features: int,
+    horizon: int,
+    units: int = 64,
     *,
-    window,
-    frame,
-    linear=None,
-    quantiles=(),
-    mean=0.0,
-    variance=1.0,
-    noise=0.0,
-    seed=None,
-    name="forecaster",
-    **memory,
-):
+    window: int,
+    frame: Frame,
+    linear: Any = None,
+    quantiles: Sequence[float] = (),
+    mean: ArrayLike = 0.0,
+    variance: ArrayLike = 1.0,
+    noise: float = 0.0,
+    seed: int | None = None,
+    name: str = "forecaster",
+    **memory: Any,
+) -> keras.Model:
     """The next `horizon` values of a series: what a frame's base and a frozen linear path leave, by LSTMs.
 
     The answer is `frame.forecast(linear(window) + LSTMs(window))`, in the series' own units; with quantiles the middle
@@ -170,7 +177,7 @@ def ResidualForecaster(  # noqa: N802
     return keras.Model(sequence, keras.layers.Identity(name="forecast")(results[0]), name=name)
 
 
-def middle_of(quantiles):
+def middle_of(quantiles: Sequence[float]) -> int:
     """The place of the quantile that is nearest to a half; 0 without quantiles."""
     return int(np.argmin(np.abs(np.array(quantiles) - 0.5))) if len(quantiles) else 0
 

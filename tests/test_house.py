@@ -17,9 +17,9 @@ ROOT = PACKAGE.parent
 
 # Of each folder its modules and folders, from the lowest up: each imports only from those before it.
 ROOMS = {
-    "": """_support recipe_keys datasets edge gates interventions activations initializers losses recipes baselines
-        recurrence layers opening models residual_models tracing steering exporting shrinking plots gradients
-        attribution training forecasting demo reporting tuning zoo cli __main__""",
+    "": """_support recipe_keys datasets edge gates interventions activations initializers recipes losses baselines
+        recurrence layers opening presets models residual_models tracing steering exporting shrinking plots
+        gradients attribution training forecasting demo reporting tuning zoo cli __main__""",
     "_support": """annotations notebooks progress sizes array_files epoch_monitor locks files sums hdf5 python
         standard_error terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
@@ -43,6 +43,7 @@ ROOMS = {
     "opening.readers": """contents functions old_names devices merging old_masks op_layers operations nodes leaves
         declared conversions stored checkpoints cutting filling translating building formats models weights facts""",
     "plots": """_styles exports sizes gradients traces explanations forecasts interventions""",
+    "presets": """registry files architecture""",
     "recurrence": """arguments interventions turns portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
     "reporting": """checking interventions page""",
@@ -54,7 +55,7 @@ ROOMS = {
         residual_fit runs several""",
     "tuning": """addresses service oracles spaces hypermodel trials hparams jobs chief_and_workers results figures
         tables searches""",
-    "zoo": """cards registry files builds evaluation""",
+    "zoo": """cards builds evaluation""",
 }
 PLACES = {room: {name: place for place, name in enumerate(names.split())} for room, names in ROOMS.items()}
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

@@ -37,7 +37,7 @@ def test_wheel_holds_the_package_and_the_zoo(wheel):
 
 def test_an_unpacked_wheel_finds_its_zoo(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    script = "from keras_lstm_gates import zoo; print(zoo.registry.shipped_folder(), *zoo.list())"
+    script = "from keras_lstm_gates.presets import list, registry; print(registry.shipped_folder(), *list())"
     found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True)
     folder, *names = found.stdout.split()
     assert Path(folder) == tmp_path / "keras_lstm_gates" / "saved_models"

@@ -10,6 +10,8 @@ FOLDERS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 # The commands are no names to import, and _support is nobody's feature.
 ROOMS = [*sorted(FOLDERS - {"_support", "cli", "saved_models"}), "opening.readers"]
 LAZY = ["", "exporting"]
+# Each has a page of the reference, by its own name.
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("_"))
 TREES = {}
 
 
@@ -53,13 +55,15 @@ def definition(module, name):
 
 
 def public():
-    """{"module.name": its definition} of every function and class that the package or a room of it hands on."""
+    """{"module.name": its definition} of what the package, a room or a module beside them has for others."""
     found = {}
     for room in ["", *ROOMS]:
         places = [definition(room, name) for name in assigned(room, "__all__") or assigned(room, "_HOMES")]
         found |= {f"{module}.{node.name}": node for module, node in filter(None, places)}
-    edge = [node for node in tree_of("edge").body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    return found | {f"edge.{node.name}": node for node in edge if not node.name.startswith("_")}
+    for module in MODULES:
+        nodes = [node for node in tree_of(module).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+        found |= {f"{module}.{node.name}": node for node in nodes if not node.name.startswith("_")}
+    return found
 
 
 def functions(node):
@@ -93,7 +97,9 @@ def test_every_parameter_and_return_has_a_type(name):
 
 def test_the_list_of_public_names_is_no_empty_promise():
     assert len(PUBLIC) > 120
-    assert {"layers.lstm.GatedLSTM", "exporting.writing.export", "tracing.traces.trace", "edge.Runner"} <= set(PUBLIC)
+    assert {"layers.lstm.GatedLSTM", "exporting.writing.export", "tracing.traces.trace", "models.generate"} <= set(
+        PUBLIC
+    )
     function = ast.parse("def scaled(self, x, *rest: int, by: float = 1, **options): ...").body[0]
     assert without_a_type(function, is_method=True) == ["x", "options", "return"]
 

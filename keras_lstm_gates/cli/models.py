@@ -48,7 +48,7 @@ def opens_models(command):
 
 def run_of(name):
     """The path of a run: a folder or file as it is, or the folder of a preset of the zoo."""
-    from keras_lstm_gates.zoo.registry import home, presets
+    from keras_lstm_gates.presets.registry import home, presets
 
     return Path(name) if Path(name).exists() or str(name) not in presets() else home(str(name))
 

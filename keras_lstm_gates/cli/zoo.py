@@ -52,7 +52,7 @@ def show(name: Name):
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from keras_lstm_gates.zoo.files import verified
+    from keras_lstm_gates.presets.files import verified
 
     Console().print(Markdown((verified(name) / "README.md").read_text()))
 

@@ -14,10 +14,10 @@ import numpy as np
 from keras_lstm_gates import baselines, datasets, exporting, models, plots, tracing, training
 from keras_lstm_gates._support import sums
 from keras_lstm_gates._support.files import read_json, replaced_when_whole
+from keras_lstm_gates.presets.files import SUMS
+from keras_lstm_gates.presets.registry import home, preset
 from keras_lstm_gates.tracing import gate_statistics
 from keras_lstm_gates.zoo.cards import page
-from keras_lstm_gates.zoo.files import SUMS
-from keras_lstm_gates.zoo.registry import home, preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable

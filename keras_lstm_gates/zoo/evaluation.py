@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from keras_lstm_gates import datasets, training
-from keras_lstm_gates.zoo.files import card, load
-from keras_lstm_gates.zoo.registry import preset
+from keras_lstm_gates.presets.files import card, load
+from keras_lstm_gates.presets.registry import preset
 
 WITHIN = 0.005
 """How far a figure may be from the card's, relative to it: on another machine a few argmaxes differ."""

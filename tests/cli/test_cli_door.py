@@ -11,8 +11,8 @@ import urllib3
 
 import keras_lstm_gates
 from keras_lstm_gates.datasets import load, tfds_names
+from keras_lstm_gates.presets.registry import shipped_folder
 from keras_lstm_gates.recipes import resolve
-from keras_lstm_gates.zoo.registry import shipped_folder
 
 
 def run(*arguments, **environment):

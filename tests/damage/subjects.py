@@ -18,11 +18,11 @@ from keras_lstm_gates.datasets import tables
 from keras_lstm_gates.layers import weights_files
 from keras_lstm_gates.opening import from_torch
 from keras_lstm_gates.opening.readers import load_model
+from keras_lstm_gates.presets import registry
 from keras_lstm_gates.recipes import Recipe, resolve
 from keras_lstm_gates.reporting.interventions import intervention_sections
 from keras_lstm_gates.steering import Set, ablate, steer
 from keras_lstm_gates.steering.resumable_rows import KeptRows
-from keras_lstm_gates.zoo import registry
 
 REFUSALS = (ValueError, FileNotFoundError)
 """What a reader may raise, with one line."""

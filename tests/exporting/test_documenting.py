@@ -11,7 +11,7 @@ from keras import layers
 from keras_lstm_gates import exporting, zoo
 from keras_lstm_gates.exporting.tflite.documenting import METADATA
 from keras_lstm_gates.exporting.tflite.graphs import read
-from keras_lstm_gates.zoo.registry import home
+from keras_lstm_gates.presets.registry import home
 
 
 def first_lines(content):

@@ -10,7 +10,7 @@ import pytest
 
 from keras_lstm_gates import export, zoo
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.zoo.registry import home
+from keras_lstm_gates.presets.registry import home
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -12,9 +12,9 @@ from tuned_models import FIT, line
 
 from keras_lstm_gates import datasets, tuning, zoo
 from keras_lstm_gates._support.files import filled_when_whole, part_of_path, replaced_when_whole, write_json
+from keras_lstm_gates.presets import registry
 from keras_lstm_gates.recipes import Recipe
 from keras_lstm_gates.tuning.trials import TrialTuner
-from keras_lstm_gates.zoo import registry
 
 
 def test_a_failure_leaves_what_stood_there(tmp_path):

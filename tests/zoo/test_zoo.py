@@ -6,14 +6,15 @@ import re
 import shutil
 import types
 
+import keras
 import numpy as np
 import pytest
 
 import keras_lstm_gates
-from keras_lstm_gates import zoo
+from keras_lstm_gates import models, zoo
 from keras_lstm_gates._support import sums
-from keras_lstm_gates.zoo import registry
-from keras_lstm_gates.zoo.files import SUMS
+from keras_lstm_gates.presets import registry
+from keras_lstm_gates.presets.files import SUMS
 
 
 @pytest.fixture
@@ -57,6 +58,34 @@ def test_every_preset_is_traced_and_shown(name, rng):
         order = slice(None, None, -1 if path.endswith("backward") else 1)
         i, f, g, c = (node[gate].values[:, order] for gate in "ifgc")
         np.testing.assert_allclose(c[:, 1:], (i * g)[:, 1:] + f[:, 1:] * c[:, :-1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        (models.SequenceClassifier, "italy_power_demand"),
+        (models.SequenceLabeller, "turkish_web_treebank"),
+        (models.Forecaster, "greensboro_weather"),
+        (models.CharacterLanguageModel, "shakespeare_plays"),
+    ],
+)
+def test_an_architecture_opens_its_own_presets_by_name_and_by_folder(architecture, name):
+    stored = keras.models.load_model(registry.home(name) / "model.keras", compile=False)
+    for preset in (name, registry.home(name), str(registry.home(name))):
+        model = architecture.from_preset(preset)
+        assert [layer.name for layer in model.layers] == [layer.name for layer in stored.layers]
+        for loaded, expected in zip(model.get_weights(), stored.get_weights(), strict=True):
+            np.testing.assert_array_equal(loaded, expected)
+
+
+def test_a_preset_of_another_architecture_is_refused_and_so_is_a_changed_one(copied):
+    with pytest.raises(ValueError, match="of forecasting for Forecaster; received 'italy_power_demand', of classif"):
+        models.Forecaster.from_preset("italy_power_demand")
+    with pytest.raises(ValueError, match="expected one of the presets"):
+        models.Forecaster.from_preset("nowhere")
+    (copied / "model.keras").write_bytes(b"x")
+    with pytest.raises(ValueError, match="must have the sha256"):
+        models.SequenceClassifier.from_preset(copied)
 
 
 def test_the_cards_of_forecasters_say_what_they_beat():

@@ -23,7 +23,7 @@ def compact(content):
         bytes of the new file; of one that is compact already, the same.
 
     Example:
-        >>> from keras_lstm_gates.zoo.registry import home
+        >>> from keras_lstm_gates.presets.registry import home
         >>> content = compact((home("italy_power_demand") / "model.tflite").read_bytes())
         >>> compact(content) == content
         True

@@ -47,7 +47,7 @@ def facts(path, custom_objects=None, weights=None):
         FileNotFoundError, ValueError: as `load_model`.
 
     Example:
-        >>> from keras_lstm_gates.zoo.registry import home
+        >>> from keras_lstm_gates.presets.registry import home
         >>> found = facts(home("japanese_vowels") / "model.keras")
         >>> found.inputs, found.lstms
         ({'sequence': ((None, None, 12), 'float32')}, ['bidirectional/forward', 'bidirectional/backward'])

@@ -67,7 +67,7 @@ def load_model(
         ValueError: what the file is instead, or why it cannot be opened, in one line.
 
     Example:
-        >>> from keras_lstm_gates.zoo.registry import home
+        >>> from keras_lstm_gates.presets.registry import home
         >>> load_model(home("shakespeare_plays") / "model.keras").loss.name
         'summed_cross_entropy'
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_lstm_gates._support import sums
 from keras_lstm_gates.opening.exposing import expose
 from keras_lstm_gates.opening.readers import load_model
-from keras_lstm_gates.zoo.registry import home, presets
+from keras_lstm_gates.presets.registry import home, presets
 
 if TYPE_CHECKING:
     import builtins
@@ -53,7 +53,7 @@ def load(name: StrPath, gates: bool = True) -> keras.Model:
     return expose(model) if gates else model
 
 
-def card(name: str) -> dict[str, Any]:
+def card(name: StrPath) -> dict[str, Any]:
     """The card of a preset: a dict of its measured numbers, after checking every hash."""
     return json.loads((verified(name) / "card.json").read_text())
 
