@@ -1,8 +1,9 @@
-"""Headless Chromium for the tests of pages."""
+"""Headless Chromium for the tests of pages, and what they do with the page of a trace."""
 
 import contextlib
 import shutil
 import tempfile
+import time
 
 import pytest
 
@@ -27,3 +28,27 @@ def chromium(width, height):
         opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
         yield opened
         opened.quit()
+
+
+def until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "the page did not get there"
+        time.sleep(0.05)
+
+
+def opened(browser, path):
+    browser.get(f"file://{path}")
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    until(lambda: all(plots_drawn(browser)))
+
+
+def plots_drawn(browser):
+    return browser.execute_script(
+        "return ['curves', 'map', 'saturation'].map((id) => document.querySelectorAll(`#${id} .main-svg`).length > 0)"
+    )
+
+
+def text_of(page, name):
+    return page.execute_script("return document.getElementById(arguments[0]).textContent", name).replace("−", "-")

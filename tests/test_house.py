@@ -46,7 +46,7 @@ ROOMS = {
     "presets": """registry files architecture""",
     "recurrence": """arguments interventions turns portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
-    "reporting": """checking interventions page""",
+    "reporting": """checking interventions answers page""",
     "shrinking": """units channel_ranges followers rules rebuilding plans evidence scores removals results
         smaller_models""",
     "steering": """holders models sensitivities resumable_rows batches measures ablations patching""",

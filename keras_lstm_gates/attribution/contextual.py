@@ -222,7 +222,7 @@ class _Decomposing(Visitor):
             raise _unknown(layer, "initial states from another layer")
         if layer.stateful:
             raise _unknown(layer, "stateful=True")
-        if call.is_steered:
+        if call.steered:
             raise _unknown(layer, "interventions on its gates")
         pairs = call.replacement(lambda name: _OfPairs(_without_gates(layer), _lstm, name=name))
         given = {key: self._pair(one) for key, one in call.given.items() if key == "mask"}

@@ -154,7 +154,7 @@ class _InputsAndOutputs(Visitor):
 
     def visit(self, call):
         layer = call.layer
-        if call.is_steered:
+        if call.steered:
             self.refuse(call.path, "its gates are acted on, which the terms of its gradients do not know")
             return call.as_it_is(), {}
         copied_call = call.replacement(lambda name: _CopiedCall(layer, name=name))

@@ -25,7 +25,7 @@ class Opened(NamedTuple):
     `gates` and `masks` have the same keys, the paths of the LSTMs: "lstm", "bidirectional/forward", "encoder/lstm",
     "rnn/0". A layer's second call is "lstm@2". `backwards` holds the paths of those that read time from its end.
     `labelled` are outputs that an earlier opening gave the model, beside its own in `outputs`. `cells` are the cells,
-    by path.
+    and `steered` the gates and states that something acts on, by path.
     """
 
     inputs: Any
@@ -35,6 +35,7 @@ class Opened(NamedTuple):
     backwards: frozenset[str]
     labelled: dict[str, Any]
     cells: dict[str, Any]
+    steered: dict[str, frozenset[str]]
 
 
 def expose(model: keras.Model, layers: Sequence[str] | None = None) -> keras.Model:
@@ -120,7 +121,8 @@ def opened_by(visitor, model, layers=None):
     masks = {path: notes["mask"] for path, notes in walked.notes.items()}
     backwards = frozenset(path for path, place in walked.places.items() if place.backwards)
     cells = {path: walked.places[path].layer.cell for path in walked.notes}
-    return Opened(walked.inputs, outputs, gates, masks, backwards, labelled, cells)
+    steered = {path: walked.places[path].steered for path in walked.notes}
+    return Opened(walked.inputs, outputs, gates, masks, backwards, labelled, cells, steered)
 
 
 class GateNotes(Visitor):

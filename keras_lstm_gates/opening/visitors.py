@@ -72,10 +72,10 @@ class Call(NamedTuple):
     graph: Any
 
     @property
-    def is_steered(self) -> bool:
-        """Whether something acts on the layer's gates, by this call or by every one."""
-        own = (getattr(one, "interventions", None) for one in (self.layer, self.layer.cell))
-        return bool(self.given.get("interventions")) or any(own)
+    def steered(self) -> frozenset[str]:
+        """The gates and states that something acts on, by this call or by every one."""
+        of_layer, of_cell = (getattr(one, "interventions", None) for one in (self.layer, self.layer.cell))
+        return frozenset().union(*(one or {} for one in (self.given.get("interventions"), of_layer, of_cell)))
 
     def as_it_is(self) -> Any:
         """What the layer itself returns."""
@@ -95,7 +95,8 @@ class Call(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a path leads: the `keras.layers.RNN` over one cell, and whether it reads time from its end."""
+    """Where a path leads: the `keras.layers.RNN` over one cell, whether it reads time from its end, what is steered."""
 
     layer: Any
     backwards: bool
+    steered: frozenset[str]

@@ -212,7 +212,7 @@ class _Graph:
         outputs, notes = self.visitor.visit(call)
         if notes:
             _, layer = self._kept.get((id(call.layer), "replacement"), (None, call.layer))
-            self._met.append(_Met(path, layer.name, {"": notes}, {"": Place(call.layer, call.backwards)}))
+            self._met.append(_Met(path, layer.name, {"": notes}, {"": Place(call.layer, call.backwards, call.steered)}))
         return outputs
 
     def _full(self, path):

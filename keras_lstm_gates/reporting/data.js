@@ -107,6 +107,17 @@ function inputAt(step) {
   return content.inputValues(view.sample).subarray(step * width, (step + 1) * width);
 }
 
+// The least and the greatest value of each channel over the sample's real steps.
+function spansOfChannels() {
+  const rows = realSteps().map(inputAt).filter((row) => row !== null);
+  return [...(rows[0] ?? [])].map((_, channel) => {
+    const values = rows.map((row) => row[channel]);
+    return [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+  });
+}
+
+const nameOfChannel = (channel) => content.names?.[channel] ?? `channel ${channel}`;
+
 // Whether the tokens are words, which need a gap between them, rather than characters.
 const ofWords = () => Boolean(content.tokens?.[view.sample]?.some((token) => token.length > 2));
 const shown = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/^ $/, "␣");

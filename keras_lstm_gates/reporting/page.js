@@ -36,13 +36,14 @@ function show(change) {
   if (unit) drawPlot("curves");
   if (step) drawStep();
   markRow();
+  tellAddress();
 }
 
 function drawStep() {
   const real = realSteps(), at = real.indexOf(view.step), slider = byId("slider");
   slider.max = real.length - 1; slider.value = at;
   slider.setAttribute("aria-valuetext", `step ${view.step}`);
-  byId("place").textContent = `${at + 1} of ${real.length} steps, unit ${view.unit}`;
+  byId("place").textContent = `step ${view.step} of ${real[0] ?? 0} to ${real.at(-1) ?? 0}, unit ${view.unit}`;
   if (!real.length) { byId("said").textContent = "This sample has no real step: all is masked."; return; }
   asItWas();
   byId("text").querySelector(".now")?.classList.remove("now");
@@ -174,13 +175,18 @@ function drawCurves() {
   if (input) {
     axes.yaxis7 = { domain: [1 - 1.2 * band, 1], nticks: 4, fixedrange: true };
     names.push(["x", axes.yaxis7.domain]);
-    const colours = matchMedia("(prefers-color-scheme: dark)").matches ? VIRIDIS.slice(4) : VIRIDIS.slice(0, 8);
+    // Channels of very different sizes would hide one another on one scale.
+    const spans = spansOfChannels(), sizes = spans.map(([low, high]) => high - low).filter((size) => size > 0);
+    const own = Math.max(...sizes) > 10 * Math.min(...sizes);
+    const placed = (value, [low, high]) => (own && value !== undefined ? (high > low ? (value - low) / (high - low) : 0.5) : value);
+    if (own) Object.assign(axes.yaxis7, { tickvals: [0, 1], ticktext: ["least", "most"], range: [-0.05, 1.05] });
     for (let channel = 0; channel < input.length; channel++)
       traces.push({
-        x: times, y: times.map((step) => inputAt(step)?.[channel]), yaxis: "y7", mode: "lines", opacity: 0.75,
-        line: { width: 1.2, color: colours[Math.floor((channel * colours.length) / input.length)] }, hovertemplate: `channel ${channel}: %{y:.4g}<extra></extra>`,
+        x: times, y: times.map((step) => placed(inputAt(step)?.[channel], spans[channel])), customdata: times.map((step) => inputAt(step)?.[channel]), yaxis: "y7", mode: "lines", opacity: 0.75,
+        line: { width: 1.2, color: colourOfChannel(channel) }, hovertemplate: `${plain(nameOfChannel(channel))}: %{customdata:.4g}<extra></extra>`,
       });
   }
+  drawLegend(input);
   const ticks = tokens && times.length <= (narrow() ? 30 : 100) ? { tickvals: times, ticktext: times.map((step) => plain(tokens[step] ?? "")), tickangle: ofWords() ? -90 : 0 } : {};
   plot("curves", traces, {
     ...axes, xaxis: { title: { text: ticks.ticktext ? "what is read" : "step" }, anchor: `y${rows.length}`, range: [times[0] - 0.5, times[times.length - 1] + 0.5], ...ticks }, shapes: stepLine(),
@@ -188,6 +194,20 @@ function drawCurves() {
       text: `<b>${name === "candidate" ? "cand." : name}</b>`, font: { size: 14 }, xref: "paper", x: 0, xanchor: "right", xshift: -34, yref: "paper", y: (low + high) / 2, yanchor: "middle", showarrow: false,
     })), margin: { l: 58, r: 10, t: 24, b: 40 },
   }, (point) => show({ step: point.x }));
+}
+
+function colourOfChannel(channel) {
+  const colours = matchMedia("(prefers-color-scheme: dark)").matches ? VIRIDIS.slice(4) : VIRIDIS.slice(0, 8);
+  return colours[Math.floor((channel * colours.length) / inputAt(0).length)];
+}
+
+function drawLegend(input) {
+  byId("legend").replaceChildren(...[...(input ?? [])].map((_, channel) => {
+    const entry = document.createElement("span"), line = document.createElement("i");
+    line.style.background = colourOfChannel(channel);
+    entry.append(line, nameOfChannel(channel));
+    return entry;
+  }));
 }
 
 // The largest of 1, 2, 5, 10, ... within a limit: a readable tick.
@@ -349,7 +369,8 @@ async function start() {
   const longest = lives.reduce((best, life, unit) => ((life ?? Infinity) > (lives[best] ?? Infinity) ? unit : best), 0);
   // For text the memory is the most telling; for numbers, the gate that keeps it.
   const { remembered, memory } = layerNow();
-  show({ all: true, gate: content.tokens ? remembered : memory, unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0 });
+  show({ all: true, gate: content.tokens ? remembered : memory, unit: longest, step: realSteps()[Math.min(2, realSteps().length - 1)] ?? 0, ...asked() });
+  addEventListener("hashchange", () => show(asked()));
   watchPlots();
   document.documentElement.dataset.ready = "yes";
 }

@@ -19,10 +19,12 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.notebooks import Page
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
 from keras_lstm_gates.gradients import verdict
+from keras_lstm_gates.reporting.answers import answers
 from keras_lstm_gates.reporting.checking import check
 from keras_lstm_gates.reporting.interventions import intervention_sections
 from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
 from keras_lstm_gates.tracing.gate_statistics import of_layer
+from keras_lstm_gates.tracing.traces import COARSE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +109,16 @@ def report(
     style = (room / "page.css").read_text(encoding="utf-8")
     script = "\n".join(
         (room / name).read_text(encoding="utf-8")
-        for name in ("data.js", "unit.js", "turning.js", "phrases.js", "page.js")
+        for name in (
+            "data.js",
+            "unit.js",
+            "turning.js",
+            "preactivations.js",
+            "answers.js",
+            "phrases.js",
+            "address.js",
+            "page.js",
+        )
     )
     # Data last, so that nothing in it is taken for a placeholder.
     for place, text in {
@@ -242,7 +253,9 @@ def _content(tree, samples):
                 "remembered": kind.states[0],
                 "saturating": _SATURATING[kind_of(node)],
                 **activations,
+                "precision": float(2**-7 if COARSE in node.attrs else np.finfo(node["h"].dtype).eps),
                 "backwards": node.attrs.get("reads") == "backwards",
+                "steered": [*map(str, np.ravel(node.attrs.get("steered", [])))],
                 "real": [np.flatnonzero(mask).tolist() for mask in node["mask"].values[:count]],
                 "statistics": _statistics(node),
             }
@@ -254,10 +267,24 @@ def _content(tree, samples):
         "input": input_shape,
         "tokens": input_tokens,
         "channels": None if input_shape is None else int(np.prod(sole_input(tree).shape[2:])),
+        "names": _names_of_channels(tree),
+        "samples": tree.sizes.get("sample"),
+        "answers": answers(tree, limit),
         "descriptions": DESCRIPTIONS,
-        "made": {name: str(value) for name, value in tree.attrs.items() if name not in ("vocabulary", "layers")},
+        "made": {name: str(value) for name, value in tree.attrs.items() if name not in _TOLD_ELSEWHERE},
     }
     return content, b"".join(parts)
+
+
+_TOLD_ELSEWHERE = ("vocabulary", "layers", "columns")
+
+
+def _names_of_channels(tree):
+    """The names of the input's features as the trace has them; None where it has none, or of another number."""
+    names, shape = tree.attrs.get("columns"), getattr(sole_input(tree), "shape", ())
+    if not isinstance(names, (list, tuple, np.ndarray)) or [len(names)] != [*shape[2:]]:
+        return None
+    return [*map(str, names)]
 
 
 _GATES = {"LSTM": list("figoch"), "GRU": ["z", "r", "candidate", "h"]}

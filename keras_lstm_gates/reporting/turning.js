@@ -50,7 +50,7 @@ function turn(name, value) {
 
 function showTurned() {
   const now = meeting(view.step), after = withTurned(now), any = Object.keys(turned).length > 0;
-  drawUnit(after, view.step); sayStep(after);
+  drawUnit(after, view.step); sayStep(after); sayAnswer();
   for (const knob of byId("knobs").querySelectorAll("input"))
     knob.nextSibling.textContent = digits(after[knob.dataset.gate]);
   byId("as-it-was").disabled = !any;

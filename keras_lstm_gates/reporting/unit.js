@@ -109,10 +109,13 @@ function drawLSTM(now, { put, words, wire, bus, pill, operation, glass, side }) 
 
   for (const [name, x, function_] of [["f", 200, squash], ["i", 300, squash], ["g", 380, activation], ["o", 500, squash]])
     glass(name, x, short(function_), now[name]);
+  for (const [name, x] of [["f", 200], ["i", 300], ["g", 380], ["o", 500]])
+    if (preactivation(name, now[name]) !== null) words(x + 6, 344, `z ${preactivation(name, now[name])}`, 12, "quiet", "start");
 
   const before = layerNow().backwards ? "ₜ₊₁" : "ₜ₋₁";
   side(80, `c${before}`, "memory before", now.cBefore, true);
   side(358, `h${before}`, "said before", now.hBefore, true);
+  if (layerNow().shape[2] > 1) words(50, 407, `with ${layerNow().shape[2] - 1} others`, 12.5, "quiet");
   side(80, "cₜ", "memory now", now.c, false);
   side(330, "hₜ", "says now", now.h, false);
   pill(282, 80, now.kept); pill(380, 125, now.written); pill(560, 187, now.squashed);
@@ -134,19 +137,26 @@ function drawInput(put, words, step) {
       x: 133 + width / 2, y: 450, "font-size": 19, class: "ink", "text-anchor": "middle", "font-family": "monospace",
     }, text);
   } else if (values) {
-    const most = Math.max(1e-9, ...content.inputValues(view.sample).subarray(0, 4000).map(Math.abs)), width = 24 + values.length * 14;
+    const width = 24 + values.length * 14, spans = spansOfChannels();
     put("rect", { x: 133, y: 420, width, height: 52, rx: 9, class: "pill" });
     values.forEach((value, at) => {
-      const size = 20 * Math.min(1, Math.abs(value) / most);
+      const size = 20 * Math.min(1, Math.abs(value) / Math.max(1e-9, ...spans[at].map(Math.abs)));
       put("rect", {
         x: 146 + 14 * at, y: value > 0 ? 446 - size : 446, width: 10, height: Math.max(1, size),
         class: `bar ${value > 0 ? "up" : "down"}`,
       });
     });
-    words(145 + width, 451, values.length > 4 ? `${values.length < content.channels ? `${values.length} of ` : ""}${content.channels} channels` : [...values].map((one) => digits(one)).join("  "), 13, "quiet", "start");
+    words(145 + width, 451, saidInput(values), 13, "quiet", "start");
   } else {
     words(172, 446, "what the layer below says", 13, "quiet", "start");
   }
+}
+
+// The values of a few channels with their names, of many their number.
+function saidInput(values) {
+  if (values.length > 4) return `${values.length < content.channels ? `${values.length} of ` : ""}${content.channels} channels`;
+  const named = content.names && !narrow();
+  return [...values].map((one, channel) => (named ? `${nameOfChannel(channel)} ${digits(one)}` : digits(one))).join("  ");
 }
 
 function sayStep(now) {
@@ -165,10 +175,20 @@ function sayStep(now) {
   byId("said").textContent =
     `It keeps ${percent(now.f)} of its memory of ${digits(now.cBefore)}, admits ${percent(now.i)} of the input modulation ` +
     `${digits(now.g)} and so ${direction}. Of its new memory ${digits(now.c)} it shows ${percent(now.o)}.`;
+  const before = layerNow().backwards ? "ₜ₊₁" : "ₜ₋₁";
   sayEquations([
+    `z = xₜ W + h${before} R + b, from all ${layerNow().shape[2]} of h${before}`,
+    ["f", "i", "g", "o"].map((name) => sayGate(name, now[name])).join(",\u2003"),
     `c = f · c′ + i · g = ${digits(now.f)} · ${factor(now.cBefore)} + ${digits(now.i)} · ${factor(now.g)} = ${digits(now.c)}`,
     `h = o · ${layerNow().activation}(c) = ${digits(now.o)} · ${factor(now.squashed)} = ${digits(now.h)}`,
   ]);
+}
+
+// A gate as the activation of its z, on one line.
+function sayGate(name, value) {
+  const z = preactivation(name, value), squash = short(name === "g" ? layerNow().activation : layerNow().recurrent_activation);
+  const set = layerNow().steered.includes(name) ? " (acted on)" : "";
+  return `${name} = ${z === null ? "" : `${squash}(${z}) = `}${digits(value)}${set}`.replace(/ /g, "\u00a0");
 }
 
 function sayEquations(lines) {

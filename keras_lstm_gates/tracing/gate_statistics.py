@@ -146,11 +146,13 @@ def time_constant(f):
 def effective_memory(f):
     """The lag k, in steps, at which the mean of f^k over the units is 1/2; inf where it never falls to that.
 
+    An f above 1, which only a gate with an activation such as relu has, counts as 1.
+
     Example:
         >>> effective_memory(np.array([0.5, 0.5])), effective_memory(np.array([1.0, 0.0]))
         (1.0, inf)
     """
-    f = np.asarray(f, "float64")
+    f = np.minimum(np.asarray(f, "float64"), 1.0)
     if (f >= 1).mean() >= 0.5:
         return np.inf
     low, high = 0.0, 1.0

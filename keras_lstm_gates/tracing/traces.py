@@ -61,15 +61,15 @@ def trace(
 
     Returns:
         `xarray.DataTree`. The root holds the inputs as coordinates (`input`, or `input_<name>` for several), the
-        model's own outputs and, where the data have one number per sample, `target` (sample). A "/" in an output's name
-        becomes "_"; one that has the name of an LSTM, an input or a dimension becomes `output_<name>`. Each LSTM is a
-        node by its path, such as "lstm" or "bidirectional/forward", with i, f, g, o, c, h (sample, time, unit) and
-        `mask` (sample, time), True = a real step; each GRU likewise with z, r, candidate, h, as
-        `keras_lstm_gates.gates.GRUGates` describes them. The attributes `kind`, `activation` and
-        `recurrent_activation` say which it is. Time is the input's; the attribute `reads` says "backwards" where
-        the layer reads from its end. Steps beyond a sequence's end repeat its last real step and are masked. The
-        attributes hold the model's name, the paths, the sha256 of its configuration and of its weights, and the
-        versions.
+        model's own outputs and, where the data have one array y, `target` (sample, ...). A "/" in an output's name
+        becomes "_"; one that has the name of an LSTM, an input or a dimension becomes `output_<name>`; the attribute
+        `role` says what each is. Each LSTM is a node by its path, such as "lstm" or "bidirectional/forward", with i, f,
+        g, o, c, h (sample, time, unit) and `mask` (sample, time), True = a real step; each GRU likewise with z, r,
+        candidate, h, as `keras_lstm_gates.gates.GRUGates` describes them. The attributes `kind`, `activation` and
+        `recurrent_activation` say which it is, `steered` which gates and states something acts on. Time is the input's;
+        the attribute `reads` says "backwards" where the layer reads from its end. Steps beyond a sequence's end repeat
+        its last real step and are masked. The attributes hold the model's name, the paths, the sha256 of its
+        configuration and of its weights, and the versions.
 
     Raises:
         ValueError: what `expose` raises, or inputs that are not finite or do not fit: "expected sequences of shape
@@ -210,7 +210,7 @@ class Tracer:
         self.inputs = inputs_of(model)
         self.backwards = opened.backwards
         self.gates = {path: gates._fields for path, gates in opened.gates.items()}
-        self.cells = opened.cells
+        self.cells, self.steered = opened.cells, opened.steered
         self.paths = list(opened.gates)
         self._names = _root_names(self.paths, self.inputs, opened.outputs)
         self._ended = False
@@ -233,8 +233,8 @@ class Tracer:
         for kind, by_path in results.items():
             for path, arrays_by_name in by_path.items():
                 arrays.update({(kind, path, name): value for name, value in arrays_by_name.items()})
-        if y is not None and np.ndim(y) == 1:
-            arrays["target", "", self._names["target", "target"]] = np.asarray(y)
+        if (target := _target_of(y, samples_of(x))) is not None:
+            arrays["target", "", self._names["target", "target"]] = target
         return Part(arrays)
 
     def _predict(self, x):
@@ -263,7 +263,7 @@ class Tracer:
         samples = {"sample": np.arange(start, start + part.samples)}
         root = xr.Dataset(
             {
-                name: (_root_dims(kind, name, value), value)
+                name: (_root_dims(kind, name, value), value, {"role": kind})
                 for (kind, path, name), value in part.arrays.items()
                 if not path
             }
@@ -293,10 +293,19 @@ class Tracer:
                 "layer": path,
                 "reads": "backwards" if path in self.backwards else "forward",
                 "kind": kind_of(gates),
+                "steered": sorted(self.steered[path]),
                 **{name: _name_of(getattr(self.cells[path], name)) for name in ("activation", "recurrent_activation")},
                 **({COARSE: "bfloat16"} if self.cells[path].compute_dtype == "bfloat16" else {}),
             },
         )
+
+
+def _target_of(y, samples):
+    """The targets of a batch as one array (sample, ...); None where there are none, or several."""
+    if y is None or isinstance(y, dict) or (isinstance(y, (list, tuple)) and any(map(np.ndim, y))):
+        return None
+    array = np.asarray(y)
+    return array if array.dtype.kind in "fiub" and array.shape[:1] == (samples,) else None
 
 
 def _in_numpy(values):
@@ -329,7 +338,7 @@ def _root_names(paths, inputs, outputs):
     for name, one in inputs.items():
         base = "input" if len(inputs) == 1 else f"input_{name}"
         name_it("input", name, base.replace("/", "_"), len(one.shape))
-    name_it("target", "target", "target", 1)
+    name_it("target", "target", "target", 4)
     for name, tensor in outputs.items():
         name_it("output", name, name.replace("/", "_"), len(tensor.shape))
     return names

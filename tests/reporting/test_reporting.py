@@ -3,13 +3,12 @@
 import base64
 import html
 import re
-import time
 
 import keras
 import numpy as np
 import pytest
 import xarray as xr
-from browsers import chromium
+from browsers import chromium, opened, plots_drawn, text_of, until
 from small import small_model
 
 from keras_lstm_gates import cli, reporting
@@ -119,19 +118,6 @@ def page(browser, tmp_path_factory):
     return browser
 
 
-def plots_drawn(browser):
-    return browser.execute_script(
-        "return ['curves', 'map', 'saturation'].map((id) => document.querySelectorAll(`#${id} .main-svg`).length > 0)"
-    )
-
-
-def until(true, seconds=60):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "the page did not get there"
-        time.sleep(0.05)
-
-
 def press(page, key):
     page.execute_script(
         "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))", key
@@ -145,10 +131,6 @@ def turn(page, gate, value):
         gate,
         value,
     )
-
-
-def text_of(page, name):
-    return page.execute_script("return document.getElementById(arguments[0]).textContent", name).replace("−", "-")
 
 
 def drawing(page):
@@ -426,13 +408,6 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
         code, printed = run("report", *arguments)
         assert code == 1
         assert text in printed.err
-
-
-def opened(browser, path):
-    browser.get(f"file://{path}")
-    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
-    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
-    until(lambda: all(plots_drawn(browser)))
 
 
 def test_what_slips_into_a_page_does_not_run(browser, tmp_path):

@@ -88,6 +88,9 @@ def test_effective_memory():
     assert st.effective_memory(np.array([1.0, 1.0, 0.5])) == np.inf
     # (1 + 2 * 0.5^k) / 3 = 1/2 at 0.5^k = 1/4.
     assert st.effective_memory(np.array([1.0, 0.5, 0.5])) == pytest.approx(2)
+    # A gate whose activation is relu may multiply the memory.
+    assert st.effective_memory(np.array([1.5, 0.5, 0.5])) == pytest.approx(2)
+    assert st.effective_memory(np.array([1.5, 1.5, 0.5])) == np.inf
 
 
 def test_bias_of_g():

@@ -65,6 +65,30 @@ def test_batches_of_different_lengths_and_targets():
         np.testing.assert_allclose(tree["lstm"][name], whole["lstm"][name], atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 7), (4, 7, 2)])
+def test_targets_of_any_shape_are_kept_and_each_array_says_what_it_is(shape, tmp_path):
+    sequence = keras.Input((7, 2))
+    model = keras.Model(sequence, keras.layers.Dense(2, name="said")(keras.layers.LSTM(3, name="lstm")(sequence)))
+    x, y = np.ones((4, 7, 2), "float32"), np.arange(np.prod(shape)).reshape(shape)
+    for tree in (
+        tracing.trace(model, iter([(x[:3], y[:3]), (x[3:], y[3:])])),
+        tracing.trace(model, iter([(x[:3], y[:3]), (x[3:], y[3:])]), to=tmp_path / "trace.zarr"),
+    ):
+        np.testing.assert_array_equal(tree["target"], y)
+        assert {name: tree[name].attrs["role"] for name in ("input", "said", "target")} == {
+            "input": "input", "said": "output", "target": "target",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "y", [None, {"a": np.ones(4)}, [np.ones(4), np.ones(4)], np.array(list("abcd")), np.float32(1)]
+)
+def test_what_is_no_one_array_of_numbers_is_no_target(y):
+    sequence = keras.Input((7, 2))
+    model = keras.Model(sequence, keras.layers.LSTM(3, name="lstm")(sequence))
+    assert "target" not in tracing.trace(model, iter([(np.ones((4, 7, 2), "float32"), y)])).dataset
+
+
 def test_a_layer_without_a_mask_has_only_real_steps():
     sequence = keras.Input((5, 3))
     output = GatedLSTM(2, return_gates=True, name="memory")(sequence)["output"]
