@@ -16,7 +16,7 @@ from keras_lstm_gates.recipes import Recipe
 RECIPE = Recipe(dataset="japanese_vowels", noise=0.3)
 
 
-def demo(folder: str | Path, seed: int = 0, console: Console | None = None) -> Path:
+def demo(folder: str | Path, seed: int = 0, console: Console | None = None) -> training.Run:
     """Run the main job on JapaneseVowels and write all its results to a new run folder, or none.
 
     Args:
@@ -45,6 +45,7 @@ def demo(folder: str | Path, seed: int = 0, console: Console | None = None) -> P
         console,
         f"keras-lstm-gates run {folder}/model.tflite {folder}/utterance.npy",
         f"keras-lstm-gates run {folder}/model.tflite {folder}/utterance.npy --signature gates --out gates.npz",
+        f"keras-lstm-gates report {folder}",
         f"keras-lstm-gates trace {folder}/model.keras {folder}/utterance.npy",
         "keras-lstm-gates --help",
     )

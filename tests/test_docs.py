@@ -1,5 +1,7 @@
 """README and docs/: every link leads somewhere, every command that they show exists, and README stays short."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -39,3 +41,41 @@ def test_readme_leads_to_every_page():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 120
     assert not [page.name for page in PAGES if page.parent.name == "docs" and f"docs/{page.name}" not in text]
+
+
+# Libraries and variables whose names the pages write with a dot, and files.
+FOREIGN = ("keras", "tensorflow", "tf", "tfds", "torch", "nn", "cell", "shrunk")
+FILES = (".py", ".md", ".toml", ".cfg", ".yml", ".json", ".npy", ".npz", ".csv", ".zarr", ".keras", ".Z")
+
+
+def is_there(dotted):
+    """Whether a dotted name leads to something of this package."""
+    parts = dotted.removeprefix("keras_lstm_gates.").split(".")
+    for count in range(len(parts), -1, -1):
+        try:
+            found = importlib.import_module(".".join(["keras_lstm_gates", *parts[:count]]))
+        except ImportError:
+            continue
+        for part in parts[count:]:
+            found = getattr(found, part, None)
+        if found is not None:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_that_are_written_with_a_dot_exist(page):
+    named = set(re.findall(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?:\(.*?\))?`", page.read_text(encoding="utf-8")))
+    ours = {name for name in named if not name.startswith(tuple(f"{one}." for one in FOREIGN))}
+    assert not {name for name in ours if not name.endswith(FILES) and not is_there(name)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_pages_import_from_us_is_there(page):
+    lines = re.findall(
+        r"(?m)^ *(?:>>> )?(from keras_lstm_gates[\w.]* import [\w, ]+)", page.read_text(encoding="utf-8")
+    )
+    for line in lines:
+        (statement,) = ast.parse(line).body
+        for alias in statement.names:
+            assert is_there(f"{statement.module}.{alias.name}"), line
