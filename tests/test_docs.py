@@ -79,3 +79,11 @@ def test_what_pages_import_from_us_is_there(page):
         (statement,) = ast.parse(line).body
         for alias in statement.names:
             assert is_there(f"{statement.module}.{alias.name}"), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_stands_in_blocks(page):
+    prose = re.sub(r"(?s)```.*?```", "", page.read_text(encoding="utf-8"))
+    assert not re.findall(
+        r"(?m)^(?:from \S+ import |import \w+$|keras-lstm-gates [a-z]+ \S+ |>>> |pip install ).*", prose
+    )
