@@ -64,7 +64,8 @@ def _demo(folder, recipe, console):
     console.rule("2  Look inside: every gate at every step")
     test, info = datasets.batches(recipe.dataset, "test", 32)
     with counted(console, "utterances traced", info.splits["test"].num_examples) as progress:
-        tree = tracing.trace(run.model, test, progress=progress)
+        columns = [*datasets.builders.JapaneseVowels.UNITS]
+        tree = tracing.trace(run.model, test, progress=progress, columns=columns)
     tracing.save(tree, folder / "gates.zarr")
     speakers = info.features["speaker"].names
     sample = _longest_recognised(tree)

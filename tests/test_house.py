@@ -42,7 +42,7 @@ ROOMS = {
         exposing""",
     "opening.readers": """contents functions old_names devices merging old_masks op_layers operations nodes leaves
         declared conversions stored checkpoints cutting filling translating building formats models weights facts""",
-    "plots": """_styles exports sizes gradients traces explanations forecasts interventions""",
+    "plots": """_styles _columns _inputs exports sizes gradients traces explanations forecasts interventions""",
     "presets": """registry files architecture""",
     "recurrence": """arguments interventions turns portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
@@ -50,7 +50,7 @@ ROOMS = {
     "shrinking": """units channel_ranges followers rules rebuilding plans evidence scores removals results
         smaller_models""",
     "steering": """holders models sensitivities resumable_rows batches measures ablations patching""",
-    "tracing": """batches parts store opened_models traces gate_statistics monitor""",
+    "tracing": """batches parts store opened_models traces trace_inputs gate_statistics monitor""",
     "training": """descriptions distributed finiteness metrics summary checkpoints linear automatic_keys
         residual_fit runs several""",
     "tuning": """addresses service oracles spaces hypermodel trials hparams jobs chief_and_workers results figures

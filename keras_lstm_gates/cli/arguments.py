@@ -1,6 +1,7 @@
 """The arguments of the commands: models, sequences, and output folders."""
 
 import contextlib
+import csv
 import datetime
 import glob
 import warnings
@@ -82,8 +83,7 @@ def read_arrays(path):
 
 def _csv(path):
     try:
-        first = path.read_text().partition("\n")[0]
-        header = any(not _is_number(cell) for cell in first.split(","))
+        header = _is_header(_first_line(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             numbers = np.loadtxt(path, delimiter=",", ndmin=2, skiprows=int(header))
@@ -92,6 +92,25 @@ def _csv(path):
     if numbers.size == 0:
         raise ValueError(f"expected {path} to hold one time step of numbers a row; received no numbers")
     return numbers
+
+
+def _first_line(path):
+    return path.read_text().partition("\n")[0]
+
+
+def _is_header(line):
+    return any(not _is_number(cell) for cell in line.split(","))
+
+
+def columns_of(model, path, sequences):
+    """The names of the features in the file of data for `plots`; None where it has none, or others than the data."""
+    from keras_lstm_gates.opening.inputs import inputs_of
+
+    if path is None or path.suffix != ".csv" or not _is_header(_first_line(path)):
+        return None
+    (one,) = inputs_of(model).values()
+    (names,) = csv.reader([_first_line(path).removeprefix("\ufeff")], skipinitialspace=True)
+    return [name.strip() for name in names] if len(one.shape) == 3 and len(names) == sequences.shape[-1] else None
 
 
 def _is_number(text):

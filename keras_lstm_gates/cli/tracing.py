@@ -16,6 +16,7 @@ from keras_lstm_gates.cli.arguments import (
     RandomData,
     Sharded,
     Windows,
+    columns_of,
     new_folder,
     run_folder,
     sequences_for,
@@ -59,11 +60,12 @@ def trace(
         _trace_shard(console, loaded, windows, shard, out, batch_size)
         return
     sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
+    columns = columns_of(loaded, data, sequences) if windows is None else None
     samples = _samples(sequences)
     _check_drawn(loaded, samples, layer, sample)
     with run_folder("trace", out) as (folder, temporary):
         with counted(console, "sequences traced", samples) as progress:
-            tree = tracing.trace(loaded, sequences, batch_size, progress)
+            tree = tracing.trace(loaded, sequences, batch_size, progress, columns=columns)
         tree = tree if windows is None else forecasting.with_times(tree, windows)
         figure = plots.gates(tree, layer=layer, sample=sample)
         tracing.save(tree, temporary / "gates.zarr")

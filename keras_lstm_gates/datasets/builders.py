@@ -1,4 +1,7 @@
-"""TFDS builders over files that installed packages ship. Importing this module registers them."""
+"""TFDS builders over files that installed packages ship. Importing this module registers them.
+
+`UNITS` of a builder, {name: unit}, names what one step of its sequences holds, in that order; "1" has no unit.
+"""
 
 import re
 
@@ -20,6 +23,7 @@ class JapaneseVowels(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The files of sktime 1.2."}
+    UNITS = {f"cepstrum {number}": "1" for number in range(1, 13)}
 
     def _info(self):
         return self.dataset_info_from_configs(
@@ -60,6 +64,7 @@ class ItalyPowerDemand(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The files of sktime 1.2."}
+    UNITS = {"demand": "z-score"}
 
     def _info(self):
         return self.dataset_info_from_configs(
@@ -114,6 +119,17 @@ class GreensboroWeather(tfds.core.GeneratorBasedBuilder):
         "pressure": "Pressure (mbar)",
         "wind_speed": "Wspd (m/s)",
     }
+    # As pvlib.iotools.read_tmy3 documents them; both radiations are received within the hour.
+    UNITS = {
+        "sun_above_air": "Wh/m²",
+        "sunshine": "Wh/m²",
+        "cloud_cover": "tenths of sky",
+        "temperature": "°C",
+        "dew_point": "°C",
+        "humidity": "%",
+        "pressure": "mbar",
+        "wind_speed": "m/s",
+    }
 
     def _info(self):
         texts = {name: tfds.features.Text() for name in ("time", "month")}
@@ -153,6 +169,7 @@ class DailyStocks(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The file of bokeh-sampledata 2026.1."}
     COLUMNS = ("log_return", "log_volatility", "log_volume")
+    UNITS = {"log_return": "ln of a ratio", "log_volatility": "ln, per day", "log_volume": "ln of shares"}
 
     def _info(self):
         texts = {name: tfds.features.Text() for name in ("day", "share")}

@@ -42,7 +42,7 @@ class Data(NamedTuple):
             labelling        vocabulary, classes
             forecasting      features, horizon, mean, variance, target_mean, target_variance
             language         vocabulary
-        names: dict, what the numbers mean, as plain data: classes, vocabulary, features, target, step ...
+        names: dict, what the numbers mean, as plain data: classes, vocabulary, features, units, target, step ...
     """
 
     train: Any

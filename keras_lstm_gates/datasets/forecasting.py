@@ -126,6 +126,8 @@ def parts(recipe, test):
         "target_variance": float(variance[place]),
     }
     names = {"features": columns, "target": recipe.target, "step": step, "season": recipe.season, "gaps": gaps}
+    if not tables.is_table(recipe.dataset):
+        names |= tfds_names.units(tfds_names.prepared(recipe.dataset), columns)
     if recipe.known:
         names["later"] = table_known.later(table_known.measured(columns, recipe), recipe)
     if tables.TIME in frame:

@@ -51,6 +51,7 @@ def parts(recipe, test):
             "mean": steps.mean(axis=0).tolist(),
             "variance": variance.tolist(),
         }
+        names |= tfds_names.units(builder)
         encode = np.asarray
     else:
         raise ValueError(

@@ -85,3 +85,15 @@ def prepared(name):
         with contextlib.suppress(OSError):
             held.rmdir()
     return builder
+
+
+def units(builder, names=None):
+    """{"units": {name: unit}} of those of some columns whose unit a data set tells; {} where it tells none.
+
+    Args:
+        builder: of `prepared`.
+        names: of str; None: all that a step holds, in their order.
+    """
+    known = getattr(builder, "UNITS", {})
+    told = {name: known[name] for name in (known if names is None else names) if name in known}
+    return {"units": told} if told else {}

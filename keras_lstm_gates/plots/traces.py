@@ -11,8 +11,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
+from keras_lstm_gates.plots._columns import SIZE, WholeNumbers, column, left_of, panel_width
+from keras_lstm_gates.plots._inputs import panel_of
 from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, shades, with_gaps
-from keras_lstm_gates.tracing import flat, nodes, sole_input
+from keras_lstm_gates.tracing import flat, nodes
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
 from keras_lstm_gates.tracing.gate_statistics import of_layer
@@ -29,20 +31,22 @@ STATE_COLOURS = LinearSegmentedColormap.from_list(
 )
 
 _MEANINGS = {
-    "i": "how much of g is written",
-    "f": "how much of the cell state is kept",
-    "g": "what would be written",
-    "o": "how much of the cell state is shown",
-    "c": "the memory, $i_t\\,g_t + f_t\\,c_{t-1}$",
-    "h": "what the layer says, $o_t\\,\\tanh c_t$",
+    "LSTM": {
+        "i": "how much of g is written",
+        "f": "how much of the cell state is kept",
+        "g": "what would be written",
+        "o": "how much of the cell state is shown",
+        "c": r"the memory, $i_t\,g_t + f_t\,c_{t-1}$",
+        "h": r"what the layer says, $o_t\,\tanh c_t$",
+    },
+    "GRU": {
+        "z": "how much of h is kept",
+        "r": "how much of h the candidate sees",
+        "candidate": "what would be written",
+        "h": r"the memory, $z_t\,h_{t-1} + (1-z_t)\,k_t$, k the candidate",
+    },
 }
-_MEANINGS_OF_GRU = {
-    "z": "how much of h is kept",
-    "r": "how much of h the candidate sees",
-    "candidate": "what would be written",
-    "h": "the memory, $z_t\\,h_{t-1} + (1-z_t)\\,k_t$, k the candidate",
-}
-_PANELS = {"LSTM": [["f", "o"], ["i", "c"], ["g", "h"]], "GRU": [["z", "r"], ["candidate", "h"]]}
+_PANELS = {"LSTM": ("f", "i", "g", "o", "c", "h"), "GRU": ("z", "r", "candidate", "h")}
 
 
 def gates(tree: xr.DataTree, layer: str | None = None, sample: int = 0, title: str | None = None) -> Figure:
@@ -55,51 +59,70 @@ def gates(tree: xr.DataTree, layer: str | None = None, sample: int = 0, title: s
         title: str, or None for the sample's number.
 
     Returns:
-        `matplotlib.figure.Figure`: input channels above, then a panel time × unit for each of i, f, g, o, c, h, of a
-        GRU z, r, candidate, h. Units are ordered by their mean forget gate (of a GRU z), the longest memory on top.
-        Gates are coloured from 0 to 1, g, c and h, and the candidate, around 0. Masked steps are left out, those
-        between real ones empty.
+        `matplotlib.figure.Figure`: one column of panels whose steps stand above each other: the input, then time × unit
+        for each of f, i, g, o, c, h, of a GRU z, r, candidate, h. Units are ordered by their mean forget gate (of a GRU
+        z), the longest memory on top. Gates are coloured from 0 to 1, g, c and h, and the candidate, around 0, up to
+        the 99th percentile of their magnitude or to 1, whichever is greater; where values lie beyond, the bar has an
+        arrow. Masked steps are left out, those between real ones empty. Steps count from 0 as in the data.
+
+        The input is drawn as tokens where the trace has a vocabulary, in a size in which they do not touch, or not at
+        all where that is below 4 points; else as lines, each with a scale of its own, of more than 8 channels as a heat
+        map with a row each. Their names are the trace's `columns`. A picture of fewer pixels than units shows some.
 
     Raises:
-        ValueError: no such layer or sample in the tree.
+        ValueError: no such layer or sample in the tree, or one without a real step.
     """
     node, layer = _node_at(tree, layer, sample)
     real = node["mask"].values[sample]
     times = np.flatnonzero(real)
-    kind, name_of_kind = KINDS[kind_of(node)], kind_of(node)
-    values = {name: node[name].values[sample][real] for name in kind.fields}
+    if not len(times):
+        raise ValueError(f"expected a sample with a real step; received {sample}, all of whose steps are masked")
+    kind = KINDS[kind_of(node)]
+    values = {name: node[name].values[sample][real].astype("float64") for name in kind.fields}
     by_memory = np.argsort(values[kind.memory].mean(axis=0))
-    rows, meanings = _PANELS[name_of_kind], _MEANINGS if name_of_kind == "LSTM" else _MEANINGS_OF_GRU
+    read = panel_of(tree, layer, sample, times, len(real))
 
-    figure = Picture(figsize=(10, 2 + 2.5 * len(rows)), layout="constrained")
-    panels = figure.subplot_mosaic([["input", "input"], *rows], height_ratios=[0.8, *[1] * len(rows)])
-    _input_panel(panels["input"], tree, sample, times)
-    for name in kind.fields:
-        axes = panels[name]
-        signed = name in (kind.modulation, *kind.states)
-        limit = max(1.0, float(np.abs(values[name]).max())) if signed else 1.0
-        picture = axes.imshow(
-            with_gaps(values[name][:, by_memory], times).T,
-            aspect="auto",
-            origin="lower",
-            interpolation="nearest",
-            extent=(times[0] - 0.5, times[-1] + 0.5, -0.5, len(by_memory) - 0.5),
-            cmap=STATE_COLOURS if signed else GATE_COLOURS,
-            vmin=-limit if signed else 0.0,
-            vmax=limit,
-        )
-        axes.set_title(f"$\\bf{{{name}}}$  {DESCRIPTIONS[name]}: {meanings[name]}", fontsize=10, loc="left")
-        bar = figure.colorbar(picture, ax=axes, pad=0.01, ticks=[-limit, 0, limit] if signed else [0, 0.5, 1])
-        if signed:
-            bar.ax.set_yticklabels([f"{tick:.2g}" for tick in (-limit, 0, limit)])
-        else:
-            bar.ax.set_yticklabels(["0 closed", "0.5", "1 open"])
-    for name, _ in rows:
-        panels[name].set_ylabel(f"unit, by mean {kind.memory}")
-    for name in ("input", *rows[-1]):
-        panels[name].set_xlabel(_steps_of(node, sample, times))
-    figure.suptitle(title or f"Layer {layer!r}, sample {sample}: {len(times)} steps", fontsize=12)
-    return figure
+    left = left_of(read.labels)
+    of_gates = [float(np.clip(len(by_memory) / 110, 1.0, 1.75))]
+    of_input = read.heights(panel_width(left) / (times[-1] - times[0] + 1))
+    picture = column(
+        {"input": of_input} | dict.fromkeys(_PANELS[kind_of(node)], of_gates),
+        left,
+        title or f"Layer {layer!r}, sample {sample}: {len(times)} step{'' if len(times) == 1 else 's'}",
+        (times[0], times[-1]),
+    )
+    read.draw(picture, picture.panels["input"])
+    picture.panels["input"][0].set_title(f"$\\bf{{x}}$  {read.title}", fontsize=10, loc="left")
+    for name in _PANELS[kind_of(node)]:
+        _gate_panel(picture, name, values[name][:, by_memory], times, name in (kind.modulation, *kind.states))
+        (axes,) = picture.panels[name]
+        meaning = _MEANINGS[kind_of(node)][name]
+        axes.set_title(f"$\\bf{{{name}}}$  {DESCRIPTIONS[name]}: {meaning}", fontsize=10, loc="left")
+        axes.set_ylabel(f"unit, by mean {kind.memory}", fontsize=SIZE)
+    axes.set_xlabel(_steps_of(node, sample, times), fontsize=9)
+    return picture.figure
+
+
+def _gate_panel(picture, name, values, times, signed):
+    """The heat map of a gate or a state, (steps, units), and its colour bar."""
+    (axes,) = picture.panels[name]
+    limit = max(1.0, float(np.percentile(np.abs(values), 99))) if signed else 1.0
+    axes.imshow(
+        with_gaps(values, times).T,
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=(times[0] - 0.5, times[-1] + 0.5, -0.5, values.shape[1] - 0.5),
+        cmap=STATE_COLOURS if signed else GATE_COLOURS,
+        vmin=-limit if signed else 0.0,
+        vmax=limit,
+    )
+    axes.yaxis.set_major_locator(WholeNumbers(4))
+    beyond = bool(signed and values.min() < -limit), bool(signed and values.max() > limit)
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
+    bar = picture.bar(axes, ticks=[-limit, 0, limit] if signed else [0, 0.5, 1], extend=extend)
+    labels = [f"{tick:.2g}".replace("-", "−") for tick in (-limit, 0, limit)]
+    bar.ax.set_yticklabels(labels if signed else ["0 closed", "0.5", "1 open"])
 
 
 def _steps_of(node, sample, times):
@@ -214,7 +237,8 @@ def tokens(
         `matplotlib.figure.Figure`. Masked tokens are left out.
 
     Raises:
-        ValueError: no such layer, sample, unit or gate; "expected a trace with a vocabulary".
+        ValueError: no such layer, sample, unit or gate; "expected a trace with a vocabulary"; an input that has not
+            one token a step of the layer.
     """
     node, layer = _node_at(tree, layer, sample)
     kind = KINDS[kind_of(node)]
@@ -223,11 +247,13 @@ def tokens(
         raise ValueError(f"expected a gate of {list(kind.fields)}; received {gate!r}")
     if not 0 <= unit < node.sizes["unit"]:
         raise ValueError(f"expected a unit from 0 to {node.sizes['unit'] - 1}; received {unit}")
-    texts = tokens_of(tree, sample)
-    if texts is None:
+    texts = tokens_of(tree, sample, layer)
+    if "vocabulary" not in tree.attrs:
         raise ValueError(
             "expected a trace with a vocabulary: trace(model, data, vocabulary=[...]); received one without"
         )
+    if texts is None or len(texts) != node.sizes["time"]:
+        raise ValueError(f"expected one input with a token for each of the steps of {layer!r}; received another")
     real = np.flatnonzero(node["mask"].values[sample])
     values = node[gate].values[sample, :, unit]
     signed = gate in (kind.modulation, *kind.states)
@@ -266,29 +292,3 @@ _SATURATING = {"LSTM": "ifog", "GRU": KINDS["GRU"].saturating}
 
 def _shapes():
     return itertools.cycle("osD^vP")
-
-
-def _input_panel(axes, tree, sample, times):
-    inputs = sole_input(tree)
-    values = None if inputs is None else inputs.values[sample]
-    texts = tokens_of(tree, sample)
-    axes.set_ylabel("value")
-    axes.margins(x=0.01)
-    axes.spines[["top", "right"]].set_visible(False)
-    if values is None or len(values) <= times[-1] or (values.ndim > 2 and texts is None):
-        axes.set_axis_off()
-        axes.set_title("input: not one value a step", fontsize=10, loc="left")
-        return
-    if texts is not None:
-        axes.set(ylim=(0, 1), xlim=(times[0] - 0.5, times[-1] + 0.5), yticks=[], ylabel="")
-        labels = [texts[step].replace("\n", "↵") for step in times]
-        upright = {"rotation": 90, "va": "center"} if max(map(len, labels)) > 2 else {}
-        for step, text in zip(times, labels, strict=True):
-            axes.text(step, 0.5, text, family="monospace", ha="center", parse_math=False, clip_on=True, **upright)
-        axes.set_title("$\\bf{x}$  input: tokens", fontsize=10, loc="left")
-        return
-    values = values[:, None] if values.ndim == 1 else values
-    shades = matplotlib.colormaps["cividis"](np.linspace(0, 0.9, values.shape[-1]))
-    for channel, shade in zip(values[times].T, shades, strict=True):
-        axes.plot(times, channel, color=shade, linewidth=1.2)
-    axes.set_title(f"$\\bf{{x}}$  input: {values.shape[-1]} channels", fontsize=10, loc="left")

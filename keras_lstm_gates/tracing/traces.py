@@ -42,6 +42,7 @@ def trace(
     to: StrPath | None = None,
     vocabulary: Sequence[str] | None = None,
     layers: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> xr.DataTree:
     """The gates of every LSTM, and of every GRU, of a model, for every sequence, step and unit.
 
@@ -58,6 +59,7 @@ def trace(
             the samples already written again. No batch may then be longer than the first.
         vocabulary: list of str, the token of each id, for `tokens`.
         layers: names of the layers to open, as in `expose`.
+        columns: list of str, the name of each feature of the sole input, with its unit: "temperature, °C".
 
     Returns:
         `xarray.DataTree`. The root holds the inputs as coordinates (`input`, or `input_<name>` for several), the
@@ -69,12 +71,13 @@ def trace(
         `recurrent_activation` say which it is, `steered` which gates and states something acts on. Time is the input's;
         the attribute `reads` says "backwards" where the layer reads from its end. Steps beyond a sequence's end repeat
         its last real step and are masked. The attributes hold the model's name, the paths, the sha256 of its
-        configuration and of its weights, and the versions.
+        configuration and of its weights, the versions, and `vocabulary` and `columns` where they were given.
 
     Raises:
         ValueError: what `expose` raises, or inputs that are not finite or do not fit: "expected sequences of shape
             (samples, time, features) = (any, any, 3); received (5, 6, 2)"; a token that the model's Embedding does not
-            know; of a stateful model a batch that is not whole before the last.
+            know; of a stateful model a batch that is not whole before the last; "expected a name for each of the 3
+            features; received 2 columns".
         FileExistsError: `to` exists.
 
     Cost: memory 24 bytes a sample, step and unit, twice that where the data have no known length; with `to`, a few
@@ -87,7 +90,7 @@ def trace(
         (('sample', 'time', 'unit'), (5, 7, 4))
     """
     with opened_model(model, layers) as opened:
-        return _traced(Tracer(model, opened, vocabulary), data, _batch_size(model, batch_size), progress, to)
+        return _traced(Tracer(model, opened, vocabulary, columns), data, _batch_size(model, batch_size), progress, to)
 
 
 def _traced(tracer, data, batch_size, progress, to):
@@ -184,28 +187,10 @@ def flat(dataset: xr.Dataset) -> xr.Dataset:
     return stacked.rename(one="sample").transpose("sample", "time", "unit")
 
 
-def sole_input(tree: xr.DataTree) -> xr.DataArray | None:
-    """The input of a trace's model, an `xarray.DataArray` (sample, ...); None where it has several."""
-    names = [name for name in tree.dataset.coords if name.startswith("input")]
-    return tree.dataset[names[0]] if len(names) == 1 else None
-
-
-def tokens(tree: xr.DataTree, sample: int) -> list[str] | None:
-    """The tokens of a sample's steps, a list of str, or None where the trace has no vocabulary.
-
-    The input is ids (sample, time), or one-hot (sample, time, feature) with a feature a token.
-    """
-    vocabulary, inputs = tree.attrs.get("vocabulary"), sole_input(tree)
-    if vocabulary is None or inputs is None:
-        return None
-    ids = inputs.values[sample] if inputs.ndim == 2 else inputs.values[sample].argmax(axis=-1)
-    return [vocabulary[int(token)] if 0 <= int(token) < len(vocabulary) else f"#{int(token)}" for token in ids]
-
-
 class Tracer:
     """An opened model that turns batches into parts of a trace."""
 
-    def __init__(self, model, opened_model, vocabulary=None):
+    def __init__(self, model, opened_model, vocabulary=None, columns=None):
         opened, self.model, self.stateful = opened_model
         self.inputs = inputs_of(model)
         self.backwards = opened.backwards
@@ -223,9 +208,25 @@ class Tracer:
         }
         if vocabulary is not None:
             self.attrs["vocabulary"] = [str(token) for token in vocabulary]
+        if columns is not None:
+            self._check_columns(columns, {name: one.shape for name, one in self.inputs.items()})
+            self.attrs["columns"] = [str(name) for name in columns]
+
+    def _check_columns(self, columns, shapes):
+        """Raise a `ValueError` unless there is a name for each feature of the sole input, as far as it is known."""
+        if isinstance(columns, str):
+            raise ValueError(f"expected a list of names of the features as columns; received {columns!r}")
+        if len(shapes) != 1:
+            raise ValueError(f"expected columns for a model with one input; received one with {[*shapes]}")
+        (shape,) = shapes.values()
+        features = shape[-1] if len(shape) > 2 else 1
+        if features not in (None, len(columns)):
+            raise ValueError(f"expected a name for each of the {features} features; received {len(columns)} columns")
 
     def run(self, x, y):
         """The `Part` of one batch, {input: array}, and its targets or None."""
+        if "columns" in self.attrs:
+            self._check_columns(self.attrs["columns"], {name: array.shape for name, array in x.items()})
         arrays = {("input", "", self._names["input", name]): array for name, array in x.items()}
         results = self._predict(x)
         outputs = results["output"][""]

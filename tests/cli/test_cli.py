@@ -50,6 +50,23 @@ def test_trace(command, files, tmp_path):
     assert "gates.zarr" in printed
 
 
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ('load,"wind", sun \n', ["load", "wind", "sun"]),
+        ("load,wind,sun,more\n", None),
+        ("", None),
+    ],
+)
+def test_trace_keeps_the_names_of_a_csv(command, files, tmp_path, header, columns):
+    (tmp_path / "named.csv").write_text(f"{header}1,2,3\n4,5,6\n")
+    code, _, errors = command("trace", files / "model.keras", "named.csv", "--out", "named")
+    assert code == 0, errors
+    tree = tracing.load(tmp_path / "named" / "gates.zarr")
+    np.testing.assert_array_equal(tree["input"], [[[1, 2, 3], [4, 5, 6]]])
+    assert tree.attrs.get("columns") == columns
+
+
 def test_trace_makes_a_new_folder_each_time(command, files, tmp_path):
     for _ in range(2):
         assert command("trace", files / "model.keras", files / "one.csv")[0] == 0

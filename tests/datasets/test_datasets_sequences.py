@@ -8,8 +8,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_lstm_gates import datasets
-from keras_lstm_gates.datasets import examples, sequences, words
-from keras_lstm_gates.recipes import Recipe
+from keras_lstm_gates.datasets import builders, examples, sequences, words
+from keras_lstm_gates.recipes import RECIPES, Recipe
 
 ITALY = Recipe(dataset="italy_power_demand", validation=0.2, seed=3)
 TREEBANK = Recipe(dataset="turkish_web_treebank", task="labelling", validation=0.1)
@@ -66,6 +66,31 @@ def test_validation_is_of_every_class_and_of_the_training_part_alone():
     # 34 winter days and 33 summer days: a fifth of each.
     assert np.bincount([target for _, target in rows(data.validation)]).tolist() == [7, 7]
     assert rows(datasets.load(dataclasses.replace(ITALY, seed=4)).validation) != rows(data.validation)
+
+
+@pytest.mark.parametrize(
+    ("builder", "columns"),
+    [
+        (builders.GreensboroWeather, list(builders.GreensboroWeather.COLUMNS)),
+        (builders.DailyStocks, list(builders.DailyStocks.COLUMNS)),
+        (builders.JapaneseVowels, [f"cepstrum {number}" for number in range(1, 13)]),
+        (builders.ItalyPowerDemand, ["demand"]),
+    ],
+)
+def test_builders_name_what_a_step_holds_and_its_unit(builder, columns):
+    assert list(builder.UNITS) == columns
+    assert all(builder.UNITS.values())
+
+
+def test_units_are_among_the_names():
+    assert datasets.load(ITALY, test=False).names["units"] == {"demand": "z-score"}
+
+
+def test_units_of_a_forecast_follow_the_recipes_columns():
+    recipe = RECIPES["greensboro_weather"]
+    names = datasets.load(dataclasses.replace(recipe, features=["wind_speed", "temperature"]), test=False).names
+    assert names["units"] == {"wind_speed": "m/s", "temperature": "°C"}
+    assert list(names["units"]) == names["features"]
 
 
 def test_test_part_is_left_alone():

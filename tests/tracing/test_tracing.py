@@ -37,6 +37,45 @@ def test_trace_obeys_the_equations():
     np.testing.assert_allclose(tree["probabilities"], model(data), atol=1e-6)
 
 
+def test_names_of_the_features_stay_with_the_trace(tmp_path):
+    names = ["load, MW", "wind, m/s", "sun"]
+    tree = tracing.trace(*small_model(), progress=False, columns=names, to=tmp_path / "gates.zarr")
+    assert list(tree.attrs["columns"]) == names
+    assert tracing.channel_names(tree, 3) == names
+    assert tracing.channel_names(tree, 2) == ["channel 0", "channel 1"]
+    assert "columns" not in tracing.trace(*small_model(), progress=False).attrs
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        (["load", "wind"], "expected a name for each of the 3 features; received 2 columns"),
+        (list("abcd"), "expected a name for each of the 3 features; received 4 columns"),
+        ("abc", "expected a list of names of the features as columns; received 'abc'"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_names_of_other_features_are_refused(columns, text, known, tmp_path):
+    model, data = small_model()
+    if not known:
+        # What the model leaves free the data settle.
+        inputs = keras.Input((None, None))
+        pooled = keras.layers.Lambda(lambda x: keras.ops.mean(x, -1, keepdims=True), output_shape=(None, 1))(inputs)
+        model = keras.Model(inputs, keras.layers.LSTM(2)(pooled))
+    with pytest.raises(ValueError, match=text):
+        tracing.trace(model, data, progress=False, columns=columns, to=tmp_path / "gates.zarr")
+    assert not (tmp_path / "gates.zarr").exists()
+
+
+def test_names_of_the_features_of_several_inputs_are_refused():
+    inputs = [keras.Input((4, 2), name=name) for name in ("a", "b")]
+    model = keras.Model(inputs, keras.layers.LSTM(2)(keras.layers.Concatenate()(inputs)))
+    with pytest.raises(
+        ValueError, match=r"expected columns for a model with one input; received one with \['a', 'b'\]"
+    ):
+        tracing.trace(model, [np.ones((1, 4, 2))] * 2, progress=False, columns=["x", "y"])
+
+
 def test_outputs_whose_names_hold_a_slash(tmp_path):
     """The root of a trace has no "/" in its names, and two outputs do not take one name."""
     sequence = keras.Input((5, 2))

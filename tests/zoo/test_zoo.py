@@ -1,6 +1,7 @@
 """The zoo: every shipped file has its hash, a card's figure is measured again, and damage is refused by name."""
 
 import dataclasses
+import io
 import json
 import re
 import shutil
@@ -9,12 +10,14 @@ import types
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_lstm_gates
-from keras_lstm_gates import models, zoo
+from keras_lstm_gates import models, plots, zoo
 from keras_lstm_gates._support import sums
 from keras_lstm_gates.presets import registry
 from keras_lstm_gates.presets.files import SUMS
+from keras_lstm_gates.zoo import builds
 
 
 @pytest.fixture
@@ -129,13 +132,44 @@ def test_damage_is_refused_by_name(copied, damage):
         zoo.load("italy_power_demand")
 
 
+def test_a_picture_is_drawn_again_without_training(copied, monkeypatch):
+    before = {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()}
+    (copied / "gates.png").write_bytes(b"old")
+    _rewrite_sums(copied)
+    drawn = []
+    gates = plots.gates
+    monkeypatch.setattr(builds.plots, "gates", lambda tree, **options: drawn.append(tree) or gates(tree, **options))
+    assert zoo.redraw("italy_power_demand") == copied
+    with Image.open(copied / "gates.png") as new, Image.open(io.BytesIO(before.pop("gates.png"))) as old:
+        assert new.size == old.size
+        assert np.abs(np.subtract(new.convert("RGB"), old.convert("RGB"), dtype=float)).mean() < 4
+    (tree,) = drawn
+    assert tree.attrs["columns"] == ["demand, z-score"]
+    changed = {name for name, content in before.items() if (copied / name).read_bytes() != content}
+    assert changed <= {"README.md", "SHA256SUMS"}
+    size = (copied / "gates.png").stat().st_size
+    assert f"| `gates.png` | {size / 1024:.0f} KiB |" in (copied / "README.md").read_text()
+    assert zoo.card("italy_power_demand")["name"] == "italy_power_demand"
+
+
+def test_pictures_are_small_and_name_their_channels():
+    for name in zoo.list():
+        assert (registry.home(name) / "gates.png").stat().st_size < 300_000
+    assert builds._columns({"features": ["a", "b", "c"], "units": {"c": "°C", "a": "1"}}) == ["a", "b", "c, °C"]
+    assert builds._columns({"classes": ["x"]}) is None
+
+
+def _rewrite_sums(folder):
+    (folder / SUMS).write_text(
+        "".join(f"{digest}  {path}\n" for path, digest in sums.of_folder(folder, but=SUMS).items())
+    )
+
+
 def test_a_card_that_does_not_hold_is_told(copied):
     card = json.loads((copied / "card.json").read_text())
     card["quality"]["shipped"] = 0.5
     (copied / "card.json").write_text(json.dumps(card))
-    (copied / SUMS).write_text(
-        "".join(f"{digest}  {path}\n" for path, digest in sums.of_folder(copied, but=SUMS).items())
-    )
+    _rewrite_sums(copied)
     assert not zoo.evaluate("italy_power_demand").holds
 
 
