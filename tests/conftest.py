@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,29 @@ MASKS = {
 
 def pytest_configure(config):
     skips.watch(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test that is marked `few(n)` the quick selection has n cases, among them each value of each parameter."""
+    cases = {}
+    for item in items:
+        if mark := item.get_closest_marker("few"):
+            cases.setdefault((item.parent.nodeid, item.originalname, *mark.args), []).append(item)
+    for (_, name, count), several in cases.items():
+        left, met = [item for item in several if not item.get_closest_marker("full")], set()
+        random.Random(name).shuffle(left)
+        for _ in range(min(count, len(left))):
+            best = max(left, key=lambda item: len(_values(item) - met))
+            left.remove(best)
+            met |= _values(best)
+        for item in left:
+            item.add_marker(pytest.mark.full)
+
+
+def _values(item):
+    """The parameters of a case, each with its place among its values."""
+    return set(item.callspec.indices.items())
 
 
 @pytest.fixture(scope="module", autouse=True)

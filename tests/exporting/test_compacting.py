@@ -84,6 +84,7 @@ def assert_same_bits(before, after):
 
 
 # TensorFlow's own copy of the interpreter says so at every use.
+@pytest.mark.few(2)
 @pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated:UserWarning")
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
 @pytest.mark.parametrize("file", FILES)

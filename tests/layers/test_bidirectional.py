@@ -10,6 +10,7 @@ from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.layers import Bidirectional, GatedLSTM
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize("merge_mode", ["concat", "sum", "ave", "mul", None])
 @pytest.mark.parametrize("return_sequences", [False, True])
 def test_output_and_states_equal_stock_keras(rng, mask, merge_mode, return_sequences):
@@ -139,6 +140,7 @@ def test_states_of_one_direction_alone_are_refused(rng):
         Bidirectional(GatedLSTM(2, return_gates=True), name="mine")(np.zeros((3, 5, 4)), initial_state=states)
 
 
+@pytest.mark.full
 def test_sequential_cloned_and_in_a_new_process(rng, tmp_path):
     for merge_mode in ("concat", "ave", None):
         sequential_and_cloned(rng, tmp_path, merge_mode)

@@ -33,7 +33,7 @@ def model_of(layer, jit_compile, time):
 
 
 @pytest.mark.parametrize(
-    ("jit_compile", "time"), [pytest.param(False, 6, marks=pytest.mark.full), (True, 6), (False, None)]
+    ("jit_compile", "time"), [*(pytest.param(jit, 6, marks=pytest.mark.full) for jit in (False, True)), (False, None)]
 )
 def test_fit_with_a_gradient_penalty(rng, jit_compile, time):
     x, y = rng.normal(size=(7, 6, 2)).astype("float32"), rng.normal(size=(7, 1)).astype("float32")

@@ -253,6 +253,7 @@ def test_functional_model(batch, time, gates):
     np.testing.assert_allclose(received, expected["h"], atol=1e-6)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("how", [{"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}, {}])
 @pytest.mark.parametrize("time", [None, TIME])
 def test_fit_ends_where_keras_ends(how, time):

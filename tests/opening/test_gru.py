@@ -37,6 +37,7 @@ def agrees(received, wanted, path=""):
         np.testing.assert_allclose(received[f"{path}{name}"], wanted[name], atol=2e-6, err_msg=name)
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("reset_after", [True, False])
 @pytest.mark.parametrize(
     "options",

@@ -72,6 +72,7 @@ def float64_of(arrays):
 # --- values ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("dropout", [False, True])
@@ -87,6 +88,7 @@ def test_values_in_float64(path, mask, dropout):
     assert_close(last.h, expected.h[:, -1], 1e-12)
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("mask", ["none", "gaps"])
@@ -99,6 +101,7 @@ def test_values_in_each_dtype(path, dtype, mask):
         assert_close(ops.cast(value, "float64"), expected, TOLERANCE[dtype], name)
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("T", [1, 2, 31, 32, 33, 64, 65])
 @pytest.mark.parametrize("B", [1, 17])
@@ -196,6 +199,7 @@ def central_differences(arrays, cotangents, mask, dropout, step=1e-6):
     return slopes
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("dropout", [False, True])
 def test_gradients_against_central_differences(mask, dropout):
@@ -208,6 +212,7 @@ def test_gradients_against_central_differences(mask, dropout):
             assert_close(got, slope, 1e-8, f"{path} {name}")
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("field", range(6))
 def test_gradient_of_each_output_alone(path, field):
@@ -219,6 +224,7 @@ def test_gradient_of_each_output_alone(path, field):
         assert_close(got, slope, 1e-11)
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mask", ["none", "right", "left", "gaps"])
 @pytest.mark.parametrize(
@@ -301,6 +307,7 @@ def squared_slope(path, arrays, m, jit=None):
     return function(*[tf.constant(a) for a in arrays])
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("jit", [None, False, True], ids=["eager", "graph", "jit"])
 def test_second_order(path, jit):
@@ -317,6 +324,7 @@ def test_second_order(path, jit):
     assert abs(numeric - analytic) < 1e-6 * abs(numeric)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("last_only", [False, True])
 def test_third_order_and_forward_mode(path, last_only):
@@ -353,6 +361,7 @@ def test_third_order_and_forward_mode(path, last_only):
 # --- ways of calling ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("signature", ["fixed", "batch free", "time free", "both free"])
@@ -589,6 +598,7 @@ def test_malformed_options():
 # --- static shapes -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mask", ["none", "gaps"])
 @pytest.mark.parametrize("last_only", [False, True])
@@ -621,6 +631,7 @@ def test_a_graph_keeps_every_size_that_it_knows(path, mask, last_only, jit):
         assert [tuple(slope.shape) for slope in slopes] == [(T, B, 16), (B, 4), (B, 4), (4, 16)]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("batch", [1, 7, 9])
 def test_layers_that_need_the_number_of_steps(path, batch):

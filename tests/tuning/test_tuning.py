@@ -324,6 +324,7 @@ def test_figures_and_tensorboard_of_a_search_that_one_hyperparameter_decides(tmp
     assert figures.importance(found._replace(trials=trials[:9])) is None
 
 
+@pytest.mark.full
 def test_a_trial_that_kills_its_process_twice_is_marked_and_the_search_goes_on(tmp_path):
     model = Counted(tmp_path / "notes", killed_by=(1, 2))
     found = tuning.search(model, tmp_path / "search", trials=2, workers=1, threads=1, fit=FIT)

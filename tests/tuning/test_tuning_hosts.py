@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from keras_lstm_gates import tuning
 from keras_lstm_gates.tuning.addresses import free_address
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "two_hosts.py"
 
 
+@pytest.mark.full
 def test_the_documented_lines_of_two_hosts_search_together(tmp_path):
     documented = EXAMPLE.read_text().partition('"""\n\nimport')[0].replace("\\\n", "")
     lines = re.findall("^    KERASTUNER.*", documented, re.MULTILINE)
