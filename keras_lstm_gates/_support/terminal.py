@@ -109,6 +109,7 @@ def files_table(folder):
         "micro_int8": "the same, in whole numbers",
         "drift.csv": "the differences, an output and step a row",
         "drift.png": "the picture",
+        "edge.py": "runs model.tflite without TensorFlow and Keras",
         "manifest.json": "signatures, shapes, operators, errors, sha256",
         "README.md": "for whoever receives the folder",
     }

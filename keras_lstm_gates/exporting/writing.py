@@ -91,8 +91,8 @@ def export(
         model: `keras.Model` that `expose` opens. Its inputs are floats (batch, time, features), tokens (batch, time),
             which is where an input is int or is read by an Embedding, or what else the model takes.
         folder: str or `Path`; gets `saved_model/`, `model.tflite`, `model_int8.tflite` …, `onnx/`, `micro/`,
-            `manifest.json` and a README.md, in one step. A format that cannot hold the model is left out where others
-            can, and told in `missing`; a file that differs from the model leaves nothing written.
+            `manifest.json`, a README.md and, with TFLite, edge.py, in one step. A format that cannot hold the model is
+            left out where others can, and told in `missing`; a file that differs from the model leaves nothing written.
         data: float (samples, time, features), or int (samples, time), sequences to compare the files with the model
             on, of several inputs a list, or a dict by name; "int8" takes its ranges from them.
         formats: of "saved_model", "tflite", "tflite_fused", "onnx" and "micro". "tflite_fused" is `predict` alone, by
@@ -166,7 +166,11 @@ def _written(model, folder, data, formats, signatures, given_sizes, tolerances, 
         written = [name for name in FORMATS if name in formats and name not in missing]
         usages = [FORMATS[name].usage for name in written if FORMATS[name].usage]
         (temporary / "README.md").write_text(describing.readme(manifest, usages))
-        manifest["sha256"] = {"README.md": hashlib.sha256((temporary / "README.md").read_bytes()).hexdigest()}
+        runners = [FORMATS[name].runner for name in written if FORMATS[name].runner]
+        for path in runners:
+            shutil.copyfile(path, temporary / path.name)
+        beside = ["README.md", *(path.name for path in runners)]
+        manifest["sha256"] = {name: hashlib.sha256((temporary / name).read_bytes()).hexdigest() for name in beside}
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return Exported(
         {name: folder / file.path.name for name, (file, *_) in results.items()},

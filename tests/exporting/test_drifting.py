@@ -38,7 +38,8 @@ def exported(tmp_path_factory):
 def test_each_precision_is_a_file_that_was_compared(exported):
     model, folder, data, written = exported
     assert {path.name for path in folder.iterdir()} == {
-        *(f"model{end}.tflite" for end in ("", "_float16", "_dynamic_int8", "_int8")), "manifest.json", "README.md"
+        *(f"model{end}.tflite" for end in ("", "_float16", "_dynamic_int8", "_int8")), "manifest.json",
+        "README.md", "edge.py",
     }  # fmt: skip
     told = json.loads((folder / "manifest.json").read_text())["formats"]
     assert list(told) == list(written.files) == ["tflite", "tflite_float16", "tflite_dynamic_int8", "tflite_int8"]

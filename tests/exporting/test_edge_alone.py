@@ -32,7 +32,6 @@ def python(tmp_path_factory):
 def test_runs_without_tensorflow_and_keras(python, tmp_path):
     model, data = small_model()
     exporting.export(model, tmp_path, data, formats=("tflite",))
-    shutil.copy(edge.__file__, tmp_path / "edge.py")
     shutil.copy(tmp_path / "model.tflite", tmp_path / "alone.bin")
     np.save(tmp_path / "x.npy", data)
     (tmp_path / "run.py").write_text(

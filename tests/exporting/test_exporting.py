@@ -32,6 +32,7 @@ def test_folder(exported):
     folder = exported[0].files["tflite"].parent
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",
+        "edge.py",
         "manifest.json",
         "model.tflite",
         "saved_model",
@@ -381,7 +382,9 @@ def test_a_format_that_cannot_hold_a_model_leaves_the_others(command, tmp_path, 
     reason = "the format 'onnx' cannot hold the layer 'longer': it is a UpSampling1D"
     assert exported.missing["onnx"].startswith(reason)
     assert [*exported.files] == ["tflite"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"README.md", "manifest.json", "model.tflite"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "README.md", "edge.py", "manifest.json", "model.tflite"
+    }  # fmt: skip
     assert "onnx" not in json.loads((tmp_path / "out" / "manifest.json").read_text())["formats"]
     with pytest.raises(ValueError, match=reason):
         exporting.export(model, tmp_path / "alone", x, ("onnx",))

@@ -124,8 +124,9 @@ def usage(manifest, inputs):
     lines = [
         "## On a device",
         "",
-        "    pip install numpy ai-edge-litert        # and edge.py of keras_lstm_gates, one file, no other package",
+        "    pip install numpy ai-edge-litert        # and edge.py, which is in this folder; no other package",
         "",
+        "    import edge",
         "    runner = edge.Runner('model.tflite')",
     ]
     known = manifest["signatures"]
