@@ -53,14 +53,13 @@ def forward_loop(z, first, carry, R, mask, dropout, act, steps, stored):
     widths = History(columns, carry.c.shape[1], carry.h.shape[1], columns)
     histories = {name: time_array(tf.zeros([time, rows, getattr(widths, name)], z.dtype)) for name in stored}
 
-    act = _with_gates_together(act, carry.c.shape[1])
-
     def body(t, carry, histories):
         now = at_step(act, t)
         z_t = tf.slice(z, [t, first, 0], [1, rows, columns])[0]
-        before = _activate(z_t + times_recurrent_kernel(carry.h, R, dropout))
-        a = steered(before, now.get("a"))
-        i, f, g, o = tf.split(a, 4, axis=1)
+        a = before = _activate(z_t + times_recurrent_kernel(carry.h, R, dropout))
+        i, f, g, o = (steered(value, now.get(name)) for name, value in zip("ifgo", tf.split(a, 4, axis=1)))
+        if acts_on_gates(act):
+            a = tf.concat([i, f, g, o], axis=1)
         c = steered(i * g + f * carry.c, now.get("c"))
         h = steered(o * tf.tanh(c), now.get("h"))
         if mask is not None:
@@ -74,19 +73,6 @@ def forward_loop(z, first, carry, R, mask, dropout, act, steps, stored):
     end = time if steps is None else steps
     _, carry, histories = tf.while_loop(lambda t, *_: t < end, body, (0, carry, histories), maximum_iterations=time)
     return {name: history.stack() for name, history in histories.items()}, carry
-
-
-def _with_gates_together(act, units):
-    """What acts on a, all four gates at once, and on c and h: one multiplication and one sum a step, not four."""
-    if not acts_on_gates(act):
-        return act
-    dtype = next(iter(act.values())).scale.dtype
-    nothing = Intervention(tf.ones([1, 1, 1], dtype), tf.zeros([1, 1, 1], dtype))
-    joined = []
-    for scale_or_shift in zip(*(act.get(name, nothing) for name in "ifgo")):
-        sizes = [next((tf.shape(one)[k] for one in scale_or_shift if one.shape[k] != 1), 1) for k in (0, 1)]
-        joined.append(tf.concat([tf.broadcast_to(one, [*sizes, units]) for one in scale_or_shift], axis=2))
-    return {"a": Intervention(*joined), **{name: act[name] for name in "ch" if name in act}}
 
 
 def backward_loop(history, c_before, R, mask, dropout, act, d_outputs, d_carry, steps):
