@@ -67,9 +67,9 @@ def calls(case):
     }
 
 
-TRIED = """Tried and given up: what acts on i, f, g and o joined before the loop to one multiplication and one sum over all four,
-in place of four on their quarters. Both versions in turn, three of the shapes, forward: 1.10 and 1.17 as it is, 1.26 and
-1.33 joined."""
+TRIED = """Tried and given up: what acts on i, f, g and o joined before the loop to one multiplication and one sum over
+all four, in place of four on their quarters. Both versions in turn, three of the shapes, forward: 1.10 and 1.17 as it
+is, 1.26 and 1.33 joined."""
 
 SPAN = ((0.9, 1.0), (-0.05, 0.05))
 """Of scales and shifts: close to nothing done, so that both compute on numbers of one size."""
