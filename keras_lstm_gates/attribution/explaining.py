@@ -113,7 +113,10 @@ def explain(
         ('time',)
     """
     if graph_of(model) is not None and len(model.inputs) > 1:
-        raise ValueError(f"expected a model with one input; received {len(model.inputs)}. Take `attribute`")
+        raise ValueError(
+            f"expected a model with one input; received {len(model.inputs)}; "
+            "keras_lstm_gates.attribution.attribute takes several"
+        )
     x = np.asarray(x)
     if not 0 <= sample < len(x):
         raise ValueError(f"expected a sample from 0 to {len(x) - 1}; received {sample}")
