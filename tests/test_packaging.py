@@ -1,5 +1,6 @@
 """What an installed package holds, from the wheel that setup.cfg makes."""
 
+import configparser
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,3 +50,22 @@ def test_processes_of_the_tests_import_this_checkout(tmp_path):
     script = "import keras_lstm_gates, small; print(keras_lstm_gates.__file__)"
     found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert Path(found.stdout.strip()) == ROOT / "keras_lstm_gates" / "__init__.py"
+
+
+# Releases in which a file could run code; setup.cfg names each hole beside its floor.
+UNSAFE = {
+    "keras": ["3.10.0", "3.11.2", "3.12.0", "3.13.1"],
+    "numcodecs": ["0.15.1", "0.16.5", "0.17.0"],
+    "pyarrow": ["14.0.0", "22.0.0"],
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_no_release_is_taken_in_which_a_file_could_run_code(name):
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    groups = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
+    lines = [line for group in groups for line in group.splitlines() if line and line[0] not in "#%"]
+    wanted = [one for one in map(Requirement, lines) if one.name == name]
+    assert wanted
+    assert [release for release in UNSAFE[name] for one in wanted if one.specifier.contains(release)] == []
