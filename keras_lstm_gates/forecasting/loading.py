@@ -60,7 +60,7 @@ def load(run: StrPath, model: keras.Model | None = None) -> Forecaster:
 
 
 def _holds_model(folder):
-    return any((folder / name).exists() for name in ("model.keras", SAVED_MODEL, "manifest.json"))
+    return any((folder / name).is_file() for name in ("model.keras", SAVED_MODEL, "manifest.json"))
 
 
 def _model(path):
@@ -74,7 +74,11 @@ def _model(path):
         path = held
     if path.suffix == ".tflite":
         return _OnDevice(Runner(path))
-    return _OnServer(path) if path.is_dir() else load_model(path)
+    if not path.is_dir():
+        return load_model(path)
+    if not (path / SAVED_MODEL).is_file():
+        raise FileNotFoundError(f"expected a SavedModel in {path}; there is no {SAVED_MODEL}")
+    return _OnServer(path)
 
 
 class _OnDevice:

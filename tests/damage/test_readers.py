@@ -28,6 +28,8 @@ for name, read in {
 }.items():
     SUBJECTS[name] = Subject(read, write_recipes, 3)
     told[name] = runs.through(name, range(2), sys.argv[1])
+for name, numbers in {"run folder": [76], "ablation store": [106, 258]}.items():  # which once went wrong
+    told[name] = runs.through(name, numbers, sys.argv[1])
 for name in sys.argv[2:]:
     told[name] = runs.through(name, range(max(6, SUBJECTS[name].inputs // 80)), sys.argv[1])
 print(json.dumps(told))
@@ -35,6 +37,7 @@ print(json.dumps(told))
 # The others need an export, which takes long; `tests/exporting` has damaged ones of these.
 READERS = (".keras", ".keras, its bytes", ".weights.h5", ".npy", ".npz", ".npz, its bytes", "table .csv")
 READERS += ("sequences .csv", "Parquet", "Zarr", "recipe", "search folder", "preset")
+READERS += ("rows of an ablation", ".pt of PyTorch", ".safetensors")
 
 
 def test_a_damaged_file_is_read_or_refused_by_one_line_and_a_bad_reader_is_told(tmp_path):
@@ -46,6 +49,8 @@ def test_a_damaged_file_is_read_or_refused_by_one_line_and_a_bad_reader_is_told(
         assert [one for one in told[name] if one["ended"] not in ("read", "refused")] == [], name
         assert "refused" in {one["ended"] for one in told[name]}, name
     endings = {
+        "run folder": ["refused"],
+        "ablation store": ["refused"] * 2,
         "key": ["raised"] * 2,
         "two lines": ["raised"] * 2,
         "abort": ["ended with -6"] * 2,

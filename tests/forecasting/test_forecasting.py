@@ -307,3 +307,21 @@ def test_a_run_that_does_not_say_its_columns_is_refused(run, tmp_path):
 def test_a_model_that_loses_is_told(task, figure, figures, told):
     line = baselines.beaten_by(task, figure, figures)
     assert line is None if told is None else told in line
+
+
+def test_a_run_without_a_model_of_its_own_is_told(run, tmp_path):
+    for name, make, error in (
+        ("linked", lambda folder: (folder / "model.keras").symlink_to("."), "no such run"),
+        ("empty", lambda folder: (folder / "model.keras").mkdir(), "no such run"),
+        ("exported", _empty_export, "expected a SavedModel in .*saved_model; there is no saved_model.pb"),
+    ):
+        folder = shutil.copytree(run, tmp_path / name, ignore=shutil.ignore_patterns("model.keras"))
+        make(folder)
+        with pytest.raises(FileNotFoundError, match=error):
+            forecasting.load(folder)
+
+
+def _empty_export(folder):
+    described = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("recipe", "names")}
+    (folder / "manifest.json").write_text(json.dumps({"formats": {}, "trained_on": described}))
+    (folder / "saved_model").mkdir()
