@@ -684,3 +684,15 @@ def test_fit_of_a_dense_layer_at_every_step(path):
     with use_path(path):
         for one, other in zip(fitted(GatedLSTM, start)[1], expected, strict=True):
             assert_close(one, other, 1e-5)
+
+
+def test_tensorflow_does_not_take_layers_of_several_sizes_for_one_function_that_is_traced_again(caplog):
+    logger = tf.get_logger()
+    logger.addHandler(caplog.handler)
+    try:
+        for units in range(23, 31):
+            arrays, *_ = case(U=units, dtype="float32")
+            run(arrays, path="compiled", dtype="float32")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records if "retracing" in record.getMessage()] == []

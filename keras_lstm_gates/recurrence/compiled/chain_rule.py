@@ -43,9 +43,10 @@ class _Chain:
         self.of_gradient = ("before" if acts_on_gates(steered) else "a", "c", "h")
         self.complete = tuple(name for name in History._fields if name in needed or name in self.of_gradient)
         self.stored = self.complete if training else tuple(name for name in self.complete if name in needed)
-        # As graphs, so that the parts run side by side in eager mode too.
+        # As graphs, so that the parts run side by side in eager mode too. Without `partial` TensorFlow would count the
+        # first graphs of several chains together, and warn that one function is traced again and again.
         self._forward, self._backward, self._second_order_eagerly = (
-            tf.function(function, autograph=False, reduce_retracing=True)
+            tf.function(functools.partial(function), autograph=False, reduce_retracing=True)
             for function in (self._forward, self._backward, self._second_order)
         )
 
