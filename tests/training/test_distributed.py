@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,9 +20,16 @@ RECIPE = training.Recipe(
     weight_decay=0.01, gate_l1={"f": 1e-5}, seed=3,
 )  # fmt: skip
 WORKER = """
-import sys, numpy as np
+import os, signal, sys, keras, numpy as np
 from keras_lstm_gates import training
-run = training.fit(training.Recipe.from_file(sys.argv[1]), sys.argv[2])
+resume = sys.argv[4] == "resume"
+
+class Killed(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and sys.argv[4] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+run = training.fit(training.Recipe.from_file(sys.argv[1]), sys.argv[2], resume=resume, callbacks=[Killed()])
 np.savez(sys.argv[3], *run.model.get_weights())
 """
 
@@ -34,30 +42,59 @@ def free_ports(number):
     return ports
 
 
-def test_two_processes_train_to_the_weights_of_one(tmp_path):
-    training.write_json(tmp_path / "recipe.json", RECIPE.to_dict())
+def started(folder, ways):
+    """Two workers of one training, each with the way it goes: "on", "killed" in its second epoch, or "resume"."""
+    training.write_json(folder / "recipe.json", RECIPE.to_dict())
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     workers = []
-    for index in range(2):
+    for index, way in enumerate(ways):
         config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        command = [sys.executable, "-c", WORKER, tmp_path / "recipe.json", tmp_path / "run", tmp_path / f"{index}.npz"]
+        files = [folder / "recipe.json", folder / "run", folder / f"{index}.npz"]
         environment = os.environ | {"TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": "-1"}
+        command = [sys.executable, "-c", WORKER, *files, way]
         workers.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    return workers
+
+
+def ended(workers):
+    """The exit codes of workers, and what they printed."""
     try:
-        one = training.fit(RECIPE, tmp_path / "one")
         printed = [worker.communicate(timeout=300)[0].decode() for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
-    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(printed)
-    first, second = (arrays(tmp_path / f"{index}.npz") for index in range(2))
+    return [worker.returncode for worker in workers], "\n".join(printed)
+
+
+def check_equals_one(folder, one):
+    """The workers' weights, run folder and losses are those of one process."""
+    first, second = (arrays(folder / f"{index}.npz") for index in range(2))
     for name, expected in zip(first, one.model.get_weights(), strict=True):
         np.testing.assert_array_equal(first[name], second[name])
         np.testing.assert_allclose(first[name], expected, atol=1e-5)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in one.folder.iterdir()}
-    histories = [json.loads((tmp_path / name / "history.json").read_text()) for name in ("run", "one")]
+    assert {path.name for path in (folder / "run").iterdir()} == {path.name for path in one.folder.iterdir()}
+    histories = [json.loads((path / "history.json").read_text()) for path in (folder / "run", one.folder)]
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-5)
+
+
+def test_two_processes_train_to_the_weights_of_one(tmp_path):
+    workers = started(tmp_path, ["on", "on"])
+    one = training.fit(RECIPE, tmp_path / "one")
+    codes, printed = ended(workers)
+    assert codes == [0, 0], printed
+    check_equals_one(tmp_path, one)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_worker_ends_the_others_and_all_go_on_where_they_were(tmp_path, killed):
+    codes, printed = ended(started(tmp_path, ["killed" if index == killed else "on" for index in range(2)]))
+    assert codes[killed] == -signal.SIGKILL, printed
+    assert codes[1 - killed] > 0, printed
+    codes, printed = ended(started(tmp_path, ["resume", "resume"]))
+    assert codes == [0, 0], printed
+    check_equals_one(tmp_path, training.fit(RECIPE, tmp_path / "one"))
 
 
 @pytest.mark.parametrize(
