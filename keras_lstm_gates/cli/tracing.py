@@ -17,6 +17,7 @@ from keras_lstm_gates.cli.arguments import (
     Windows,
     columns_of,
     new_folder,
+    read_array,
     run_folder,
     sequences_for,
     sequences_of,
@@ -24,7 +25,7 @@ from keras_lstm_gates.cli.arguments import (
     some_of,
     windows_of,
 )
-from keras_lstm_gates.cli.models import open_model, opens_models
+from keras_lstm_gates.cli.models import open_model, opens_models, run_of
 
 
 @app.command()
@@ -32,6 +33,12 @@ from keras_lstm_gates.cli.models import open_model, opens_models
 def trace(
     model: Model,
     data: DataOrRandom = None,
+    targets: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[TARGETS]", help="What should have been answered, a row a sample: .npy.", show_default=False
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for gates.zarr and gates.png.", show_default="new, in runs/")
     ] = None,
@@ -41,6 +48,12 @@ def trace(
     random: RandomData = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Sequences to run at once.", show_default="what the model fixes, or 32")
+    ] = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of tokens: a text file with one a line, the first that of id 0.", show_default="the run's own"
+        ),
     ] = None,
     at: At = None,
     every: All = False,
@@ -60,16 +73,31 @@ def trace(
         return
     sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
     columns = columns_of(loaded, data, sequences) if windows is None else None
+    if windows is not None and targets is not None:
+        raise ValueError(f"expected a table without targets, which are in it; received {targets}")
+    y, entries = None if targets is None else read_array(targets), _vocabulary(model, vocabulary)
     samples = _samples(sequences)
     _check_drawn(loaded, samples, layer, sample)
     with run_folder("trace", out) as (folder, temporary):
         with counted(console, "sequences traced", samples) as progress:
-            tree = tracing.trace(loaded, sequences, batch_size, progress, columns=columns)
+            tree = tracing.trace(
+                loaded, sequences, batch_size, progress, vocabulary=entries, targets=y, columns=columns
+            )
         tree = tree if windows is None else forecasting.with_times(tree, windows)
         figure = plots.gates(tree, layer=layer, sample=sample)
         tracing.save(tree, temporary / "gates.zarr")
         figure.savefig(temporary / "gates.png", dpi=130)
     console.print(files_table(folder))
+
+
+def _vocabulary(run, file):
+    """The tokens by id: the lines of a file, or those that a run or a preset was trained with; or None."""
+    from keras_lstm_gates.training.descriptions import described
+
+    if file is not None:
+        return file.read_text(encoding="utf-8").splitlines()
+    about = described(run_of(run))
+    return None if about is None else about.names.get("vocabulary")
 
 
 def _trace_shard(console, model, windows, text, out, batch_size):

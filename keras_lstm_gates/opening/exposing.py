@@ -25,7 +25,8 @@ class Opened(NamedTuple):
     `gates` and `masks` have the same keys, the paths of the LSTMs: "lstm", "bidirectional/forward", "encoder/lstm",
     "rnn/0". A layer's second call is "lstm@2". `backwards` holds the paths of those that read time from its end.
     `labelled` are outputs that an earlier opening gave the model, beside its own in `outputs`. `cells` are the cells,
-    and `steered` the gates and states that something acts on, by path.
+    `steered` the gates and states that something acts on, and `reads_input` whether a layer reads an input's
+    steps, by path.
     """
 
     inputs: Any
@@ -36,6 +37,7 @@ class Opened(NamedTuple):
     labelled: dict[str, Any]
     cells: dict[str, Any]
     steered: dict[str, frozenset[str]]
+    reads_input: dict[str, bool]
 
 
 def expose(model: keras.Model, layers: Sequence[str] | None = None) -> keras.Model:
@@ -122,7 +124,8 @@ def opened_by(visitor, model, layers=None):
     backwards = frozenset(path for path, place in walked.places.items() if place.backwards)
     cells = {path: walked.places[path].layer.cell for path in walked.notes}
     steered = {path: walked.places[path].steered for path in walked.notes}
-    return Opened(walked.inputs, outputs, gates, masks, backwards, labelled, cells, steered)
+    reads_input = {path: walked.places[path].reads_input for path in walked.notes}
+    return Opened(walked.inputs, outputs, gates, masks, backwards, labelled, cells, steered, reads_input)
 
 
 class GateNotes(Visitor):

@@ -168,3 +168,33 @@ def _held(layer):
 def accepts(layer, argument):
     """Whether a layer's `call` takes an argument of this name."""
     return argument in inspect.signature(layer.call).parameters
+
+
+_STEP_BY_STEP = (
+    keras.layers.BatchNormalization,
+    keras.layers.Dropout,
+    keras.layers.Embedding,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.LayerNormalization,
+    keras.layers.Masking,
+    keras.layers.Normalization,
+    keras.layers.Rescaling,
+    keras.layers.SpatialDropout1D,
+)
+
+
+def is_input(tensor):
+    """Whether a tensor of a graph is an input, or the same steps in other numbers: embedded, scaled, noisy, masked.
+
+    Example:
+        >>> words = keras.Input((None,))
+        >>> embedded = keras.layers.Embedding(9, 2)(words)
+        >>> is_input(embedded), is_input(keras.layers.LSTM(2, return_sequences=True)(embedded))
+        (True, False)
+    """
+    operation, place, _ = tensor._keras_history
+    if isinstance(operation, keras.layers.InputLayer):
+        return True
+    return isinstance(operation, _STEP_BY_STEP) and is_input(operation._inbound_nodes[place].input_tensors[0])

@@ -95,8 +95,16 @@ class Call(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a path leads: the `keras.layers.RNN` over one cell, whether it reads time from its end, what is steered."""
+    """Where a path leads.
+
+    Attributes:
+        layer: `keras.layers.RNN` over one cell.
+        backwards: bool, whether it reads time from its end.
+        steered: the gates and states that something acts on.
+        reads_input: bool, whether it reads the steps of an input of the model, perhaps in other numbers.
+    """
 
     layer: Any
     backwards: bool
     steered: frozenset[str]
+    reads_input: bool

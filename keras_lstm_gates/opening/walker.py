@@ -18,6 +18,7 @@ from keras_lstm_gates.opening.graphs import (
     described,
     graph_of,
     holds,
+    is_input,
     is_known,
     layers_within,
     outputs_by_name,
@@ -212,7 +213,14 @@ class _Graph:
         outputs, notes = self.visitor.visit(call)
         if notes:
             _, layer = self._kept.get((id(call.layer), "replacement"), (None, call.layer))
-            self._met.append(_Met(path, layer.name, {"": notes}, {"": Place(call.layer, call.backwards, call.steered)}))
+            self._met.append(
+                _Met(
+                    path,
+                    layer.name,
+                    {"": notes},
+                    {"": Place(call.layer, call.backwards, call.steered, is_input(call.sequences))},
+                )
+            )
         return outputs
 
     def _full(self, path):

@@ -12,8 +12,9 @@ def answers(tree, samples):
     """The answers of a trace's first samples, for the page.
 
     An output whose rows are probabilities is told by its most probable class and, beside integer targets, by the
-    cross-entropy -ln p(target). Any other is told by its numbers, and beside targets of its shape by the mean absolute
-    error. A loss of the model's own making is not known to a trace.
+    cross-entropy -ln p(target); so is one number from 0 to 1 beside targets of 0 and 1, p of class 1. Any other is told
+    by its numbers, and beside targets of its shape by the mean absolute error. A loss of the model's own making is not
+    known to a trace.
 
     Args:
         tree: `xarray.DataTree` of `keras_lstm_gates.tracing.trace`.
@@ -33,6 +34,7 @@ def answers(tree, samples):
         if root[name].attrs.get("role") != "output" or values.dtype.kind not in "fiu" or not 2 <= values.ndim <= 3:
             continue
         values = values[:samples].astype("float64")
+        values = _with_the_other_class(values, target)
         told = _of_classes(values, target) if _are_probabilities(values) else _of_numbers(values, target)
         if told["answers"] <= MOST_STEPS:
             found.append({"name": str(name), **told})
@@ -44,10 +46,18 @@ def _are_probabilities(values):
     return values.shape[-1] > 1 and bool((values >= 0).all()) and bool(np.abs(sums - 1).max(initial=0) < 1e-3)
 
 
+def _with_the_other_class(values, target):
+    """One number from 0 to 1 beside targets of 0 and 1 as the probabilities of both; other values as they are."""
+    if target is None or values.shape[-1] != 1 or _axes(target.shape) != _axes(values.shape):
+        return values
+    fits = np.isin(target, (0, 1)).all() and ((values >= 0) & (values <= 1)).all()
+    return np.concatenate([1 - values, values], axis=-1) if fits else values
+
+
 def _of_classes(values, target):
     """(sample, class) or (sample, step, class)."""
     leading = values.shape[:-1]
-    fits = target is not None and target.dtype.kind in "iu" and _axes(target.shape) == _axes(leading)
+    fits = target is not None and _are_whole(target) and _axes(target.shape) == _axes(leading)
     numbers = target.reshape(leading).astype(int) if fits else None
     if numbers is None or numbers.min(initial=0) < 0 or numbers.max(initial=0) >= values.shape[-1]:
         numbers = of_target = None
@@ -75,6 +85,10 @@ def _of_numbers(values, target):
         "error": None if beside is None else _rows(np.abs(values - beside).mean(axis=-1)),
         "target": None if beside is None else _rows(beside[..., :MOST_NUMBERS]),
     }
+
+
+def _are_whole(values):
+    return values.dtype.kind in "iub" or bool((values % 1 == 0).all())
 
 
 def _axes(shape):

@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,8 +28,6 @@ from keras_lstm_gates.tracing.gate_statistics import of_layer
 from keras_lstm_gates.tracing.traces import COARSE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import xarray as xr
 
     from keras_lstm_gates._support.annotations import StrPath
@@ -75,7 +74,8 @@ def report(
 
     Raises:
         ImportError: plotly is not installed: `pip install keras_lstm_gates[report]`.
-        ValueError: "expected samples of 1 or more; received 0", or a trace without a layer.
+        ValueError: "expected samples of 1 or more; received 0", a path without the ending .html, or a trace without
+            a layer.
 
     Cost: 1.6 MB for the plotting library, and 10 bytes a sample, step and unit. Where the page would hold more than
     2.6 million numbers it shows fewer samples, and says so.
@@ -97,6 +97,8 @@ def report(
         ) from None
     if samples < 1:
         raise ValueError(f"expected samples of 1 or more; received {samples}")
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"expected a path with the ending .html; received {path}")
     check(tree)
     content, numbers = _content(tree, samples)
     library = get_plotlyjs()
@@ -255,6 +257,7 @@ def _content(tree, samples):
                 **activations,
                 "precision": float(2**-7 if COARSE in node.attrs else np.finfo(node["h"].dtype).eps),
                 "backwards": node.attrs.get("reads") == "backwards",
+                "readsInput": bool(node.attrs.get("reads_input", True)),
                 "steered": [*map(str, np.ravel(node.attrs.get("steered", [])))],
                 "real": [np.flatnonzero(mask).tolist() for mask in node["mask"].values[:count]],
                 "statistics": _statistics(node),

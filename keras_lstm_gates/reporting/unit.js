@@ -128,7 +128,7 @@ function drawLSTM(now, { put, words, wire, bus, pill, operation, glass, side }) 
 
 // The unit's input: a token, or a small bar per channel.
 function drawInput(put, words, step) {
-  const token = tokenAt(step), values = inputAt(step);
+  const reads = layerNow().readsInput, token = reads ? tokenAt(step) : null, values = reads ? inputAt(step) : null;
   words(114, 446, "xₜ", 17, "ink", "middle", 700);
   if (token !== null) {
     const text = shown(token).slice(0, 18), width = Math.max(54, 11.5 * text.length + 24);
@@ -148,7 +148,8 @@ function drawInput(put, words, step) {
     });
     words(145 + width, 451, saidInput(values), 13, "quiet", "start");
   } else {
-    words(172, 446, "what the layer below says", 13, "quiet", "start");
+    const at = tokenAt(step);
+    words(172, 446, `what the layer below says${at === null ? "" : `, at ${shown(at).slice(0, 18)}`}`, 13, "quiet", "start");
   }
 }
 

@@ -25,6 +25,8 @@ from keras_lstm_gates.tracing.store import StoreWriter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import ArrayLike
+
     from keras_lstm_gates._support.annotations import Progress, StrPath
 
 
@@ -42,6 +44,7 @@ def trace(
     to: StrPath | None = None,
     vocabulary: Sequence[str] | None = None,
     layers: Sequence[str] | None = None,
+    targets: ArrayLike | None = None,
     columns: Sequence[str] | None = None,
 ) -> xr.DataTree:
     """The gates of every LSTM, and of every GRU, of a model, for every sequence, step and unit.
@@ -59,6 +62,7 @@ def trace(
             the samples already written again. No batch may then be longer than the first.
         vocabulary: list of str, the token of each id, for `tokens`.
         layers: names of the layers to open, as in `expose`.
+        targets: array (sample, ...), what the model should have answered; of data that come in batches it is their y.
         columns: list of str, the name of each feature of the sole input, with its unit: "temperature, °C".
 
     Returns:
@@ -68,10 +72,11 @@ def trace(
         `role` says what each is. Each LSTM is a node by its path, such as "lstm" or "bidirectional/forward", with i, f,
         g, o, c, h (sample, time, unit) and `mask` (sample, time), True = a real step; each GRU likewise with z, r,
         candidate, h, as `keras_lstm_gates.gates.GRUGates` describes them. The attributes `kind`, `activation` and
-        `recurrent_activation` say which it is, `steered` which gates and states something acts on. Time is the input's;
-        the attribute `reads` says "backwards" where the layer reads from its end. Steps beyond a sequence's end repeat
-        its last real step and are masked. The attributes hold the model's name, the paths, the sha256 of its
-        configuration and of its weights, the versions, and `vocabulary` and `columns` where they were given.
+        `recurrent_activation` say which it is, `steered` which gates and states something acts on, `reads_input`
+        whether it reads an input's steps. Time is the input's; the attribute `reads` says "backwards" where the layer
+        reads from its end. Steps beyond a sequence's end repeat its last real step and are masked. The attributes hold
+        the model's name, the paths, the sha256 of its configuration and of its weights, the versions, and `vocabulary`
+        and `columns` where they were given.
 
     Raises:
         ValueError: what `expose` raises, or inputs that are not finite or do not fit: "expected sequences of shape
@@ -90,11 +95,12 @@ def trace(
         (('sample', 'time', 'unit'), (5, 7, 4))
     """
     with opened_model(model, layers) as opened:
-        return _traced(Tracer(model, opened, vocabulary, columns), data, _batch_size(model, batch_size), progress, to)
+        tracer, size = Tracer(model, opened, vocabulary, columns), _batch_size(model, batch_size)
+        return _traced(tracer, batches(data, size, tracer.inputs, targets), size, progress, to)
 
 
 def _traced(tracer, data, batch_size, progress, to):
-    parts, total = batches(data, batch_size, tracer.inputs)
+    parts, total = data
     report = reporter(progress, total, "sequence")
     if to is None:
         collector = Collector(total)
@@ -195,7 +201,7 @@ class Tracer:
         self.inputs = inputs_of(model)
         self.backwards = opened.backwards
         self.gates = {path: gates._fields for path, gates in opened.gates.items()}
-        self.cells, self.steered = opened.cells, opened.steered
+        self.cells, self.steered, self.reads_input = opened.cells, opened.steered, opened.reads_input
         self.paths = list(opened.gates)
         self._names = _root_names(self.paths, self.inputs, opened.outputs)
         self._ended = False
@@ -295,6 +301,7 @@ class Tracer:
                 "reads": "backwards" if path in self.backwards else "forward",
                 "kind": kind_of(gates),
                 "steered": sorted(self.steered[path]),
+                "reads_input": self.reads_input[path],
                 **{name: _name_of(getattr(self.cells[path], name)) for name in ("activation", "recurrent_activation")},
                 **({COARSE: "bfloat16"} if self.cells[path].compute_dtype == "bfloat16" else {}),
             },

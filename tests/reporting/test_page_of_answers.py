@@ -163,6 +163,43 @@ def test_channels_have_their_names_and_a_legend(browser, tmp_path):
     assert text_of(browser, "legend") == "channel 0channel 1"
 
 
+def test_a_layer_above_another_is_not_drawn_with_the_models_input(browser, tmp_path):
+    words = keras.Input((6,), dtype="int32")
+    x = keras.layers.LSTM(3, return_sequences=True, name="below")(keras.layers.Embedding(9, 4)(words))
+    model = keras.Model(words, keras.layers.LSTM(2, name="above")(x))
+    tree = tracing.trace(model, np.array([[5, 1, 2, 3, 4, 8]]), progress=False)
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    browser.execute_script("show({layer: 0, step: 5})")
+    assert "xₜ8" in text_of(browser, "drawing")
+    browser.execute_script("show({layer: 1, step: 5})")
+    assert "what the layer below says, at 8" in text_of(browser, "drawing")
+
+
+def test_a_page_is_written_to_a_html_file_alone(tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"a model")
+    with pytest.raises(ValueError, match=r"expected a path with the ending .html; received .*model.keras"):
+        reporting.report(tracing.trace(tagger(), X, progress=False), tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() == b"a model"
+
+
+def test_from_the_command_line_with_targets_and_words(command, tmp_path):
+    words = keras.Input((6,), dtype="int32")
+    h = keras.layers.LSTM(3, name="lstm")(keras.layers.Embedding(4, 2)(words))
+    keras.Model(words, keras.layers.Dense(1, "sigmoid", name="liked")(h)).save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", np.array([[1, 2, 3, 1, 2, 3]] * 3))
+    np.save(tmp_path / "y.npy", np.array([0, 1, 1]))
+    (tmp_path / "words.txt").write_text("nothing\ngood\nbad\nfilm\n")
+    assert command("trace", "model.keras", "x.npy", "y.npy", "--vocabulary", "words.txt", "--out", "out")[0] == 0
+    tree = tracing.load(tmp_path / "out" / "gates.zarr")
+    assert tracing.tokens(tree, 0) == ["good", "bad", "film"] * 2
+    (told,) = answers(tree, 3)
+    p = tree["liked"].values[:, 0]
+    assert told["target"] == [0, 1, 1]
+    np.testing.assert_allclose(told["of_target"], [1 - p[0], p[1], p[2]], rtol=1e-4)
+    code, _, errors = command("trace", "model.keras", "x.npy", "words.txt", "--out", "other")
+    assert (code, "expected a file that ends with .npy or .csv" in errors) == (1, True)
+
+
 def tree_of(output, target=None):
     root = {"answer": (["sample", *(f"a{axis}" for axis in range(1, output.ndim))], output, {"role": "output"})}
     if target is not None:
@@ -182,6 +219,9 @@ HALVES = np.array([[0.25, 0.75], [0.5, 0.5]])
         (HALVES, np.array([0, 2]), {"target": None, "of_target": None}),
         (HALVES, np.array([[0, 1], [1, 0]]), {"target": None}),
         (np.ones((2, 3, 2)) / 2, np.zeros((2, 2), int), {"target": None, "steps": True}),
+        (np.array([[0.25], [0.5]]), np.array([1.0, 0.0]), {"best": [0, 0], "of_target": [0.25, 0.5], "target": [1, 0]}),
+        (np.array([[0.25], [0.5]]), np.array([0.5, 0.0]), {"error": [0.25, 0.5]}),
+        (np.array([[0.25], [1.5]]), np.array([1, 0]), {"error": [0.75, 1.5]}),
         (np.array([[2.0], [3.0]]), np.array([1.0, 5.0]), {"error": [1.0, 2.0], "numbers": [[2.0], [3.0]]}),
         (np.ones((2, 6)), np.zeros((2, 6)), {"error": [1.0, 1.0], "numbers": [[1.0] * 4] * 2, "count": 6}),
         (np.ones((2, 6)), np.zeros((2, 3)), {"error": None, "target": None}),

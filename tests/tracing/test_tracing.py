@@ -128,6 +128,32 @@ def test_what_is_no_one_array_of_numbers_is_no_target(y):
     assert "target" not in tracing.trace(model, iter([(np.ones((4, 7, 2), "float32"), y)])).dataset
 
 
+def test_targets_beside_arrays_are_those_of_batches(tmp_path):
+    sequence = keras.Input((7, 2))
+    model = keras.Model(sequence, keras.layers.LSTM(3, name="lstm")(sequence))
+    x, y = np.ones((5, 7, 2), "float32"), np.arange(5)
+    np.testing.assert_array_equal(tracing.trace(model, x, 2, targets=y)["target"], y)
+    np.testing.assert_array_equal(tracing.trace(model, x, 2, targets=y, to=tmp_path / "trace.zarr")["target"], y)
+    with pytest.raises(ValueError, match=r"expected targets of 5 samples; received shape \(4,\)"):
+        tracing.trace(model, x, targets=y[:4])
+    with pytest.raises(ValueError, match=r"expected arrays beside targets, or batches \(x, y\) without"):
+        tracing.trace(model, iter([x]), targets=y)
+
+
+def test_a_layer_says_whether_it_reads_the_input():
+    words = keras.Input((6,), dtype="int32")
+    x = keras.layers.Embedding(9, 4)(words)
+    x = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True), name="first")(x)
+    second = keras.layers.LSTM(2, name="second")(x)
+    beside = keras.layers.LSTM(2, name="beside")(keras.layers.Embedding(9, 5)(words))
+    convolved = keras.layers.LSTM(2, name="convolved")(keras.layers.Conv1D(4, 2, padding="same")(x))
+    model = keras.Model(words, keras.layers.Concatenate()([second, beside, convolved]))
+    tree = tracing.trace(model, np.ones((2, 6), "int32"))
+    assert {path: bool(node.attrs["reads_input"]) for path, node in tracing.nodes(tree).items()} == {
+        "first/forward": True, "first/backward": True, "second": False, "beside": True, "convolved": False
+    }  # fmt: skip
+
+
 def test_a_layer_without_a_mask_has_only_real_steps():
     sequence = keras.Input((5, 3))
     output = GatedLSTM(2, return_gates=True, name="memory")(sequence)["output"]
