@@ -120,6 +120,10 @@ def test_options(options, masked, tmp_path, rng):
         layers.Conv1D(4, 3, strides=2, padding="same"),
         layers.Conv1D(4, 2, dilation_rate=3, padding="causal", activation="relu", use_bias=False),
         layers.Conv1D(4, 2, groups=2, dilation_rate=2),
+        layers.Conv1D(4, 2, padding="same", dilation_rate=3),
+        layers.SeparableConv1D(4, 3, padding="same", dilation_rate=2),
+        layers.TimeDistributed(layers.LayerNormalization(axis=1)),
+        layers.TimeDistributed(layers.UnitNormalization(axis=1)),
         layers.MaxPooling1D(3, strides=2, padding="same"),
         layers.AveragePooling1D(3, strides=2, padding="same"),
         layers.AveragePooling1D(2),
@@ -268,6 +272,8 @@ def _alone():
     images = layers.Reshape((6, 3, 1, 1))
     frames = keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.BatchNormalization()])
     rectified = [layers.ReLU(max_value=0.5), layers.LeakyReLU(0.1), layers.PReLU(), layers.ELU(0.5)]
+    pools = layers.GlobalAveragePooling1D, layers.GlobalMaxPooling1D, layers.Flatten
+    channels_first = [one(data_format="channels_first") for one in pools]
     options = {"activation": "relu", "recurrent_activation": "hard_sigmoid"}
     return {
         "GRU from a state": lambda x: layers.GRU(3, **options)(x, initial_state=layers.Dense(3)(x[:, 0])),
@@ -279,6 +285,7 @@ def _alone():
         "rectified": lambda x: [one(x) for one in rectified],
         "separable": lambda x: layers.SeparableConv1D(4, 3, padding="same", depth_multiplier=2)(x),
         "padding": lambda x: layers.UnitNormalization()(layers.ZeroPadding1D((1, 2))(x)),
+        "channels first": lambda x: [one(x) for one in channels_first],
         "operations": _operations,
     }
 

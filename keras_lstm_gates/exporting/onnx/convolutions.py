@@ -11,10 +11,7 @@ def convolution(graph, layer, x, **_):
     # From (*window, channels, filters).
     kernel = np.asarray(layer.kernel, "float32").transpose(rank + 1, rank, *range(rank))
     weights = [kernel, np.asarray(layer.bias, "float32")] if layer.use_bias else [kernel]
-    padding = {"auto_pad": _AUTO_PAD[layer.padding]} if layer.padding in _AUTO_PAD else {}
-    if layer.padding == "causal":
-        padding["pads"] = [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0]
-    options = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": layer.groups, **padding}
+    options = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": layer.groups, **_padded(layer)}
     x = graph.add("Conv", _channels_first(graph, layer, x, rank), *weights, **options)
     return activated(graph, layer.activation, _as_the_layer_has_it(graph, layer, x, rank))
 
@@ -26,10 +23,7 @@ def separable_convolution(graph, layer, x, **_):
     channels, times = depthwise.shape[rank:]
     depthwise = depthwise.reshape(*depthwise.shape[:rank], channels * times, 1).transpose(rank, rank + 1, *range(rank))
     pointwise = np.asarray(layer.pointwise_kernel, "float32").transpose(rank + 1, rank, *range(rank))
-    pad = {"auto_pad": _AUTO_PAD[layer.padding]} if layer.padding in _AUTO_PAD else {}
-    if layer.padding == "causal":
-        pad["pads"] = [layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0]
-    options = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": channels, **pad}
+    options = {"strides": layer.strides, "dilations": layer.dilation_rate, "group": channels, **_padded(layer)}
     x = graph.add("Conv", _channels_first(graph, layer, x, rank), depthwise, **options)
     x = graph.add("Conv", x, pointwise, *([np.asarray(layer.bias, "float32")] if layer.use_bias else []))
     return activated(graph, layer.activation, _as_the_layer_has_it(graph, layer, x, rank))
@@ -65,6 +59,17 @@ def global_pooling(operator):
 
 
 _AUTO_PAD = {"valid": "VALID", "same": "SAME_UPPER"}
+
+
+def _padded(layer):
+    """The attributes that pad a convolution."""
+    reach = [rate * (size - 1) for rate, size in zip(layer.dilation_rate, layer.kernel_size, strict=True)]
+    if layer.padding == "causal":
+        return {"pads": [reach[0], 0]}
+    if layer.padding == "same" and max(layer.dilation_rate) > 1:
+        # ONNX Runtime has no SAME_UPPER beside dilations; Keras has no strides there.
+        return {"pads": [one // 2 for one in reach] + [one - one // 2 for one in reach]}
+    return {"auto_pad": _AUTO_PAD[layer.padding]}
 
 
 def _channels_first(graph, layer, x, rank):

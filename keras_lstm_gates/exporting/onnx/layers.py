@@ -128,6 +128,9 @@ def _normalized_over(graph, layer, x, axes):
 
 
 def _flatten(graph, layer, x, **_):
+    rank = len(x.shape)
+    if layer.data_format == "channels_first" and rank > 2:
+        x = graph.add("Transpose", x, perm=(0, *range(2, rank), 1))
     return graph.add("Flatten", x, axis=1)
 
 
@@ -146,7 +149,8 @@ def _repeated(graph, layer, x, **_):
 
 
 def _time_distributed(graph, layer, x, **_):
-    if type(layer.layer) in (*EACH_FEATURE_VECTOR, *OF_TRAINING, keras.layers.Embedding):
+    of_features = np.all(np.equal(getattr(layer.layer, "axis", -1), -1))
+    if of_features and type(layer.layer) in (*EACH_FEATURE_VECTOR, *OF_TRAINING, keras.layers.Embedding):
         return nodes(graph, layer.layer, x)
     each = (None, *x.shape[2:])
     sizes = layer.layer.compute_output_shape(each)[1:]
@@ -158,16 +162,23 @@ def _time_distributed(graph, layer, x, **_):
 
 
 def _average(graph, layer, x, mask=None, **_):
-    over_time = np.array([1])
+    time, features = _axes(layer)
+    over_time = np.array([time])
     if mask is None:
         return graph.add("ReduceMean", x, over_time, keepdims=int(layer.keepdims))
-    real = graph.add("Cast", graph.add("Unsqueeze", mask, np.array([-1])), to=graph.float32)
+    real = graph.add("Cast", graph.add("Unsqueeze", mask, np.array([features])), to=graph.float32)
     total = graph.add("ReduceSum", graph.add("Mul", x, real), over_time, keepdims=int(layer.keepdims))
     return graph.add("Div", total, graph.add("ReduceSum", real, over_time, keepdims=int(layer.keepdims)))
 
 
 def _maximum_over_time(graph, layer, x, **_):
-    return graph.add("ReduceMax", x, np.array([1]), keepdims=int(layer.keepdims))
+    time = _axes(layer)[0]
+    return graph.add("ReduceMax", x, np.array([time]), keepdims=int(layer.keepdims))
+
+
+def _axes(layer):
+    """The axes of time and features of a layer that has a `data_format`."""
+    return (1, 2) if layer.data_format == "channels_last" else (2, 1)
 
 
 def _average_of_several(graph, layer, values, **_):
