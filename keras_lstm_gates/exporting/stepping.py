@@ -170,6 +170,9 @@ class _StepByStep(Whole):
         steps = call.sequences.shape[1]
         if steps != 1:
             raise self.refusal(call.layer, f"reads {steps} steps where the model reads one")
+        features, whole = call.sequences.shape[2], call.layer.cell.kernel.shape[0]
+        if features != whole:
+            raise self.refusal(call.layer, f"reads {whole} features, of which one step has {features}")
         if tells_steps_apart(call.layer.interventions):
             raise self.refusal(call.layer, "is steered at some steps alone, and a stream counts none")
         step = LSTMStep(call.layer, name=self._names.new(f"{call.layer.name}_step"))
@@ -269,6 +272,11 @@ class _TimeAxes:
 
 class _AnyLength(Whole):
     """Calls them on sequences of any length."""
+
+    def of_lstm(self, call):
+        if call.sequences.shape[1] is not None:
+            raise self.refusal(call.layer, f"reads {call.sequences.shape[1]} step, however many the model reads")
+        return super().of_lstm(call)
 
     def of_other(self, layer, *args, **kwargs):
         try:

@@ -87,6 +87,12 @@ BLAMED = {
     "reads 4 steps where the model reads one": lambda: sequential(
         layers.LSTM(4), layers.RepeatVector(4), layers.LSTM(3)
     ),
+    "'decoder' reads 1 step, however many the model reads": lambda: keras.Sequential(
+        [keras.Input((1, 3)), layers.LSTM(4), layers.RepeatVector(1), layers.LSTM(3, name="decoder")]
+    ),
+    "'turned' reads 6 features, of which one step has 1": lambda: keras.Sequential(
+        [keras.Input((6, 1)), layers.Permute((2, 1)), layers.LSTM(4, name="turned")]
+    ),
     "is not a layer of the model itself": lambda: sequential(sequential(layers.LSTM(4))),
 }
 
@@ -95,7 +101,8 @@ BLAMED = {
 def test_models_that_cannot_stream_say_why(reason, tmp_path, rng):
     keras.utils.set_random_seed(1)
     model = BLAMED[reason]()
-    data = rng.normal(size=(2, 6, 3)).astype("float32")
+    shape = [default if size is None else size for size, default in zip(model.input_shape, (2, 6, 3), strict=True)]
+    data = rng.normal(size=shape).astype("float32")
     with pytest.raises(ValueError, match=rf"this model cannot have the signature 'step': the .*{reason}"):
         exporting.export(model, tmp_path, data, signatures=("step",))
     assert not list(tmp_path.iterdir())
