@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import keyword
 import re
 
 import keras
@@ -81,7 +82,11 @@ def archive(signatures, path, sizes, traced_in=lambda name: contextlib.nullconte
 
 def is_name(name):
     """Whether TensorFlow can give an input of a signature this name."""
-    return re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name) is not None
+    return re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*", name) is not None and name not in _OF_PYTHON
+
+
+# TensorFlow makes the inputs arguments of a function of Python, by name.
+_OF_PYTHON = {"self", *keyword.kwlist}
 
 
 def open_saved_model(path):

@@ -113,3 +113,15 @@ def test_an_output_that_is_called_as_the_input(tmp_path, rng):
     np.testing.assert_allclose(Runner(written.files["tflite"]).predict(data)["sequence"], model(data), atol=1e-6)
     with pytest.raises(ValueError, match="the format 'onnx' cannot hold the output 'sequence': the input is called so"):
         exporting.export(model, tmp_path, data, ("onnx",), signatures=("predict",))
+
+
+@pytest.mark.parametrize(("name", "kept"), [("class", ["tflite", "onnx"]), ("self", ["onnx"])])
+def test_inputs_that_are_called_as_arguments_cannot_be(name, kept, tmp_path, rng):
+    """Formats whose inputs are arguments of a function of Python say so; the others have them."""
+    inputs = [keras.Input((5, 3), name="series"), keras.Input((2,), name=name)]
+    model = keras.Model(inputs, layers.Dense(1)(layers.Concatenate()([layers.LSTM(4)(inputs[0]), inputs[1]])))
+    data = {"series": rng.normal(size=(3, 5, 3)), name: rng.normal(size=(3, 2))}
+    written = exporting.export(model, tmp_path, data, ("saved_model", "tflite", "onnx"), signatures=("predict",))
+    assert list(written.differences) == kept
+    for format_ in {"saved_model", "tflite"} - {*kept}:
+        assert written.missing[format_].startswith(f"the format {format_!r} cannot hold the input {name!r}: ")

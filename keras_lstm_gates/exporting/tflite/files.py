@@ -67,6 +67,9 @@ def converted(signatures, sizes, folder, form=by_rule):
         ValueError: "the format 'tflite' cannot hold the layer 'words': ..." in the converter's words.
         keras_lstm_gates._support.child_process.CrashError: the converter crashed.
     """
+    if any("self" in signature.inputs for signature in signatures.values()):
+        # It takes the inputs as arguments of a method.
+        raise ValueError("the format 'tflite' cannot hold the input 'self': the interpreter has no such name")
     with tempfile.TemporaryDirectory(prefix=".for_tflite.", dir=folder) as workplace:
         saved_model, file = Path(workplace) / "saved_model", Path(workplace) / FILE
         loops, able = Loops(form), {name: _with_names(signature) for name, signature in signatures.items()}
