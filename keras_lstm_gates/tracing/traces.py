@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -67,9 +68,10 @@ def trace(
 
     Returns:
         `xarray.DataTree`. The root holds the inputs as coordinates (`input`, or `input_<name>` for several), the
-        model's own outputs and, where the data have one array y, `target` (sample, ...). A "/" in an output's name
-        becomes "_"; one that has the name of an LSTM, an input or a dimension becomes `output_<name>`; the attribute
-        `role` says what each is. Each LSTM is a node by its path, such as "lstm" or "bidirectional/forward", with i, f,
+        model's own outputs and, where the data have one array y, `target` (sample, ...). A "/" in a name, and a space
+        in an input's, becomes "_"; an output that has the name of an LSTM, an input or a dimension becomes
+        `output_<name>`; the attribute `role` says what each is.
+        Each LSTM is a node by its path, such as "lstm" or "bidirectional/forward", with i, f,
         g, o, c, h (sample, time, unit) and `mask` (sample, time), True = a real step; each GRU likewise with z, r,
         candidate, h, as `keras_lstm_gates.gates.GRUGates` describes them. The attributes `kind`, `activation` and
         `recurrent_activation` say which it is, `steered` which gates and states something acts on, `reads_input`
@@ -345,7 +347,8 @@ def _root_names(paths, inputs, outputs):
 
     for name, one in inputs.items():
         base = "input" if len(inputs) == 1 else f"input_{name}"
-        name_it("input", name, base.replace("/", "_"), len(one.shape))
+        # A store lists its coordinates with a space between them.
+        name_it("input", name, re.sub(r"[/\s]", "_", base), len(one.shape))
     name_it("target", "target", "target", 4)
     for name, tensor in outputs.items():
         name_it("output", name, name.replace("/", "_"), len(tensor.shape))

@@ -249,6 +249,20 @@ def test_names_of_a_trace_that_the_model_has_too(name, rng, tmp_path):
         assert tracing.load(tmp_path / f"{len(given)}.zarr").identical(tree)
 
 
+def test_inputs_whose_names_hold_a_space(tmp_path, rng):
+    """They are coordinates in a store too, and two that would be called alike stand apart."""
+    names = ["wind speed", "wind_speed"]
+    inputs = [keras.Input((5, 3), name=name) for name in names]
+    model = keras.Model(inputs, keras.layers.LSTM(2, name="lstm")(inputs[0] - inputs[1]))
+    data = {name: rng.normal(size=(4, 5, 3)).astype("float32") for name in names}
+    tree = tracing.trace(model, data, progress=False)
+    tracing.save(tree, tmp_path / "trace.zarr")
+    loaded = tracing.load(tmp_path / "trace.zarr")
+    assert loaded.identical(tree)
+    for name, coordinate in zip(names, ["input_wind_speed", "input_input_wind_speed"], strict=True):
+        np.testing.assert_array_equal(loaded.coords[coordinate], data[name])
+
+
 @pytest.mark.parametrize("kind", ["generator", "pydataset"])
 def test_other_data(kind):
     model, data = small_model()
