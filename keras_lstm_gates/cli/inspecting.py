@@ -33,7 +33,7 @@ def inspect(
         _table(console, ("array", "shape"), listed)
         return
     found = facts(file, weights=given_weights())
-    _print(console, f"{file} is {found.words}; {found.numbers:,} numbers")
+    _print(console, f"{file} is {found.words}; {found.numbers:,} numbers are stored in it")
     for name, (shape, dtype) in found.inputs.items():
         _print(console, f"input {name}: {dtype} {tuple('any' if size is None else size for size in shape)}")
     for path, vocabulary in found.vocabularies.items():

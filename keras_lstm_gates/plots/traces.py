@@ -88,7 +88,7 @@ def gates(tree: xr.DataTree, layer: str | None = None, sample: int = 0, title: s
     picture = column(
         {"input": of_input} | dict.fromkeys(_PANELS[kind_of(node)], of_gates),
         left,
-        title or f"Layer {layer!r}, sample {sample}: {len(times)} step{'' if len(times) == 1 else 's'}",
+        title or _title(node, layer, sample, len(times)),
         (times[0], times[-1]),
     )
     read.draw(picture, picture.panels["input"])
@@ -123,6 +123,11 @@ def _gate_panel(picture, name, values, times, signed):
     bar = picture.bar(axes, ticks=[-limit, 0, limit] if signed else [0, 0.5, 1], extend=extend)
     labels = [f"{tick:.2g}".replace("-", "−") for tick in (-limit, 0, limit)]
     bar.ax.set_yticklabels(labels if signed else ["0 closed", "0.5", "1 open"])
+
+
+def _title(node, layer, sample, steps):
+    end = ", read from the end" if node.attrs.get("reads") == "backwards" else ""
+    return f"Layer {layer!r}{end}, sample {sample}: {steps} step{'' if steps == 1 else 's'}"
 
 
 def _steps_of(node, sample, times):

@@ -27,7 +27,8 @@ class Metric:
         higher_is_better: bool.
 
     Raises:
-        ValueError: "expected a metric or a compiled model with one loss; received metric=None and loss=None".
+        ValueError: "expected a metric or a compiled model with one loss; received metric=None and loss=None"; a
+            name that Keras does not know.
     """
 
     def __init__(self, model, metric, y, mask):
@@ -38,8 +39,10 @@ class Metric:
                     f"expected a metric or a compiled model with one loss; received metric=None and loss={loss}"
                 )
             metric = loss
+        elif isinstance(metric, str) and metric not in _ACCURACIES:
+            _check_known(metric)
         self._y, self._mask, self._metric = y, mask, metric
-        self.higher_is_better = metric in ("accuracy", "acc")
+        self.higher_is_better = metric in _ACCURACIES
         self.name = metric if isinstance(metric, str) else getattr(metric, "name", None) or metric.__name__
         self._is_function = callable(metric) and not isinstance(metric, keras.losses.Loss)
 
@@ -69,6 +72,19 @@ class Metric:
         if isinstance(loss, keras.losses.Loss):
             return loss.call(y, ops.convert_to_tensor(predictions))
         return loss(y, ops.convert_to_tensor(predictions))
+
+
+_ACCURACIES = ("accuracy", "acc")
+
+
+def _check_known(metric):
+    try:
+        keras.losses.get(metric)
+    except ValueError:
+        raise ValueError(
+            "expected accuracy, or the name of a loss of Keras such as mse or sparse_categorical_crossentropy; "
+            f"received {metric!r}"
+        ) from None
 
 
 def _is_of_keras(function):

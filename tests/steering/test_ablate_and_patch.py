@@ -169,6 +169,8 @@ def test_refusals(model):
         patch_gates(model, x, x, 0, "c", **QUIET)
     with pytest.raises(ValueError, match="expected pairs with the same real steps"):
         patch(model, x, sequences(2, masked=False), 0)
+    with pytest.raises(ValueError, match=r"expected accuracy, or the name of a loss of Keras .* received 'acuracy'"):
+        ablate(model, x, y, "acuracy", **QUIET)
     with pytest.raises(ValueError, match=r"expected metric, 1 indices into .*; received 2"):
         patch_gates(model, x, sequences(2), 2, "c", **QUIET)
     with pytest.raises(ValueError, match=r"expected over among \('time', 'unit'\); received \('step',\)"):
