@@ -37,7 +37,11 @@ Windows = Annotated[
 ]
 At = Annotated[
     str | None,
-    typer.Option("--at", help="Of a run's table: the window that ends at this time.", show_default="the last row"),
+    typer.Option(
+        "--at",
+        help="Of a run's table: the window that ends at this time, in ISO form or as its dates.",
+        show_default="the last row",
+    ),
 ]
 All = Annotated[
     bool,

@@ -35,7 +35,11 @@ def forecast(
     run: Run,
     table: Table,
     at: Annotated[
-        str | None, typer.Option(help="Forecast what follows this time.", show_default="the table's last row")
+        str | None,
+        typer.Option(
+            help="Forecast what follows this time, in ISO form or as the table's dates.",
+            show_default="the table's last row",
+        ),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="From many points of the table, so that each row is forecast once.")

@@ -53,6 +53,7 @@ def times_of(frame, source, order=None, timezone=None, group=None):
 
     A date, with a clock time in a column beside it where it has none of its own; year, month, day, hour, minute in
     columns; seconds, ms, us or ns since 1970, 20241231 and 1949.083 in a column that is called time, date or the like.
+    Of the times `attrs["order"]` is that of their dates, one of `ORDERS`, where dates of three numbers have one.
 
     Args:
         frame: `pandas.DataFrame` of `table_files.cells`.
@@ -158,8 +159,10 @@ def _dates(column, pattern, source, order):
     bad = np.flatnonzero(parts.drop(columns=["z"]).isna().all(axis=1))
     if len(bad):
         raise _no_date(column, bad[0], source)
+    settled = None
     if "a" in parts:
-        parts = parts.assign(**_ordered(column, parts, source, order))
+        ordered, settled = _ordered(column, parts, source, order)
+        parts = parts.assign(**ordered)
     year = _full_year(parts["y"])
     if "q" in parts:
         month = parts["q"].astype(float) * 3 - 2
@@ -177,11 +180,13 @@ def _dates(column, pattern, source, order):
     if times.isna().any():
         raise _no_date(column, np.flatnonzero(times.isna())[0], source)
     offsets = _offsets(column, parts["z"], source)
-    return times if offsets is None else _utc(times - offsets)
+    times = times if offsets is None else _utc(times - offsets)
+    times.attrs["order"] = settled
+    return times
 
 
 def _ordered(column, parts, source, order):
-    """{y, m, d} of dates of three numbers, from the values that settle it."""
+    """({y, m, d} of dates of three numbers, their order or None) from the values that settle it."""
     a, b, c = (parts[name].astype(int) for name in "abc")
     readings = {"day-first": (a, b, parts["c"]), "month-first": (b, a, parts["c"])}
     if all((parts[name].str.len() == 2).all() for name in "abc"):
@@ -214,7 +219,8 @@ def _ordered(column, parts, source, order):
             + " or ".join(f"--dates {name}" for name in possible)
         )
     day, month, year = readings[possible[0]]
-    return {"y": year.astype(str), "m": month.astype(str), "d": day.astype(str)}
+    settled = None if order is None and (a == b).all() else possible[0]
+    return {"y": year.astype(str), "m": month.astype(str), "d": day.astype(str)}, settled
 
 
 def _is_even(day, month, year):

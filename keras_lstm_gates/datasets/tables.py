@@ -44,7 +44,8 @@ def checked(frame, source, recipe, features=None):
 
     Returns:
         `pandas.DataFrame`. `attrs`: "time", the columns of the time; "names", all columns of the table; "left_out",
-        {column: why}; "empty", {column: share of empty cells}; "rows", those of the table; "notes", of str.
+        {column: why}; "empty", {column: share of empty cells}; "rows", those of the table; "notes", of str; "dates",
+        the order of day and month in its times, or None.
 
     Raises:
         ValueError: a column is missing, holds text where a number is expected, a time occurs twice, or two readings
@@ -93,7 +94,7 @@ def _checked(frame, source, recipe, features):
         table = table.assign(**table_calendars.columns(table[TIME], recipe.calendar))
     table.attrs = {
         "time": time_columns, "names": list(frame), "left_out": left_out, "empty": empty, "rows": len(frame),
-        "notes": notes + more,
+        "notes": notes + more, "dates": None if times is None else times.attrs.get("order"),
     }  # fmt: skip
     return table
 

@@ -54,8 +54,8 @@ class Forecaster(NamedTuple):
         Args:
             table: `pandas.DataFrame`, or the path of a file as `train` reads it. Columns are found by name, in any
                 order; others are not read.
-            at: a time, as text or `pandas.Timestamp`: the window ends with the last row at or before it. None: with
-                the last row.
+            at: a time, as text in ISO form or as the table's dates, or `pandas.Timestamp`: the window ends with the
+                last row at or before it. None: with the last row.
             rolling: bool. True: the windows from many points of the table whose targets are known, `every` rows apart.
             every: int > 0; None: the horizon, so that each row is forecast once.
 
@@ -64,7 +64,7 @@ class Forecaster(NamedTuple):
 
         Raises:
             ValueError: "expected FILE to have the column 'load'; received ['Load']"; a gap or an empty cell in the
-                last window, with its place; no whole window before `at`.
+                last window, with its place; no whole window before `at`; an `at` behind the last row.
         """
         frame = self.read(table)
         if rolling:

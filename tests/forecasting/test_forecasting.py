@@ -87,6 +87,60 @@ def test_from_a_time_within_the_table(run, forecaster):
     assert near_the_end["actual"].notna().tolist() == [True, True, False, False]
 
 
+def test_a_time_behind_the_last_row_is_refused(forecaster):
+    frame = table()
+    last = "2024-03-10 23:00"
+    pd.testing.assert_frame_equal(forecaster.forecast(frame, at=last), forecaster.forecast(frame))
+    for at in ("2024-03-10 23:01", "2024-04-01", pd.Timestamp("2025-01-01"), "2024-03-10 22:30-01:00"):
+        with pytest.raises(ValueError, match=f"no later than the table's last time, {last}:00; received 202"):
+            forecaster.forecast(frame, at=at)
+    berlin = forecaster._replace(recipe=forecaster.recipe.replaced({"timezone": "Europe/Berlin"}))
+    with pytest.raises(ValueError, match=rf"last time, {last}:00\+01:00; received 2024-03-11 00:00:00\+01:00"):
+        berlin.forecast(frame, at="2024-03-11")
+    pd.testing.assert_frame_equal(berlin.forecast(frame, at="2024-03-10 22:00Z"), berlin.forecast(frame))
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "at"),
+    [
+        ("%d.%m.%Y %H:%M", None, "03.04.2023 08:00"),
+        ("%d/%m/%Y %H:%M", None, "03/04/2023 08:00"),
+        ("%d/%m/%Y %H:%M", "Europe/Berlin", "03.04.2023 8:00"),
+        ("%m/%d/%Y %I:%M %p", None, "04/03/2023 8:00 AM"),
+        ("%d.%m.%y;%H:%M", None, "03.04.23 08:00"),
+        ("%Y-%m-%d %H:%M", None, "3 April 2023 08:00"),
+    ],
+)
+def test_a_time_is_read_as_the_dates_of_its_table(forecaster, tmp_path, text, zone, at):
+    frame = table(start="2023-04-01")
+    expected = forecaster.forecast(frame, at=pd.Timestamp("2023-04-03 08:00"))["load q0.5"]
+    text, clock, of_clock = text.partition(";")
+    written = frame.assign(when=frame["when"].dt.strftime(text))
+    written = written.assign(clock=frame["when"].dt.strftime(of_clock)) if clock else written
+    written.to_csv(tmp_path / "new.csv", index=False)
+    reader = forecaster._replace(recipe=forecaster.recipe.replaced({"timezone": zone}))
+    for one in (at, "2023-04-03 08:00", "20230403T080000"):
+        result = reader.forecast(tmp_path / "new.csv", at=one)
+        np.testing.assert_allclose(result["load q0.5"], expected, rtol=1e-5)
+
+
+def test_a_time_whose_day_nothing_tells_from_the_month_is_refused(forecaster, tmp_path):
+    frame = table(start="2023-03-01", rows=1000)
+    for at in ("03.04.2023 08:00", "03/04/2023"):
+        with pytest.raises(ValueError, match=f"expected at in ISO form, such as 2024-12-31 18:00, .* received '{at}'"):
+            forecaster.forecast(frame, at=at)
+    assert forecaster.forecast(frame, at="13/03/2023")["time"][0] == pd.Timestamp("2023-03-13 01:00")
+    for order, expected in [("day-first", "2023-04-03 01:00"), ("month-first", "2023-03-04 01:00")]:
+        told = forecaster._replace(recipe=forecaster.recipe.replaced({"dates": order}))
+        assert told.forecast(frame, at="03/04/2023")["time"][0] == pd.Timestamp(expected)
+    with pytest.raises(ValueError, match=r"received '13/03/2023', of a table whose dates are month-first"):
+        told.forecast(frame, at="13/03/2023")
+    of_one_day = table(24, start="2023-04-04")
+    of_one_day.assign(when=of_one_day["when"].dt.strftime("%d/%m/%Y %H:%M")).to_csv(tmp_path / "day.csv", index=False)
+    with pytest.raises(ValueError, match="expected at in ISO form"):
+        forecaster.forecast(tmp_path / "day.csv", at="03/04/2023")
+
+
 def test_rolling_gives_the_forecasts_of_each_point(forecaster):
     frame = table()
     rolling = forecaster.rolling(frame)

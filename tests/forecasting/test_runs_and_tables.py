@@ -79,6 +79,16 @@ def test_a_file_alone_says_what_it_was_trained_on(folder, tmp_path):
     assert "`load`, `wind`, `sun`, in this order" in (folder / "ex" / "README.md").read_text()
 
 
+@pytest.mark.parametrize("name", ["forecast", "trace", "report", "explain", "steer", "patch", "run"])
+def test_every_command_refuses_a_time_behind_the_table_and_a_date_of_two_readings(folder, command, name, tmp_path):
+    options = {"steer": ("--set", "lstm/f=1"), "patch": (folder / "shuffled.csv",)}.get(name, ())
+    for at, told in [("2024-03-08", "last time, 2024-03-07 05:00:00; received 2024-03-08 00"), ("04.03.2024", "ISO")]:
+        run = folder / ("ex" if name == "run" else "run")
+        code, _, errors = command(name, run, folder / "load.csv", *options, "--at", at, "--out", "out.html")
+        assert (code, told in errors) == (1, True), errors
+    assert not (tmp_path / "out.html").exists()
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [("{", "to say what it was trained on: "), ("[]", "to say what it was"), ('{"features": 3}', "to say what it was"),
