@@ -193,6 +193,8 @@ def _traced(run, table, at, every):
 def _store(path, name):
     """The store itself, of the folder that a command left the one in it."""
     path = path / name if (path / name).is_dir() else path
+    if path.is_file():
+        raise ValueError(f"expected {name}, a folder that this package wrote; received the file {path}")
     if not path.is_dir():
         raise FileNotFoundError(f"no such trace: {path}")
     return path

@@ -403,6 +403,7 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     for arguments, text in [
         ((out / "gates.zarr",), "expected no file at"),
         ((out / "none.zarr",), "no such trace"),
+        ((out / "gates.png",), "expected gates.zarr, a folder that this package wrote; received the file"),
         ((out / "gates.zarr", "--out", "page.pdf"), "expected --out with the ending .html; received page.pdf"),
     ]:
         code, printed = run("report", *arguments)
