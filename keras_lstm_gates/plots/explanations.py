@@ -37,7 +37,7 @@ def explanation(data: xr.Dataset) -> Figure:
     Returns:
         `matplotlib.figure.Figure`. Above: of tokens the text, of sensors a heat map of channels over time, lighter for
         what raises the answer and darker for what lowers it; below a bar a step for each lens. Masked steps are left
-        out.
+        out. Orange raises the answer and blue lowers it, above and below.
     """
     real = np.flatnonzero(data["mask"].values)
     values = data["inputs"].values[real]
@@ -66,7 +66,8 @@ def explanation(data: xr.Dataset) -> Figure:
     panels[0].set_title("the input, by integrated gradients", fontsize=10, loc="left")
     for axes, (lens, meaning) in zip(panels[1:], lenses.items(), strict=True):
         heights = data[lens].values[real]
-        axes.bar(real, heights, width=0.9, color=["#0b3c8c" if height >= 0 else "#d1495b" for height in heights])
+        # As above: orange raises the answer, blue lowers it.
+        axes.bar(real, heights, width=0.9, color=STATE_COLOURS(np.where(heights >= 0, 0.75, 0.15)))
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.set_title(f"$\\bf{{{lens}}}$  {meaning}", fontsize=10, loc="left")
         axes.set_xlim(real[0] - 0.5, real[-1] + 0.5)

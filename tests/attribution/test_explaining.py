@@ -125,6 +125,9 @@ def test_the_picture_shows_the_numbers_of_the_real_steps(sensors):
     for axes, lens in zip(lenses, ("stored", "sensitive", "closed", "causal"), strict=True):
         heights = [bar.get_height() for bar in axes.patches]
         np.testing.assert_allclose(heights, explanation.data[lens].values[:4])
+        for bar in axes.patches:
+            red, _, blue, _ = bar.get_facecolor()
+            assert (red > blue) == (bar.get_height() >= 0)
     assert explanation._repr_png_().startswith(b"\x89PNG")
     assert explanation._repr_markdown_() == explanation.sentence
 
