@@ -61,6 +61,8 @@ def _summarize(console, recipe, folder):
     if recipe.task == "forecasting":
         names = read_json(folder / "names.json")
         lines = datasets.forecasting.summary(names) if "table" in names else []
+        season = "no season" if recipe.season is None else f"season {recipe.season}"
+        lines.append(f"window {recipe.window}, horizon {recipe.horizon}, {season}, in rows")
         if training.is_residual(recipe):
             tested = {name.removeprefix("test_"): value for name, value in metrics.items()}
             lines += training.told(recipe, names.get("finish"), tested)

@@ -136,6 +136,7 @@ def parts(recipe, test):
         ]
         names["times"] = {name: [str(rows.min()), str(rows.max())] for name, rows in times if len(rows)}
     names["table"] = {key: frame.attrs[key] for key in ("rows", "time", "left_out", "empty", "notes")}
+    names["table"] |= _whole(frame, part, len(starts[0]), gaps, step, recipe)
     names["scaler"] = {name: [one, other**0.5] for name, one, other in zip(columns, mean, variance, strict=True)}
     inputs = tf.constant(numbers, tf.float32)
     needed = (True, recipe.validation > 0, test)
@@ -172,7 +173,7 @@ def windows_within(frame, columns, length):
 
 
 def summary(names):
-    """What a training did with its table, in three lines: of str, from `Data.names`."""
+    """What a training did with its table, in three lines, or four with a warning: of str, from `Data.names`."""
     table, columns = names["table"], ", ".join(names["features"])
     times = "; ".join(f"{part} {first} to {last}" for part, (first, last) in names.get("times", {}).items())
     time = f"time: {' and '.join(table['time'])}" if table["time"] else "no time: rows follow each other"
@@ -181,7 +182,47 @@ def summary(names):
     lines.append(f"columns: {columns}")
     lines[1] += "".join(f"; left out: {name} ({reason})" for name, reason in table["left_out"].items())
     lines[1] += "".join(f"; empty: {share:.1%} of {name}" for name, share in table["empty"].items())
-    return [*lines, f"parts: {times or 'by the order of the rows'}"]
+    lines.append(f"parts: {times or 'by the order of the rows'}")
+    if "windows" in table and table["windows"]["whole"] < table["windows"]["all"]:
+        whole, every = table["windows"]["whole"], table["windows"]["all"]
+        lines[0] += f"; {whole:,} of {every:,} training windows are whole"
+        if whole < every / 2:
+            remedies = ", ".join(f"{what} with {option}" for what, option in table["windows"]["remedies"].items())
+            warning = f"warning: gaps leave {whole / every:.0%} of the training windows"
+            lines.append(f"{warning}. Mend {remedies}" if remedies else warning)
+    return lines
+
+
+def _whole(frame, part, whole, gaps, step, recipe):
+    """{"windows": how many of all training windows are whole, and options that mend them}, where some are not."""
+    length = recipe.window + recipe.horizon
+    starts = np.arange(len(frame) - length + 1)
+    own = (part[starts + recipe.window] == 0) & (part[starts + length - 1] == 0)
+    if tables.GROUP in frame:
+        groups = frame[tables.GROUP].to_numpy()
+        own &= groups[starts] == groups[starts + length - 1]
+    every = int(own.sum())
+    if whole == every:
+        return {}
+    columns = table_known.measured([name for name in frame if name not in (tables.TIME, tables.GROUP)], recipe)
+    empty = frame[columns].isna().any(axis=1).to_numpy()
+    remedies, fill = {}, _fill(step)
+    if (empty.any() and recipe.missing is None) or (frame.attrs["empty"] and recipe.missing == "drop"):
+        remedies["empty cells"] = "--missing interpolate"
+    if fill is not None and not recipe.fill and gaps > np.sum(empty & ~np.r_[False, empty[:-1]]):
+        remedies["missing rows"] = fill
+    return {"windows": {"whole": whole, "all": every, "remedies": remedies}}
+
+
+def _fill(step):
+    """The options that fill the rows that are missing in a table of this step in words; None where it names none."""
+    if not step[0].isdigit() or ":" in step or step in ("1 row", "1 trading day"):
+        return None
+    count, unit = step.split()
+    return f"--step {count}{_OFFSETS[unit.removesuffix('s')]} --fill"
+
+
+_OFFSETS = {"month": "MS", "day": "D", "hour": "h", "minute": "min", "second": "s"}
 
 
 def _remedy(frame, part, recipe, gaps, step):
@@ -194,9 +235,8 @@ def _remedy(frame, part, recipe, gaps, step):
         if empty[name] < MOSTLY or recipe.target not in others:
             return f"{said}--missing interpolate"
         return f"{said}--set 'features={json.dumps(others, ensure_ascii=False)}'"
-    if gaps and step[0].isdigit() and ":" not in step and step != "1 row":
-        offset = "MS" if "month" in step else pd.tseries.frequencies.to_offset(pd.Timedelta(step)).freqstr
-        return f": --step {offset} --fill"
+    if gaps and _fill(step) is not None:
+        return f": {_fill(step)}"
     fewest = min(int(np.sum(part == number)) for number in range(3) if number != 1 or recipe.validation)
     horizon = min(recipe.horizon, fewest)
     window = min(recipe.window, (int(np.sum(part == 0)) - horizon) // 2)

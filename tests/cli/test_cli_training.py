@@ -41,6 +41,7 @@ def test_a_table_of_ones_own(command, tmp_path):
     options = ("--target", "load", "--window", 24, "--horizon", 6, *QUICK)
     code, printed, errors = command("train", "power.csv", *options)
     assert code == 0, errors
+    assert "\nwindow 24, horizon 6, season 24, in rows\n" in printed
     assert "baselines, test_mae:\n  persistence: " in printed
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("train-")
@@ -95,6 +96,7 @@ def test_a_failed_training_leaves_the_place_as_it_was(command, tmp_path):
     assert code == 0, errors
     assert "200 rows, time: hour, step 1 hour, 0 gaps; 2 cells filled: forward" in printed
     assert "columns: load, heat; empty: 1.0% of heat" in printed
+    assert "\nwindow 12, horizon 4, no season, in rows\n" in printed
     names = json.loads((tmp_path / "run" / "names.json").read_text())
     assert names["table"]["notes"] == ["2 cells filled: forward"]
     # A forecast reads the file as the training did.

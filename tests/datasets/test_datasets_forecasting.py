@@ -361,6 +361,6 @@ def test_a_part_without_a_window_names_what_helps(recipe):
     window, horizon = (int(words[words.index(option) + 1]) for option in ("--window", "--horizon"))
     datasets.load(recipe(table(), window=window, horizon=horizon))
     sparse = table().drop(index=range(5, 200, 8))
-    with pytest.raises(ValueError, match="gaps: --step h --fill"):
+    with pytest.raises(ValueError, match="gaps: --step 1h --fill"):
         datasets.load(recipe(sparse, window=12, horizon=1))
-    datasets.load(recipe(sparse, window=12, horizon=1, step="h", fill=True))
+    datasets.load(recipe(sparse, window=12, horizon=1, step="1h", fill=True))
