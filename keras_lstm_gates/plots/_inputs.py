@@ -163,10 +163,12 @@ def panel_of(tree: Any, layer: str, sample: int, times: np.ndarray, length: int)
     values = input_of(tree, sample, layer)
     if values is None or values.ndim == 0 or len(values) != length:
         return Nothing("input: not one value a step")
-    texts = tokens(tree, sample, layer)
+    texts, noun = tokens(tree, sample, layer), "token"
+    if texts is None and values.ndim == 1 and values.dtype.kind in "iu":
+        texts, noun = values.astype(str).tolist(), "token id"
     if texts is not None:
         shown = [texts[step].replace("\n", "↵").replace("\t", "⇥") for step in times]
-        panel = Tokens(f"input: {_counted(len(times), 'token')}", shown, times)
+        panel = Tokens(f"input: {_counted(len(times), noun)}", shown, times)
         if panel.fitted(panel_width(left_of([])) / (times[-1] - times[0] + 1))[0] < LEAST_SIZE:
             return Nothing(f"{panel.title}, too many to write each above its step")
         return panel

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_lstm_gates.tracing import nodes
+
 MOST_NUMBERS = 4
 """The most numbers of one answer that the page shows."""
 MOST_STEPS = 40_000
@@ -21,12 +23,12 @@ def answers(tree, samples):
         samples: int, how many of its samples the page shows.
 
     Returns:
-        A list of dicts, one an output: `name`, `steps` (True: one answer a step of the model's output), `best`,
+        A list of dicts, one an output: `name`, `steps` (True: one answer at each step of the LSTMs), `best`,
         `probability` and `of_target` (sample, step) of classes, or `numbers` (sample, step, at most 4) and `error`
         (sample, step); `target` (sample, step); each None where there is nothing to tell, a row a sample where not
         `steps`.
     """
-    root = tree.dataset
+    root, times = tree.dataset, {node.sizes["time"] for node in nodes(tree).values()}
     target = next((root[name].values[:samples] for name in root if root[name].attrs.get("role") == "target"), None)
     found = []
     for name in root:
@@ -34,6 +36,11 @@ def answers(tree, samples):
         if root[name].attrs.get("role") != "output" or values.dtype.kind not in "fiu" or not 2 <= values.ndim <= 3:
             continue
         values = values[:samples].astype("float64")
+        if values.ndim == 3 and times and values.shape[1] not in times:
+            # Of a forecast with quantiles, all that follows the sequence at once.
+            if _are_probabilities(values):
+                continue
+            values = values.reshape(len(values), -1)
         values = _with_the_other_class(values, target)
         told = _of_classes(values, target) if _are_probabilities(values) else _of_numbers(values, target)
         if told["answers"] <= MOST_STEPS:

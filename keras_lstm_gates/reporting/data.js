@@ -119,7 +119,7 @@ function spansOfChannels() {
 const nameOfChannel = (channel) => content.names?.[channel] ?? `channel ${channel}`;
 
 // Whether the tokens are words, which need a gap between them, rather than characters.
-const ofWords = () => Boolean(content.tokens?.[view.sample]?.some((token) => token.length > 2));
+const ofWords = () => content.ids || Boolean(content.tokens?.[view.sample]?.some((token) => token.length > 2));
 const shown = (token) => token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/^ $/, "␣");
 // Plotly interprets some HTML in its labels: the data must stay text.
 const plain = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

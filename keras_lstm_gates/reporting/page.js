@@ -43,7 +43,8 @@ function drawStep() {
   const real = realSteps(), at = real.indexOf(view.step), slider = byId("slider");
   slider.max = real.length - 1; slider.value = at;
   slider.setAttribute("aria-valuetext", `step ${view.step}`);
-  byId("place").textContent = `step ${view.step} of ${real[0] ?? 0} to ${real.at(-1) ?? 0}, unit ${view.unit}`;
+  const when = content.when?.[view.sample]?.[view.step];
+  byId("place").textContent = `step ${view.step}${when ? `, ${when},` : ""} of ${real[0] ?? 0} to ${real.at(-1) ?? 0}, unit ${view.unit}`;
   if (!real.length) { byId("said").textContent = "This sample has no real step: all is masked."; return; }
   asItWas();
   byId("text").querySelector(".now")?.classList.remove("now");
@@ -196,7 +197,11 @@ function drawCurves() {
   }, (point) => show({ step: point.x }));
 }
 
+// Of a few channels colours that are far apart, for colour-blind readers too (Okabe & Ito 2008).
+const APART = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", "#888888"];
+
 function colourOfChannel(channel) {
+  if (inputAt(0).length <= APART.length) return APART[channel];
   const colours = matchMedia("(prefers-color-scheme: dark)").matches ? VIRIDIS.slice(4) : VIRIDIS.slice(0, 8);
   return colours[Math.floor((channel * colours.length) / inputAt(0).length)];
 }

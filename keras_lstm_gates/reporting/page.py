@@ -20,7 +20,7 @@ from keras_lstm_gates._support.files import replaced_when_whole
 from keras_lstm_gates._support.notebooks import Page
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
 from keras_lstm_gates.gradients import verdict
-from keras_lstm_gates.reporting.answers import answers
+from keras_lstm_gates.reporting.answers import MOST_STEPS, answers
 from keras_lstm_gates.reporting.checking import check
 from keras_lstm_gates.reporting.interventions import intervention_sections
 from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
@@ -273,6 +273,8 @@ def _content(tree, samples):
         "names": _names_of_channels(tree),
         "samples": tree.sizes.get("sample"),
         "answers": answers(tree, limit),
+        "ids": tree.attrs.get("vocabulary") is None,
+        "when": _times(flats, limit),
         "descriptions": DESCRIPTIONS,
         "made": {name: str(value) for name, value in tree.attrs.items() if name not in _TOLD_ELSEWHERE},
     }
@@ -293,6 +295,14 @@ def _names_of_channels(tree):
 _GATES = {"LSTM": list("figoch"), "GRU": ["z", "r", "candidate", "h"]}
 _SATURATING = {"LSTM": list("fiog"), "GRU": ["z", "r", "candidate"]}
 """As the page shows them."""
+
+
+def _times(flats, samples):
+    """The time of each step of the first samples as text, of a table's windows; None where the trace has none."""
+    when = next((node["when"].values[:samples] for node in flats.values() if "when" in node.coords), None)
+    if when is None or when.size > MOST_STEPS:
+        return None
+    return [[str(one)[:16].replace("T", " ") for one in row] for row in when]
 
 
 def _activations(node, values):
@@ -321,6 +331,9 @@ def _inputs(tree, limit, parts, exact):
     if model_input is None or model_input.ndim < 2:
         return None, None
     count = min(limit, model_input.shape[0])
+    if model_input.ndim > 2 and model_input.dtype.kind in "iu":
+        # Several ids a step, as the characters of a word.
+        return None, None
     if tree.attrs.get("vocabulary") is not None:
         return None, [tokens(tree, sample) for sample in range(count)]
     values = model_input.values[:count]

@@ -27,10 +27,11 @@ EXPORTED = [
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def told(tmp_path_factory, request):
     """{architecture: {format: {signature: largest error}, or what was refused}}, of a new process."""
     folder = tmp_path_factory.mktemp("saved")
-    for number, build in enumerate(EXPORTED):
+    selected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    for number, build in enumerate(build for build in EXPORTED if build.__name__ in selected):
         keras.utils.set_random_seed(number)
         with warnings.catch_warnings():
             # Keras, of a nested model that is called with a mask.
@@ -44,6 +45,7 @@ def told(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [build.__name__ for build in EXPORTED])
 def test_architectures(told, name):
     for format_, became in told[name].items():

@@ -57,6 +57,7 @@ def runner(exported):
     return Runner(exported.files["tflite"], trial=False)
 
 
+@pytest.mark.full
 def test_a_stream_that_can_be_steered_comes_with_both(exported):
     assert exported.missing == {}
     for name in ("tflite", "onnx"):

@@ -38,6 +38,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.full
 def test_each_group_counts_by_its_own_numbers(folder):
     recipe = Recipe.from_file(folder / "run" / "recipe.json")
     assert recipe.scaling == "window"

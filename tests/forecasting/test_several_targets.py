@@ -39,6 +39,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.full
 def test_each_target_is_that_of_a_run_of_its_own(folder, tmp_path):
     forecaster = forecasting.load(folder / "run")
     assert forecaster.model.output_shape == (None, 2, HORIZON, 3)

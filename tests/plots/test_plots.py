@@ -309,6 +309,14 @@ def test_gates_over_tokens():
     assert {text.get_rotation() for text in figure.axes[0].texts} == {0}
 
 
+def test_ids_without_words_are_written_as_numbers():
+    inputs = keras.Input((None,), dtype="int32")
+    model = keras.Model(inputs, keras.layers.LSTM(2)(keras.layers.Embedding(99, 3)(inputs)))
+    axes = panels_of(plots.gates(tracing.trace(model, np.array([[22, 5, 1, 84]]), progress=False)))["x"]
+    assert [text.get_text() for text in axes.texts] == ["22", "5", "1", "84"]
+    assert axes.get_title(loc="left").endswith("input: 4 token ids")
+
+
 def over_tokens(texts, steps):
     """The texts of a picture of so many steps that each have one of some tokens, one after the other."""
     inputs = keras.Input((None,), dtype="int32")

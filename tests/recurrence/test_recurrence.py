@@ -72,7 +72,7 @@ def float64_of(arrays):
 # --- values ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.few(14)
+@pytest.mark.few(8)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("dropout", [False, True])
@@ -88,7 +88,7 @@ def test_values_in_float64(path, mask, dropout):
     assert_close(last.h, expected.h[:, -1], 1e-12)
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(8)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("mask", ["none", "gaps"])
@@ -101,7 +101,7 @@ def test_values_in_each_dtype(path, dtype, mask):
         assert_close(ops.cast(value, "float64"), expected, TOLERANCE[dtype], name)
 
 
-@pytest.mark.few(16)
+@pytest.mark.few(10)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("T", [1, 2, 31, 32, 33, 64, 65])
 @pytest.mark.parametrize("B", [1, 17])
@@ -224,7 +224,7 @@ def test_gradient_of_each_output_alone(path, field):
         assert_close(got, slope, 1e-11)
 
 
-@pytest.mark.few(14)
+@pytest.mark.few(9)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mask", ["none", "right", "left", "gaps"])
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_third_order_and_forward_mode(path, last_only):
 # --- ways of calling ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("signature", ["fixed", "batch free", "time free", "both free"])
@@ -454,6 +454,7 @@ def test_many_batches_share_few_programs(monkeypatch):
     assert len(calls) <= 13
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("jit", "path"),
     [
@@ -598,7 +599,7 @@ def test_malformed_options():
 # --- static shapes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mask", ["none", "gaps"])
 @pytest.mark.parametrize("last_only", [False, True])
@@ -631,7 +632,7 @@ def test_a_graph_keeps_every_size_that_it_knows(path, mask, last_only, jit):
         assert [tuple(slope.shape) for slope in slopes] == [(T, B, 16), (B, 4), (B, 4), (4, 16)]
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("batch", [1, 7, 9])
 def test_layers_that_need_the_number_of_steps(path, batch):

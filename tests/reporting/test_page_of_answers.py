@@ -124,6 +124,41 @@ def test_the_answer_for_a_sequence_with_and_without_a_target(browser, tmp_path):
         (tmp_path / "page.html").unlink()
 
 
+def test_a_table_has_its_times_and_a_forecast_with_quantiles_its_first_numbers(browser, tmp_path):
+    sequence = keras.Input((7, 2))
+    h = keras.layers.LSTM(3, name="lstm")(sequence)
+    forecast = keras.layers.Reshape((4, 3), name="forecast")(keras.layers.Dense(12)(h))
+    model = keras.Model(sequence, forecast)
+    tree = tracing.trace(model, X, progress=False)
+    hours = np.datetime64("2024-03-01T05:00") + np.arange(7) * np.timedelta64(1, "h")
+    node = tree["lstm"].to_dataset(inherit=False)
+    tree["lstm"].dataset = node.assign_coords(
+        when=(("sample", "time"), np.tile(hours, (4, 1)).astype("datetime64[us]"))
+    )
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    browser.execute_script("show({sample: 1, step: 3})")
+    assert text_of(browser, "place").startswith("step 3, 2024-03-01 08:00, of 0 to 6")
+    said = text_of(browser, "answer")
+    assert said.startswith(f"The model answers {model.predict(X, verbose=0)[1, 0, 0]:.5g}"[:24])
+    assert said.endswith("… (12 numbers).")
+
+
+def test_ids_without_words_stand_apart_and_several_ids_a_step_are_no_tokens(browser, tmp_path):
+    words = keras.Input((6,), dtype="int32")
+    model = keras.Model(words, keras.layers.LSTM(3, name="lstm")(keras.layers.Embedding(99, 4)(words)))
+    tree = tracing.trace(model, np.array([[22, 5, 1, 84, 7, 1]]), progress=False)
+    opened(browser, reporting.report(tree, tmp_path / "page.html"))
+    assert browser.execute_script("return document.getElementById('text').className") == "words"
+    assert browser.execute_script("return document.getElementById('sample').textContent") == "0: 22 5 1 84 7 1…"
+    letters = keras.Input((6, 5), dtype="int32")
+    x = keras.layers.Embedding(99, 4)(letters)
+    x = keras.layers.TimeDistributed(keras.layers.LSTM(3, name="of_letters"), name="each")(x)
+    model = keras.Model(letters, keras.layers.LSTM(2, name="of_words")(x))
+    tree = tracing.trace(model, np.ones((2, 6, 5), "int32"), progress=False, vocabulary=["", *"abc"])
+    opened(browser, reporting.report(tree, tmp_path / "letters.html"))
+    assert browser.execute_script("return content.tokens") is None
+
+
 def test_a_link_leads_to_a_step_of_a_unit_and_nonsense_to_the_beginning(browser, tmp_path):
     path = reporting.report(tracing.trace(tagger(), X, progress=False), tmp_path / "page.html")
     opened(browser, path)

@@ -24,6 +24,7 @@ def model():
     return keras.Model(inputs, layers.Dense(2, name="dense")(lstm))
 
 
+@pytest.mark.full
 def test_a_file_holds_what_acts_at_some_steps_and_has_no_step(model, tmp_path):
     steered = steer(model, {"lstm/f": Set(0.3, units=[1], steps=slice(2, 4)), "lstm/c": Scale(0.9)})
     exported = export(steered, tmp_path / "files", sequences())

@@ -191,6 +191,7 @@ def test_a_model_over_budget_is_reported_and_not_trained(tmp_path):
     assert [trial["figures"] for trial in tuning.read(tmp_path / "search").trials] == [{"parameters": 2}] * 2
 
 
+@pytest.mark.full
 def test_a_search_under_budgets_of_the_tflite_file_chooses_what_fits_and_measures_it(tmp_path):
     recipe = Recipe(dataset="japanese_vowels", epochs=1)
     space = {key: getattr(recipe, key, 0.0) for key in tuning.spaces.SPACE} | {"units": [4, 64]}

@@ -31,7 +31,8 @@ def _search(folder, trials):
     tuning.search(late, folder, trials=trials, workers=2, threads=1, fit=FIT)
 
 
-@pytest.mark.parametrize("more", [pytest.param(0, marks=pytest.mark.full), 1])
+@pytest.mark.full
+@pytest.mark.parametrize("more", [0, 1])
 def test_a_search_with_fewer_trials_left_than_workers_ends(tmp_path, more):
     before = tuning.search(late, tmp_path / "search", trials=2, fit=FIT)
     assert _ends(_search, tmp_path / "search", 2 + more)
