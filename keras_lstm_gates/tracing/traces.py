@@ -205,6 +205,9 @@ class Tracer:
         self.gates = {path: gates._fields for path, gates in opened.gates.items()}
         self.cells, self.steered, self.reads_input = opened.cells, opened.steered, opened.reads_input
         self.paths = list(opened.gates)
+        for path in self.paths:
+            if _OF_ZARR in path.split("/"):
+                raise ValueError(f"cannot trace the layer {path!r}: a store has a file of that name. Call it otherwise")
         self._names = _root_names(self.paths, self.inputs, opened.outputs)
         self._ended = False
         self.attrs = {
@@ -329,12 +332,13 @@ def _name_of(function):
     return getattr(function, "__name__", type(function).__name__)
 
 
+_OF_ZARR = "zarr.json"
 _INPUT_DIMS = ("sample", "input_time", "feature")
 
 
 def _root_names(paths, inputs, outputs):
     """{(kind, name in the model): name in the root} of all inputs, the targets and all outputs, all different."""
-    used = {outermost(path) for path in paths} | {*_INPUT_DIMS, "time", "unit", "step"}
+    used = {outermost(path) for path in paths} | {_OF_ZARR, *_INPUT_DIMS, "time", "unit", "step"}
     names = {}
 
     def name_it(kind, name, base, rank):

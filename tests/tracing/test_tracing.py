@@ -140,6 +140,16 @@ def test_targets_beside_arrays_are_those_of_batches(tmp_path):
         tracing.trace(model, iter([x]), targets=y)
 
 
+def test_a_name_that_a_store_has_is_refused_of_a_layer_and_given_a_word_more_of_an_output(tmp_path):
+    sequence = keras.Input((7, 2))
+    model = keras.Model(sequence, keras.layers.LSTM(3, name="zarr.json")(sequence))
+    with pytest.raises(ValueError, match=r"cannot trace the layer 'zarr.json': a store has a file of that name"):
+        tracing.trace(model, np.ones((1, 7, 2), "float32"))
+    model = keras.Model(sequence, {"zarr.json": keras.layers.LSTM(3, name="lstm")(sequence)})
+    tree = tracing.trace(model, np.ones((1, 7, 2), "float32"), to=tmp_path / "trace.zarr")
+    assert "output_zarr.json" in tree.dataset
+
+
 def test_a_layer_says_whether_it_reads_the_input():
     words = keras.Input((6,), dtype="int32")
     x = keras.layers.Embedding(9, 4)(words)
