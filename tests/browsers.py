@@ -37,6 +37,12 @@ def until(true, seconds=60):
         time.sleep(0.05)
 
 
+def press(page, key):
+    page.execute_script(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))", key
+    )
+
+
 def opened(browser, path):
     browser.get(f"file://{path}")
     until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")

@@ -4,12 +4,11 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browsers import chromium
+from browsers import chromium, press, until
 from reference import lstm
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "browser"
@@ -53,19 +52,6 @@ def page(site):
 
 
 STATE = "window.demonstration.state"
-
-
-def until(true, seconds=60):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "the page did not get there"
-        time.sleep(0.05)
-
-
-def press(page, key):
-    page.execute_script(
-        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))", key
-    )
 
 
 def test_gates_agree_with_the_equations_and_outputs_with_keras(page, site):

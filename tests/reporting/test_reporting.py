@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import xarray as xr
-from browsers import chromium, opened, plots_drawn, text_of, until
+from browsers import chromium, opened, plots_drawn, press, text_of, until
 from small import small_model
 
 from keras_lstm_gates import cli, reporting
@@ -116,12 +116,6 @@ def page(browser, tmp_path_factory):
     browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
     until(lambda: all(plots_drawn(browser)))
     return browser
-
-
-def press(page, key):
-    page.execute_script(
-        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))", key
-    )
 
 
 def turn(page, gate, value):
