@@ -10,6 +10,14 @@ from typing import Any
 
 TASKS = ("classification", "labelling", "forecasting", "language")
 SCHEDULES = ("constant", "cosine")
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet")
+"""How a table's file ends."""
+WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
+
+
+def is_table(name: Any) -> bool:
+    """Whether a data set is a file called as a table is, also .gz, or as a workbook."""
+    return str(name).lower().removesuffix(".gz").endswith((*SUFFIXES, *WORKBOOKS))
 
 
 def key(kind: str, fits: Callable[[Any], Any], default: Any = dataclasses.MISSING, tasks: Iterable[str] = TASKS) -> Any:

@@ -382,9 +382,7 @@ def resolve(name: str, settings: dict[str, typing.Any]) -> Recipe:
         >>> resolve("japanese_vowels", {"units": "16"}).units
         16
     """
-    from keras_lstm_gates.datasets.table_files import is_table
-
-    if is_table(name):
+    if recipe_keys.is_table(name):
         if "target" not in settings:
             raise ValueError(f"expected a target, the column of {name} to forecast; received none")
         return Recipe(**(_OF_A_TABLE | {"dataset": name})).replaced(settings)

@@ -24,8 +24,8 @@ ROOMS = {
         standard_error terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """forecasts ngrams volatility measures""",
-    "cli": """app models arguments recipes live demo deployment explaining forecasting inspecting tracing questions
-        shrinking steering training tuning zoo entry""",
+    "cli": """app checks models arguments recipes live demo deployment explaining forecasting inspecting tracing
+        questions shrinking steering training tuning zoo entry""",
     "datasets": """examples package_files table_files table_known table_numbers table_calendars table_times tables
     tfds_names words builders forecasting language sequences data""",
     "exporting": """steered comparing describing exported_files rebuilding stepping onnx signatures drifting
@@ -46,7 +46,7 @@ ROOMS = {
     "presets": """registry files architecture""",
     "recurrence": """arguments interventions turns portable from_hidden compiled paths""",
     "recurrence.compiled": """loops programs batch_parts autodiff chain_rule""",
-    "reporting": """checking interventions answers page""",
+    "reporting": """checking interventions answers model_inputs page""",
     "shrinking": """units channel_ranges followers rules rebuilding plans evidence scores removals results
         smaller_models""",
     "steering": """holders models sensitivities resumable_rows batches measures ablations patching""",

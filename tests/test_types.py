@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "keras_lstm_gates"
 FOLDERS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 # The commands are no names to import, and _support is nobody's feature.
 ROOMS = [*sorted(FOLDERS - {"_support", "cli", "saved_models"}), "opening.readers"]
-LAZY = ["", "exporting"]
+LAZY = ["", "exporting", "forecasting", "presets", "tuning"]
 # Each has a page of the reference, by its own name.
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("_"))
 TREES = {}

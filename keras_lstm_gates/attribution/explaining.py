@@ -21,6 +21,7 @@ from keras_lstm_gates.gradients.recording import record, watch
 from keras_lstm_gates.interventions import Set
 from keras_lstm_gates.opening.graphs import Names, graph_of, layers_within, outputs_by_name
 from keras_lstm_gates.steering import run_each
+from keras_lstm_gates.tracing.traces import check_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +53,8 @@ class Explanation:
             phrase      of tokens, (time, length): what the phrase of 1 to 5 tokens that begins at the step contributes
                         (`attribute`, "contextual_decomposition"); left out where that method does not know a layer, and
                         of more than 200 tokens: `attrs["phrase"]` says why
+            The attribute `columns` has the names of the features, where they were given. A coordinate `when` (time)
+            that you assign stands on the axis of the figure.
         sentence: str, the three largest causes with their numbers.
     """
 
@@ -85,6 +88,7 @@ def explain(
     output: str | None = None,
     baseline: str | Arrays = "mean",
     vocabulary: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Explanation:
     """Four lenses on one answer: the memory it is read from, the gradient, and what happens without each step.
 
@@ -99,6 +103,7 @@ def explain(
         output: the name of one of several outputs.
         baseline: as in `attribute`; "mean" is that over the real steps of all of x.
         vocabulary: list of str, the token of each id.
+        columns: list of str, the name of each feature; in the figure up to 16 of them stand beside their rows.
 
     Returns:
         `Explanation`.
@@ -121,6 +126,8 @@ def explain(
     if not 0 <= sample < len(x):
         raise ValueError(f"expected a sample from 0 to {len(x) - 1}; received {sample}")
     one = x[sample : sample + 1]
+    if columns is not None:
+        check_columns(columns, {"x": x.shape})
     target = _target(model, one, target, output)
     given = _baseline(model, x, baseline)
     inputs = attribute(model, one, target, baseline=given, output=output)
@@ -153,6 +160,7 @@ def explain(
             "rule": rule,
             "layers": paths,
             "sample": sample,
+            **({} if columns is None else {"columns": [str(name) for name in columns]}),
             **{name: account.attrs[name] for name in ("target", "output", "before")},
         },
     )

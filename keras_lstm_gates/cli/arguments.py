@@ -13,12 +13,15 @@ import typer
 
 from keras_lstm_gates._support.array_files import read_npy, read_npz
 from keras_lstm_gates._support.files import UNFINISHED, clean, filled_when_whole
+from keras_lstm_gates.cli import checks
+from keras_lstm_gates.recipe_keys import is_table
 
 Model = Annotated[
     Path,
     typer.Argument(
         help="A Keras model with LSTM layers: .keras, .h5, a SavedModel; a run folder of `train`; a preset of the zoo.",
         show_default=False,
+        callback=checks.model,
     ),
 ]
 TABLES = ".csv, .tsv, .txt (also .gz) or .parquet"
@@ -27,8 +30,8 @@ DATA = (
     "features) or (samples, time, features), or a .csv with one time step a row and one feature a column; of tokens "
     "ints, (time,) or (samples, time); of several inputs an .npz with an array for each, by its name."
 )
-Data = Annotated[Path, typer.Argument(help=DATA, show_default=False)]
-DataOrRandom = Annotated[Path | None, typer.Argument(help=DATA, show_default=False)]
+Data = Annotated[Path, typer.Argument(help=DATA, show_default=False, callback=checks.file)]
+DataOrRandom = Annotated[Path | None, typer.Argument(help=DATA, show_default=False, callback=checks.file)]
 Windows = Annotated[
     int | None,
     typer.Option(
@@ -47,9 +50,23 @@ All = Annotated[
     bool,
     typer.Option("--all", help="Of a run's table: the windows from many points, so that each row is forecast once."),
 ]
+
+
+def _part(text):
+    from keras_lstm_gates.forecasting.shards import shard_of
+
+    if text is not None:
+        shard_of(text)
+    return text
+
+
 Sharded = Annotated[
     str | None,
-    typer.Option("--shard", help="Of a run's table: do this part alone, as 3/16, into --out, which all parts share."),
+    typer.Option(
+        "--shard",
+        help="Of a run's table: do this part alone, as 3/16, into --out, which all parts share.",
+        callback=_part,
+    ),
 ]
 RandomData = Annotated[
     int | None,
@@ -63,6 +80,7 @@ Recipe = Annotated[
         help=f"A built-in recipe, a recipe file (.json), a table to forecast a column of ({TABLES}), or tfds:NAME, any "
         "data set of TFDS.",
         show_default=False,
+        callback=checks.recipe,
     ),
 ]
 Target = Annotated[str | None, typer.Option(help="Of a table: the column to forecast, or several: load,price.")]
@@ -71,8 +89,7 @@ Horizon = Annotated[int | None, typer.Option(help="Of a table: steps to forecast
 
 
 def read_array(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+    checks.file(path)
     if path.suffix == ".npy":
         return read_npy(path)
     if path.suffix == ".csv":
@@ -140,18 +157,17 @@ def windows_of(run, model, path, at=None, every=False, most=None):
         `keras_lstm_gates.forecasting.windows.TableWindows`.
     """
     from keras_lstm_gates import forecasting
-    from keras_lstm_gates.cli.models import run_of
-    from keras_lstm_gates.datasets.table_files import is_table
     from keras_lstm_gates.training.descriptions import described
 
-    about = described(run_of(run)) if path is not None and is_table(path) and run_of(run).exists() else None
+    about = (
+        described(checks.run_of(run)) if path is not None and is_table(path) and checks.run_of(run).exists() else None
+    )
     if about is None or about.recipe.task != "forecasting":
         if at is not None or every:
             raise ValueError(f"expected a run that forecasts, and a table, with --at or --all; received {run}, {path}")
         return None
-    if every and at is not None:
-        raise ValueError(f"expected --at or --all; received both, --at {at}")
-    windows = forecasting.load(run_of(run), model).windows(path, at, rolling=every or most is not None)
+    checks.at_or_all(at, every)
+    windows = forecasting.load(checks.run_of(run), model).windows(path, at, rolling=every or most is not None)
     if windows.ignored:
         typer.echo(f"not read: {', '.join(windows.ignored)}")
     return windows if most is None else windows.last(most)
@@ -178,8 +194,7 @@ def sequences_for(model, path, random=None, window=None):
     """
     from keras_lstm_gates.opening.inputs import by_name, check, inputs_of, random_data
 
-    if (path is None) == (random is None):
-        raise ValueError(f"expected a file of data or --random N; received {'neither' if path is None else 'both'}")
+    checks.data(path, random)
     inputs = inputs_of(model)
     if path is None:
         arrays = random_data(model, random, window)
@@ -242,20 +257,30 @@ def new_folder(parent, name):
     raise FileExistsError(f"no free run folder below {parent}")
 
 
+def check_out(out, shard):
+    """Raise where --out is taken; with --shard, whose parts share it, where there is none."""
+    if shard is None:
+        free_folder(out)
+    elif out is None:
+        raise ValueError("expected --out, the folder that all shards share, with --shard; received none")
+    else:
+        checks.folder(out)
+
+
 def shared_folder(out):
     """The folder of --out, which several processes fill."""
-    if out is None:
-        raise ValueError("expected --out, the folder that all shards share, with --shard; received none")
     out.mkdir(parents=True, exist_ok=True)
     return out
 
 
 def free_folder(path):
-    """The path itself, where there is no folder or an empty one.
+    """The path itself, where there is no folder or an empty one; None is a new one.
 
     Raises:
         FileExistsError: "expected a new or empty folder; out is taken".
     """
+    if path is None:
+        return None
     clean(path.parent, glob.escape(path.name))
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"expected a new or empty folder; {path} is taken")

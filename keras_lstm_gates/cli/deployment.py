@@ -12,6 +12,7 @@ import typer
 
 from keras_lstm_gates._support.array_files import write_npz
 from keras_lstm_gates._support.standard_error import standard_error_to
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import (
     All,
@@ -21,12 +22,18 @@ from keras_lstm_gates.cli.arguments import (
     Model,
     RandomData,
     Windows,
+    free_folder,
     read_arrays,
     run_folder,
     sequences_of,
     windows_of,
 )
-from keras_lstm_gates.cli.models import open_model, opens_models, run_of
+from keras_lstm_gates.cli.models import open_model, opens_models
+
+FORMATS = ("saved_model", "tflite", "tflite_fused", "onnx", "micro")
+PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
+SIGNATURES = ("predict", "gates", "step", "steer", "steer_step")
+"""As in `exporting`, whose import takes seconds."""
 
 COMPARED = 32
 """The most windows of a run's table that an exported file is compared with its model on."""
@@ -43,12 +50,18 @@ def export(
     ] = None,
     formats: Annotated[
         list[str],
-        typer.Option("--format", help="saved_model, tflite, onnx or micro (for microcontrollers); may be repeated."),
+        typer.Option(
+            "--format",
+            help="saved_model, tflite, onnx or micro (for microcontrollers); may be repeated.",
+            callback=checks.one_of("--format", *FORMATS),
+        ),
     ] = ["saved_model", "tflite"],  # noqa: B006  typer's way
     precisions: Annotated[
         list[str],
         typer.Option(
-            "--precision", help="float32, float16, dynamic_int8 or int8, of the TFLite file; may be repeated."
+            "--precision",
+            help="float32, float16, dynamic_int8 or int8, of the TFLite file; may be repeated.",
+            callback=checks.one_of("--precision", *PRECISIONS),
         ),
     ] = ["float32"],  # noqa: B006
     signatures: Annotated[
@@ -57,6 +70,7 @@ def export(
             "--signature",
             help="predict, gates, step or steer, whose inputs act on gates; may be repeated.",
             show_default="predict, gates and, where the model can, step",
+            callback=checks.one_of("--signature", *SIGNATURES),
         ),
     ] = None,
     window: Windows = None,
@@ -66,6 +80,9 @@ def export(
 
     Each file is compared with the model on the data.
     """
+    checks.data(data, random)
+    free_folder(out)
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import exporting
@@ -89,7 +106,7 @@ def export(
             precisions,
             signatures or None,
             time=time,
-            trained_on=described(run_of(model)),
+            trained_on=described(checks.run_of(model)),
         )
     samples = len(next(iter(sequences.values())) if isinstance(sequences, dict) else sequences)
     console.print(differences_table(exported, samples))
@@ -106,7 +123,9 @@ def export(
 @opens_models
 def drift(
     model: Model,
-    file: Annotated[Path, typer.Argument(help="A .tflite file from `export`.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A .tflite file from `export`.", show_default=False, callback=checks.file)
+    ],
     data: DataOrRandom = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for drift.csv and drift.png.", show_default="new, in runs/")
@@ -115,6 +134,9 @@ def drift(
     random: RandomData = None,
 ):
     """Show how a quantized file drifts from its model: gate by gate, and along the sequence."""
+    checks.data(data, random)
+    free_folder(out)
+    checks.import_tensorflow()
     from rich.console import Console
     from rich.table import Table
 
@@ -151,7 +173,10 @@ def drift(
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="A .tflite file, or the folder of its export.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A .tflite file, or the folder of its export.", show_default=False, callback=checks.exists),
+    ],
     data: Data,
     signature: Annotated[
         str | None,
@@ -169,6 +194,9 @@ def run(
     every: All = False,
 ):
     """Run an exported .tflite file with the LiteRT interpreter alone, as a device would."""
+    checks.at_or_all(at, every)
+    if out is not None and out.suffix != ".npz":
+        raise ValueError(f"expected --out with the ending .npz; received {out}")
     from rich.console import Console
     from rich.table import Table
 
@@ -185,8 +213,6 @@ def run(
     with standard_error_to(os.devnull):
         outputs = _streamed(runner, array, console, interval) if stream else runner.run(signature, array)
     if out is not None:
-        if out.suffix != ".npz":
-            raise ValueError(f"expected --out with the ending .npz; received {out}")
         with replaced_when_whole(out) as temporary:
             write_npz(temporary, outputs)
     table = Table(title=f"{file.name}, signature {'step' if stream else signature}")

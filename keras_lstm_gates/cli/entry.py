@@ -6,7 +6,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from keras_lstm_gates._support.standard_error import standard_error_to
 from keras_lstm_gates.cli import (  # noqa: F401  they join the app
     demo,
     deployment,
@@ -23,9 +22,6 @@ from keras_lstm_gates.cli import (  # noqa: F401  they join the app
 )
 from keras_lstm_gates.cli.app import app
 
-WITHOUT_TENSORFLOW = ("run",)
-"""Commands that run without TensorFlow installed."""
-
 
 def main():
     """Run the command line; an error that a user can fix is printed as one line, and the exit code is 1."""
@@ -35,7 +31,6 @@ def main():
     # The filters stay as they are: `python -W error` still turns them into errors.
     warnings.showwarning = _warn
     try:
-        _import_tensorflow()
         app()
     except (ValueError, OSError, ArithmeticError, ImportError) as error:
         _fail(error)
@@ -46,15 +41,6 @@ def main():
         if not any(kind.__module__.startswith("tensorflow") for kind in type(error).__mro__):
             raise
         _fail(error)
-
-
-def _import_tensorflow():
-    """Import it before a command that needs it, without its messages on the processor and the missing GPU."""
-    command, *options = sys.argv[1:] or [""]
-    if command.startswith("-") or command in ("", *WITHOUT_TENSORFLOW) or "--help" in options:
-        return
-    with standard_error_to(os.devnull):
-        import tensorflow  # noqa: F401
 
 
 def _warn(message, category, filename, lineno, file=None, line=None):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import (
     All,
@@ -13,6 +14,8 @@ from keras_lstm_gates.cli.arguments import (
     Model,
     RandomData,
     Windows,
+    columns_of,
+    free_folder,
     run_folder,
     sequences_for,
     some_of,
@@ -45,6 +48,11 @@ def explain(
     every: All = False,
 ):
     """Why this answer: what the memory holds for it, where it is sensitive, and what it loses without each step."""
+    checks.data(data, random)
+    checks.at_or_all(at, every)
+    index = _index(target)
+    free_folder(out)
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import forecasting, reporting, tracing
@@ -52,20 +60,20 @@ def explain(
     from keras_lstm_gates.attribution import explain
 
     console = Console()
-    index = _index(target)
     loaded = open_model(model)
     windows = None if window is not None else windows_of(model, loaded, data, at, every)
     sequences = sequences_for(loaded, data, random, window) if windows is None else windows.inputs
+    columns = columns_of(loaded, data, sequences) if windows is None else windows.columns
     index = windows.first_answer if index is None and windows is not None else index
     with run_folder("explain", out) as (folder, temporary):
         with console.status("asking what the answer comes from"):
-            explanation = explain(loaded, sequences, index, sample=sample, output=output)
-            tree = tracing.trace(loaded, some_of(sequences, sample, sample + 1), progress=False)
-        answer = explanation.data
+            explanation = explain(loaded, sequences, index, sample=sample, output=output, columns=columns)
+            tree = tracing.trace(loaded, some_of(sequences, sample, sample + 1), progress=False, columns=columns)
         if windows is not None:
             tree = forecasting.with_times(tree, windows.at([sample]))
-            answer = answer.assign_coords(when=("time", windows.places[sample]))
+            explanation.data = explanation.data.assign_coords(when=("time", windows.places[sample]))
         explanation.figure.savefig(temporary / "explanation.png", dpi=130)
+        answer = explanation.data
         names = [name for name in ("token", "stored", "sensitive", "closed", "causal", "mask") if name in answer]
         answer[names].to_dataframe().to_csv(temporary / "explanation.csv")
         reporting.report(tree, temporary / "report.html", explanation=explanation)

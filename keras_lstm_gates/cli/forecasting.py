@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates._support.standard_error import standard_error_to
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import TABLES, Sharded, place_of_run, run_folder, shared_folder
-from keras_lstm_gates.cli.models import run_of
+from keras_lstm_gates.cli.arguments import TABLES, Sharded, check_out, place_of_run, run_folder, shared_folder
 from keras_lstm_gates.cli.recipes import takes_recipe
 
 Run = Annotated[
@@ -18,6 +18,7 @@ Run = Annotated[
         help="The run folder of `train`, the folder of its export, or a forecasting preset of the zoo.",
         metavar="RUN",
         show_default=False,
+        callback=checks.run,
     ),
 ]
 Table = Annotated[
@@ -26,6 +27,7 @@ Table = Annotated[
         help=f"A table with the columns of the training, in any order: {TABLES}.",
         metavar="FILE",
         show_default=False,
+        callback=checks.file,
     ),
 ]
 
@@ -51,14 +53,15 @@ def forecast(
     ] = None,
 ):
     """Forecast the steps that follow a table, with times, in its own units."""
+    checks.at_or_all(at, every)
+    check_out(out, shard)
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import plots
     from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.forecasting.shards import write_table
 
-    if every and at is not None:
-        raise ValueError(f"expected --at or --all; received both, --at {at}")
     console = Console()
     if shard is not None:
         forecaster = _forecaster(run)
@@ -95,6 +98,7 @@ def _write_shard(console, forecaster, windows, text, out, origin):
 @app.command()
 def evaluate(run: Run, table: Table):
     """How good a forecaster is on new rows, beside the baselines that need no training."""
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import forecasting
@@ -116,10 +120,14 @@ def backtest(
         bool, typer.Option("--refit/--no-refit", help="Train anew for each fold, or once, for the first.")
     ] = True,
     out: Annotated[
-        Path | None, typer.Option(help="Folder; an interrupted backtest in it resumes.", show_default="new, in runs/")
+        Path | None,
+        typer.Option(
+            help="Folder; an interrupted backtest in it resumes.", show_default="new, in runs/", callback=checks.folder
+        ),
     ] = None,
 ):
     """How a recipe would have done in the past: an origin that rolls, beside the baselines."""
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import forecasting
@@ -162,4 +170,4 @@ def _forecaster(run):
     from keras_lstm_gates import forecasting
 
     with standard_error_to(os.devnull):  # The interpreter of an exported file talks there.
-        return forecasting.load(run_of(run))
+        return forecasting.load(checks.run_of(run))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.deployment import runner_of
 from keras_lstm_gates.cli.models import given_weights, opens_models
@@ -13,9 +14,12 @@ from keras_lstm_gates.cli.models import given_weights, opens_models
 @app.command()
 @opens_models
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A model's file or folder, of any kind.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A model's file or folder, of any kind.", show_default=False, callback=checks.exists)
+    ],
 ):
     """Tell what a file is: who wrote it, its layers and inputs, what can be traced, and what an export would refuse."""
+    checks.import_tensorflow()
     from rich.console import Console
 
     console = Console()

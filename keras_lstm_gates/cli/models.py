@@ -11,14 +11,21 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli.checks import file, import_tensorflow, python_files, run_of
+
 IMPORTS = Annotated[
     list[str],
     typer.Option(
-        "--import", help="A module that can be imported, or a .py file, with classes of yours; may be repeated."
+        "--import",
+        help="A module that can be imported, or a .py file, with classes of yours; may be repeated.",
+        callback=python_files,
     ),
 ]
 WEIGHTS = Annotated[
-    Path | None, typer.Option(help="Of an architecture (.json, .yaml): the file of its weights.", show_default="none")
+    Path | None,
+    typer.Option(
+        help="Of an architecture (.json, .yaml): the file of its weights.", show_default="none", callback=file
+    ),
 ]
 _weights = contextvars.ContextVar("the file of --weights", default=None)
 
@@ -30,7 +37,9 @@ def opens_models(command):
     def with_options(*args, imports=(), weights=None, **kwargs):
         token = _weights.set(weights)
         try:
-            import_classes(imports)
+            if imports:
+                import_tensorflow()
+                import_classes(imports)
             return command(*args, **kwargs)
         finally:
             _weights.reset(token)
@@ -44,13 +53,6 @@ def opens_models(command):
     with_options.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])
     with_options.__annotations__ = {**command.__annotations__, **{name: kind for name, (kind, _) in options.items()}}
     return with_options
-
-
-def run_of(name):
-    """The path of a run: a folder or file as it is, or the folder of a preset of the zoo."""
-    from keras_lstm_gates.presets.registry import home, presets
-
-    return Path(name) if Path(name).exists() or str(name) not in presets() else home(str(name))
 
 
 def open_model(path):
@@ -104,8 +106,7 @@ def import_classes(modules):
 
 
 def _from_file(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+    file(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     # A class finds its module by that name.

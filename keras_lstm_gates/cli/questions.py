@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import (
     At,
     Data,
     Model,
+    free_folder,
     read_array,
     run_folder,
     sequences_for,
@@ -45,6 +47,12 @@ class Over(StrEnum):
     gates = "gates"
 
 
+def _letters(gates):
+    if not gates or set(gates) - set("ifgoch"):
+        raise ValueError(f"expected --gates among i, f, g, o, c and h, as fch; received {gates!r}")
+    return gates
+
+
 @app.command()
 @opens_models
 def ablate(
@@ -52,7 +60,11 @@ def ablate(
     data: Data,
     targets: Annotated[
         Path | None,
-        typer.Argument(help=".npy or .csv, a row a sequence; a run's table holds its own.", show_default=False),
+        typer.Argument(
+            help=".npy or .csv, a row a sequence; a run's table holds its own.",
+            show_default=False,
+            callback=checks.file,
+        ),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="A Keras loss, or accuracy.", show_default="the loss of the model")
@@ -62,6 +74,8 @@ def ablate(
     out: Out = None,
 ):
     """How much worse a metric gets without each unit, gate or step."""
+    free_folder(out)
+    checks.import_tensorflow()
     from keras_lstm_gates import plots, steering
 
     loaded = open_model(model)
@@ -91,17 +105,20 @@ def patch(
     over: Annotated[
         Over, typer.Option(help="Patch each unit and step alone, whole steps, whole units or whole gates.")
     ] = Over.places,
-    gates: Annotated[str, typer.Option(help="Any of i, f, g, o, c, h, as fch.")] = "ifgoch",
+    gates: Annotated[str, typer.Option(help="Any of i, f, g, o, c, h, as fch.", callback=_letters)] = "ifgoch",
     out: Out = None,
     at: At = None,
 ):
     """What part of the difference between two runs each gate carries, at each unit and step."""
+    index = _index(metric)
+    free_folder(out)
+    checks.import_tensorflow()
     import pandas as pd
 
     from keras_lstm_gates import plots, steering
 
     axes = {Over.places: ("time", "unit"), Over.steps: ("time",), Over.units: ("unit",), Over.gates: ()}[over]
-    index, loaded = _index(metric), open_model(model)
+    loaded = open_model(model)
     first, second = (sequences_of(model, loaded, path, at=at) for path in (clean, corrupted))
     with run_folder("patch", out) as (folder, temporary), _counted("places patched") as progress:
         store = temporary / "patching.zarr"

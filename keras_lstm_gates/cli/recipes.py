@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.arguments import Horizon, Recipe, Target, Window
 
 _OPTIONS = {
@@ -58,7 +59,9 @@ def takes_recipe(command):
             if not equals:
                 raise ValueError(f"expected --set KEY=VALUE; received {setting!r}")
             values[key] = value
-        return command(resolve(recipe, values), **options)
+        resolved = resolve(recipe, values)
+        checks.recipe(resolved.dataset)
+        return command(resolved, **options)
 
     added = [
         inspect.Parameter(name, kind, annotation=annotation, default=False if name == "fill" else None)

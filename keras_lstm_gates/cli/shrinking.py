@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import Data, Model, read_array, run_folder, sequences_for, windows_of
+from keras_lstm_gates.cli.arguments import Data, Model, free_folder, read_array, run_folder, sequences_for, windows_of
 from keras_lstm_gates.cli.models import open_model, opens_models
 
 READ = 4096
@@ -24,6 +25,7 @@ def shrink(
             help=".npy or .csv, a row a sequence; a run's table holds its own. Without any, what counts is how far the "
             "outputs are from what they were.",
             show_default=False,
+            callback=checks.file,
         ),
     ] = None,
     keep: Annotated[
@@ -46,13 +48,16 @@ def shrink(
     ] = None,
 ):
     """A smaller model: without the units that say nothing, and then without those that matter least."""
+    kept = _kept(keep)
+    free_folder(out)
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import plots
     from keras_lstm_gates._support.terminal import files_table
     from keras_lstm_gates.shrinking import shrink as shrunk_model
 
-    console, kept = Console(), _kept(keep)
+    console = Console()
     loaded = open_model(model)
     sequences, y = _read(model, loaded, data, targets)
     with run_folder("shrink", out) as (folder, temporary):

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import All, At, Data, Model, Windows, run_folder, sequences_of
+from keras_lstm_gates.cli.arguments import All, At, Data, Model, Windows, free_folder, run_folder, sequences_of
 from keras_lstm_gates.cli.models import open_model, opens_models
 
 
@@ -29,19 +30,25 @@ def steer(
     every: All = False,
 ):
     """Set gates to a number while a model runs, and keep its outputs and gates beside those of the plain run."""
+    checks.at_or_all(at, every)
+    values, places = _values(set_), {"units": _places("--units", units), "steps": _places("--steps", steps)}
+    free_folder(out)
+    checks.import_tensorflow()
     import keras
     import numpy as np
     from rich.console import Console
 
     from keras_lstm_gates import tracing
     from keras_lstm_gates._support.terminal import counted, files_table
+    from keras_lstm_gates.steering import Set
     from keras_lstm_gates.steering import steer as steered_model
 
     console = Console()
     loaded = open_model(model)
     sequences = sequences_of(model, loaded, data, window=window, at=at, every=every)
     longest = max(array.shape[1] for array in keras.tree.flatten(sequences))
-    steered = steered_model(loaded, _interventions(set_, units, steps), steps=longest)
+    interventions = {key: [Set(value, **places) for value in several] for key, several in values.items()}
+    steered = steered_model(loaded, interventions, steps=longest)
     trees = {}
     with run_folder("steer", out) as (folder, temporary):
         for name, one in (("plain", loaded), ("steered", steered)):
@@ -58,21 +65,18 @@ def steer(
     console.print(files_table(folder))
 
 
-def _interventions(settings, units, steps):
-    from keras_lstm_gates.steering import Set
-
-    places = {"units": _places("--units", units), "steps": _places("--steps", steps)}
-    interventions = {}
+def _values(settings):
+    """{"lstm/f": [1.0]} of ["lstm/f=1"]."""
+    values = {}
     for setting in settings:
         key, equals, number = setting.partition("=")
         try:
-            value = float(number)
+            values.setdefault(key, []).append(float(number))
         except ValueError:
             equals = ""
         if not equals:
             raise ValueError(f"expected --set PATH/GATE=NUMBER, as lstm/f=1; received {setting!r}")
-        interventions.setdefault(key, []).append(Set(value, **places))
-    return interventions
+    return values
 
 
 def _places(option, text):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import (
     DATA,
@@ -15,7 +16,9 @@ from keras_lstm_gates.cli.arguments import (
     RandomData,
     Sharded,
     Windows,
+    check_out,
     columns_of,
+    free_folder,
     new_folder,
     read_array,
     run_folder,
@@ -25,7 +28,7 @@ from keras_lstm_gates.cli.arguments import (
     some_of,
     windows_of,
 )
-from keras_lstm_gates.cli.models import open_model, opens_models, run_of
+from keras_lstm_gates.cli.models import open_model, opens_models
 
 
 @app.command()
@@ -36,7 +39,10 @@ def trace(
     targets: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[TARGETS]", help="What should have been answered, a row a sample: .npy.", show_default=False
+            metavar="[TARGETS]",
+            help="What should have been answered, a row a sample: .npy.",
+            show_default=False,
+            callback=checks.file,
         ),
     ] = None,
     out: Annotated[
@@ -52,7 +58,9 @@ def trace(
     vocabulary: Annotated[
         Path | None,
         typer.Option(
-            help="Of tokens: a text file with one a line, the first that of id 0.", show_default="the run's own"
+            help="Of tokens: a text file with one a line, the first that of id 0.",
+            show_default="the run's own",
+            callback=checks.file,
         ),
     ] = None,
     at: At = None,
@@ -60,6 +68,10 @@ def trace(
     shard: Sharded = None,
 ):
     """Run sequences through any trained model with LSTMs; save every gate of every step, and draw one sequence."""
+    checks.data(data, random)
+    checks.at_or_all(at, every)
+    check_out(out, shard)
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import forecasting, plots, tracing
@@ -96,7 +108,7 @@ def _vocabulary(run, file):
 
     if file is not None:
         return file.read_text(encoding="utf-8").splitlines()
-    about = described(run_of(run))
+    about = described(checks.run_of(run))
     return None if about is None else about.names.get("vocabulary")
 
 
@@ -146,7 +158,12 @@ def report(
     ],
     data: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A table to trace first, as `forecast` reads it.", show_default=False),
+        typer.Argument(
+            metavar="[FILE]",
+            help="A table to trace first, as `forecast` reads it.",
+            show_default=False,
+            callback=checks.file,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The .html file.", show_default="report.html beside the trace, or in runs/")
@@ -154,17 +171,19 @@ def report(
     title: Annotated[str | None, typer.Option(help="Of the page.", show_default="the model's name")] = None,
     gradients: Annotated[
         Path | None,
-        typer.Option(help="gradients.zarr from `gradients`, or its folder, for a section on it.", show_default="none"),
+        typer.Option(
+            help="gradients.zarr from `gradients`, or its folder, for a section on it.",
+            show_default="none",
+        ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="The most sequences to show.")] = 20,
     at: At = None,
     every: All = False,
 ):
     """Write one HTML page of a trace: statistics, heat maps, curves, and a drawing of every step of every unit."""
-    from rich.console import Console
-
-    from keras_lstm_gates import reporting
-
+    checks.at_or_all(at, every)
+    if data is not None:
+        checks.model(gates)
     store = _store(gates, "gates.zarr") if data is None else None
     gradients = None if gradients is None else _store(gradients, "gradients.zarr")
     if out is None:
@@ -173,6 +192,11 @@ def report(
         raise ValueError(f"expected --out with the ending .html; received {out}")
     if out.exists():
         raise FileExistsError(f"expected no file at {out}; it exists")
+    checks.import_tensorflow()
+    from rich.console import Console
+
+    from keras_lstm_gates import reporting
+
     tree = _traced(gates, data, at, every) if store is None else _whole(store)
     gradients = None if gradients is None else _whole(gradients)
     reporting.report(tree, out, title=title, samples=samples, gradients=gradients)
@@ -229,28 +253,32 @@ def gradients(
     ] = 8,
     norms: Annotated[
         str,
-        typer.Option(help="exact; estimated, within some percent and much sooner; auto: exact where it takes seconds."),
+        typer.Option(
+            help="exact; estimated, within some percent and much sooner; auto: exact where it takes seconds.",
+            callback=checks.one_of("--norms", "auto", "exact", "estimated"),
+        ),
     ] = "auto",
     window: Windows = None,
     random: RandomData = None,
 ):
     """Why the gradient survives or vanishes: its terms, its products over the lag, and models side by side."""
+    files, data = (models[:-1], models[-1]) if random is None else (models, None)
+    if not files:
+        raise ValueError(f"expected one or more model files, then the sequences; received {data} alone")
+    names = [checks.model(file).stem for file in files]
+    checks.file(data)
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"expected model files with names that differ; received {name!r} twice")
+    free_folder(out)
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates._support.terminal import counted, files_table
     from keras_lstm_gates.gradients import save, summary
 
-    files, data = (models[:-1], models[-1]) if random is None else (models, None)
-    if not files:
-        raise ValueError(f"expected one or more model files, then the sequences; received {data} alone")
-    if norms not in ("auto", "exact", "estimated"):
-        raise ValueError(f"expected --norms auto, exact or estimated; received {norms!r}")
     console = Console()
-    loaded = {}
-    for file in files:
-        if file.stem in loaded:
-            raise ValueError(f"expected model files with names that differ; received {file.stem!r} twice")
-        loaded[file.stem] = open_model(file)
+    loaded = {name: open_model(file) for name, file in zip(names, files, strict=True)}
     sequences = sequences_of(files[0], loaded[files[0].stem], data, random, window, most=samples)
     sequences = some_of(sequences, 0, samples)
     _check_layer(loaded, layer)

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from keras_lstm_gates._support.files import read_json
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
-from keras_lstm_gates.cli.arguments import place_of_run
+from keras_lstm_gates.cli.arguments import free_folder, place_of_run
 from keras_lstm_gates.cli.recipes import takes_recipe
 
 _BEFORE_TRAINING = {"recipe.json", "environment.json"}
@@ -18,10 +19,17 @@ _BEFORE_TRAINING = {"recipe.json", "environment.json"}
 @takes_recipe
 def train(
     recipe,
-    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="new, in runs/")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder.", show_default="new, in runs/", callback=checks.folder)
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --out.")] = False,
 ):
     """Train a model by a recipe; the run folder keeps all that is needed to reproduce it."""
+    if resume and out is None:
+        raise ValueError("expected --out, the folder of the run to resume; received none")
+    if not resume:
+        free_folder(out)
+    checks.import_tensorflow()
     from rich.console import Console
     from rich.markup import escape
 
@@ -29,8 +37,6 @@ def train(
     from keras_lstm_gates._support.terminal import EpochProgress, files_table
     from keras_lstm_gates.recipes import Recipe
 
-    if resume and out is None:
-        raise ValueError("expected --out, the folder of the run to resume; received none")
     recipe = training.settled(recipe)
     console = Console()
     with place_of_run("train", out, resumes=resume) as folder:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import place_of_run
 from keras_lstm_gates.cli.recipes import takes_recipe
@@ -15,11 +16,26 @@ chrono_t_max=[null,20.0,100.0] gate_l1.f=[0.0,1e-05,0.0001] schedule=["constant"
 clip_norm=[null,0.5,1.0,5.0] weight_decay=1e-06:0.01:log"""
 
 
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+"""As in `keras_lstm_gates.tuning`, whose import takes seconds."""
+
+
+def _address(chief):
+    from keras_lstm_gates.tuning.addresses import host_and_port
+
+    if chief is not None:
+        host_and_port(chief)
+    return chief
+
+
 @app.command(epilog=SPACE)
 @takes_recipe
 def tune(
     recipe,
-    tuner: Annotated[str, typer.Option(help="random, bayesian, hyperband or grid.")] = "random",
+    tuner: Annotated[
+        str,
+        typer.Option(help="random, bayesian, hyperband or grid.", callback=checks.one_of("--tuner", *TUNERS)),
+    ] = "random",
     trials: Annotated[int | None, typer.Option(min=1, help="The most trials.", show_default="20")] = None,
     minutes: Annotated[float | None, typer.Option(help="No trial starts later.", show_default="no limit")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Worker processes; 0: in this process.")] = 1,
@@ -36,22 +52,39 @@ def tune(
     max_latency_ms: Annotated[float | None, typer.Option(help="Of one sequence here.", show_default="none")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the trials, and of their weights.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder; an earlier search in it resumes.", show_default="new, in runs/")
+        Path | None,
+        typer.Option(
+            help="Folder; an earlier search in it resumes.", show_default="new, in runs/", callback=checks.folder
+        ),
     ] = None,
-    role: Annotated[str | None, typer.Option(help="Many machines: chief or worker.", show_default="one")] = None,
-    chief: Annotated[str | None, typer.Option(help="Where the chief listens: HOST:PORT.", show_default="none")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            help="Many machines: chief or worker.",
+            show_default="one",
+            callback=checks.one_of("--role", "chief", "worker"),
+        ),
+    ] = None,
+    chief: Annotated[
+        str | None,
+        typer.Option(help="Where the chief listens: HOST:PORT.", show_default="none", callback=_address),
+    ] = None,
     worker: Annotated[int, typer.Option("--id", min=0, help="The worker's number.")] = 0,
 ):
     """Search the hyperparameters of a recipe; the best recipe is written to best.json, which `train` takes."""
-    from rich.console import Console
-
-    from keras_lstm_gates import training
-    from keras_lstm_gates.tuning import GatedLSTMHyperModel, TrialTable, figures, hparams, results, search, spaces
+    from keras_lstm_gates.tuning import spaces
 
     if role is not None and out is None:
         raise ValueError("expected --out, a folder that all machines share, with --role; received none")
+    changes = dict(map(spaces.parse, settings or ()))
+    checks.import_tensorflow()
+    from rich.console import Console
+
+    from keras_lstm_gates import training
+    from keras_lstm_gates.tuning import GatedLSTMHyperModel, TrialTable, figures, hparams, results, search
+
     start = training.settled(recipe)
-    model = GatedLSTMHyperModel(start, dict(map(spaces.parse, settings or ())), only)
+    model = GatedLSTMHyperModel(start, changes, only)
     if not any(isinstance(values, dict | list) for values in model.space.values()):
         raise ValueError(
             f"expected one or more keys with a range or choices to search; received only fixed values: {model.space}"

@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 
 group = typer.Typer(help="Small trained models with cards of measured numbers.", invoke_without_command=True)
 app.add_typer(group, name="zoo")
 
-Name = Annotated[str, typer.Argument(help="Of a preset; `keras-lstm-gates zoo` lists them.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(help="Of a preset; `keras-lstm-gates zoo` lists them.", show_default=False, callback=checks.preset),
+]
 
 
 @group.callback()
@@ -18,6 +22,7 @@ def listed(context: typer.Context):
     """List the models of the zoo, or run a subcommand."""
     if context.invoked_subcommand is not None:
         return
+    checks.import_tensorflow()
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -49,6 +54,7 @@ def listed(context: typer.Context):
 @group.command()
 def show(name: Name):
     """Show the card of a model."""
+    checks.import_tensorflow()
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -58,8 +64,11 @@ def show(name: Name):
 
 
 @group.command()
-def evaluate(name: Annotated[str, typer.Argument(help="Of a preset.", show_default="all of them")] = ""):
+def evaluate(
+    name: Annotated[str, typer.Argument(help="Of a preset.", show_default="all of them", callback=checks.preset)] = "",
+):
     """Measure the card's figure again and say whether it holds; the exit code is 1 if one does not."""
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import zoo
@@ -82,9 +91,12 @@ def evaluate(name: Annotated[str, typer.Argument(help="Of a preset.", show_defau
 @group.command()
 def build(
     name: Name,
-    runs: Annotated[Path, typer.Option(help="Folder for the run folders of its seeds; resumes.")] = Path("runs/zoo"),
+    runs: Annotated[
+        Path, typer.Option(help="Folder for the run folders of its seeds; resumes.", callback=checks.folder)
+    ] = Path("runs/zoo"),
 ):
     """Train all seeds of a preset, measure, export, and rewrite its folder."""
+    checks.import_tensorflow()
     from rich.console import Console
 
     from keras_lstm_gates import zoo

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_lstm_gates.datasets import examples, table_known, tables, tfds_names
+from keras_lstm_gates.recipe_keys import is_table
 
 # A series is regular if at least this share of its time steps equals the most common one; any other step is a gap.
 # In a less regular one, such as trading days, every row follows the one before it.
@@ -53,7 +54,7 @@ def table(recipe):
         raise ValueError(f"expected a target, the column of {recipe.dataset} to forecast; received None")
     if not isinstance(recipe.target, str):
         raise ValueError(f"expected one target, as in a recipe's of('load'); received {list(recipe.target)}")
-    if tables.is_table(recipe.dataset):
+    if is_table(recipe.dataset):
         frame = tables.read(recipe.dataset, recipe)
     else:
         frame = tables.checked(_rows(recipe.dataset), recipe.dataset, recipe)
@@ -126,7 +127,7 @@ def parts(recipe, test):
         "target_variance": float(variance[place]),
     }
     names = {"features": columns, "target": recipe.target, "step": step, "season": recipe.season, "gaps": gaps}
-    if not tables.is_table(recipe.dataset):
+    if not is_table(recipe.dataset):
         names |= tfds_names.units(tfds_names.prepared(recipe.dataset), columns)
     if recipe.known:
         names["later"] = table_known.later(table_known.measured(columns, recipe), recipe)

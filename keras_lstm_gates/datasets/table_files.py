@@ -11,18 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet")
-WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
+from keras_lstm_gates.recipe_keys import SUFFIXES, WORKBOOKS
+
 ROW_NAMES = "row names"
 TIME, GROUP = "\0time", "\0group"
 """Columns that `tables.checked` makes, with names that no column of a file has."""
 EMPTY = ["?", "-", "--", "*", "n.a.", "na", "N.A.", "nil", "missing", "Missing", "#NV", "Null", "NaT", "NAN"]
 """Cells that say that nothing was measured, beside those that pandas knows: "", NA, N/A, NaN, null, None ..."""
-
-
-def is_table(path):
-    """Whether a file is called as a table is: .csv, .tsv, .txt, .dat, each also .gz, or .parquet; or as a workbook."""
-    return str(path).lower().removesuffix(".gz").endswith((*SUFFIXES, *WORKBOOKS))
 
 
 def cells(path):

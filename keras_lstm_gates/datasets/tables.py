@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from keras_lstm_gates.datasets import table_calendars, table_files, table_known, table_numbers, table_times
-from keras_lstm_gates.datasets.table_files import GROUP, TIME, is_table, place
+from keras_lstm_gates.datasets.table_files import GROUP, TIME, place
 
-__all__ = ["GROUP", "TIME", "checked", "is_table", "read"]
+__all__ = ["GROUP", "TIME", "checked", "read"]
 
 _ROW_NUMBERS = re.compile(r"Unnamed: 0|row names|rownames|index|id|no\.?|nr\.?|row|instant|obs|#", re.IGNORECASE)
 

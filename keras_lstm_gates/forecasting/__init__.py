@@ -1,9 +1,22 @@
-"""Forecasts of a user's own tables by a trained model, with names and times."""
+"""Forecasts of a user's own tables by a trained model, with names and times.
 
-from keras_lstm_gates.forecasting.backtests import backtest
-from keras_lstm_gates.forecasting.forecasters import Forecaster
-from keras_lstm_gates.forecasting.loading import load
-from keras_lstm_gates.forecasting.scoring import scores
-from keras_lstm_gates.forecasting.traced import with_times
+The names are imported when they are first used: what a shard is called is known without TensorFlow.
+"""
 
-__all__ = ["Forecaster", "backtest", "load", "scores", "with_times"]
+import importlib
+
+_HOMES = {
+    "Forecaster": "keras_lstm_gates.forecasting.forecasters",
+    "backtest": "keras_lstm_gates.forecasting.backtests",
+    "load": "keras_lstm_gates.forecasting.loading",
+    "scores": "keras_lstm_gates.forecasting.scoring",
+    "with_times": "keras_lstm_gates.forecasting.traced",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,6 @@ import numpy as np
 
 from keras_lstm_gates._support import locks
 from keras_lstm_gates._support.files import remove, replaced_when_whole
-from keras_lstm_gates.tracing import concatenated
 
 
 class Shard(NamedTuple):
@@ -66,6 +65,8 @@ def join_traces(folder, shard, name):
         shard: `Shard`, any of them.
         name: str, of the joined store.
     """
+    from keras_lstm_gates.tracing import concatenated
+
     parts = [folder / shard._replace(number=number).file("zarr") for number in range(1, shard.count + 1)]
     with locks.alone(folder, folder / name, patience=-1):
         if (folder / name).exists():

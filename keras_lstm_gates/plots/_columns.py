@@ -39,6 +39,14 @@ def panel_width(left: float) -> float:
     return WIDTH - left - RIGHT
 
 
+def steps_label(when: Sequence[object] | None = None) -> str:
+    """What the axis of the steps is called: with the times of the first and the last, where the data have them."""
+    if when is None:
+        return "time step"
+    first, last = (str(when[place])[:16].replace("T", " ") for place in (0, -1))
+    return f"time step, from {first} to {last}"
+
+
 class WholeNumbers(MaxNLocator):
     """Ticks at whole numbers, so many intervals at most: of steps, units and channels."""
 

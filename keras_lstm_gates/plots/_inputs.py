@@ -82,6 +82,7 @@ class Lines(NamedTuple):
 
     title: str
     values: np.ndarray
+    """(steps, inner steps, channels); the inner steps of a step stand side by side within it."""
     times: np.ndarray
     labels: list[str]
 
@@ -89,8 +90,9 @@ class Lines(NamedTuple):
         return [float(np.clip(0.9 / len(self.labels), 0.27, 0.7))] * len(self.labels)
 
     def draw(self, picture, panel):
-        steps = np.arange(self.times[0], self.times[-1] + 1)
-        for axes, label, values in zip(panel, self.labels, with_gaps(self.values, self.times).T, strict=True):
+        inner, whole = self.values.shape[1], _unrolled(with_gaps(self.values, self.times))
+        steps = self.times[0] - 0.5 + (np.arange(len(whole)) + 0.5) / inner
+        for axes, label, values in zip(panel, self.labels, whole.T, strict=True):
             real = np.isfinite(values)
             beside = np.concatenate([[False], real, [False]])
             alone = real & ~beside[:-2] & ~beside[2:]
@@ -119,23 +121,24 @@ class Rows(NamedTuple):
 
     title: str
     values: np.ndarray
+    """As those of `Lines`."""
     times: np.ndarray
     labels: list[str]
     """Empty: rows are numbered."""
 
     def heights(self, width):
-        return [min(2.0, 0.125 * self.values.shape[1])]
+        return [min(2.0, 0.125 * self.values.shape[2])]
 
     def draw(self, picture, panel):
         (axes,) = panel
-        low, high = self.values.min(axis=0), self.values.max(axis=0)
+        low, high = self.values.min(axis=(0, 1)), self.values.max(axis=(0, 1))
         # Halfway, where a channel has one value.
         scaled = np.where(high > low, (self.values - low) / np.where(high > low, high - low, 1), 0.5)
         axes.imshow(
-            with_gaps(scaled, self.times).T,
+            _unrolled(with_gaps(scaled, self.times)).T,
             aspect="auto",
             interpolation="nearest",
-            extent=(self.times[0] - 0.5, self.times[-1] + 0.5, scaled.shape[1] - 0.5, -0.5),
+            extent=(self.times[0] - 0.5, self.times[-1] + 0.5, scaled.shape[2] - 0.5, -0.5),
             cmap=matplotlib.colormaps["cividis"],
             vmin=0,
             vmax=1,
@@ -172,18 +175,25 @@ def panel_of(tree: Any, layer: str, sample: int, times: np.ndarray, length: int)
         if panel.fitted(panel_width(left_of([])) / (times[-1] - times[0] + 1))[0] < LEAST_SIZE:
             return Nothing(f"{panel.title}, too many to write each above its step")
         return panel
-    if values.ndim > 2:
+    if values.ndim > 3:
         return Nothing(f"input: values of shape {values.shape[1:]} a step, which are not drawn")
-    values = values.reshape(length, -1)[times].astype("float64")
-    names = channel_names(tree, values.shape[1])
+    values = values.reshape(length, -1, values.shape[-1] if values.ndim > 1 else 1)[times].astype("float64")
+    names = channel_names(tree, values.shape[2])
     title = f"input: {_counted(len(names), 'channel')}"
+    if values.shape[1] > 1:
+        title += f", {values.shape[1]} inner steps in each step"
     if len(names) <= MOST_LINES:
         return Lines(title, values, times, [_label(name) for name in names])
-    labels = [_shortened(name, 24) for name in names] if len(names) <= MOST_NAMES else []
+    labels = [shortened(name, 24) for name in names] if len(names) <= MOST_NAMES else []
     return Rows(f"{title}, each on a scale of its own", values, times, labels)
 
 
-def _shortened(name, most):
+def _unrolled(values):
+    """(steps, inner steps, channels) as (all inner steps, channels)."""
+    return values.reshape(-1, values.shape[2])
+
+
+def shortened(name, most):
     """A name without its middle where it is long: what tells it from others is often its end, and so is its unit."""
     name = " ".join(name.split())
     half = (most - 1) // 2
@@ -192,7 +202,7 @@ def _shortened(name, most):
 
 def _label(name):
     """A channel's name in three lines at most, its unit on a line of its own where the first is too short for both."""
-    name = _shortened(name, 3 * _LABEL_WIDTH)
+    name = shortened(name, 3 * _LABEL_WIDTH)
     comma = -1 if len(name) <= _LABEL_WIDTH else name.find(", ")
     parts = [name[: comma + 1], name[comma + 2 :]] if comma > 0 else [name]
     lines = [line for part in parts for line in textwrap.wrap(part, _LABEL_WIDTH)]

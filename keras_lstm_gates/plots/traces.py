@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
-from keras_lstm_gates.plots._columns import SIZE, WholeNumbers, column, left_of, panel_width
+from keras_lstm_gates.plots._columns import SIZE, WholeNumbers, column, left_of, panel_width, steps_label
 from keras_lstm_gates.plots._inputs import panel_of
 from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, shades, with_gaps
 from keras_lstm_gates.tracing import flat, nodes
@@ -67,7 +67,9 @@ def gates(tree: xr.DataTree, layer: str | None = None, sample: int = 0, title: s
 
         The input is drawn as tokens where the trace has a vocabulary, in a size in which they do not touch, or not at
         all where that is below 4 points; else as lines, each with a scale of its own, of more than 8 channels as a heat
-        map with a row each. Their names are the trace's `columns`. A picture of fewer pixels than units shows some.
+        map with a row each. Their names are the trace's `columns`. Of sub-sequences, (step, inner step, channel), as a
+        convolution within `TimeDistributed` reads them, the inner steps stand side by side within their step. A picture
+        of fewer pixels than units shows some.
 
     Raises:
         ValueError: no such layer or sample in the tree, or one without a real step.
@@ -99,7 +101,8 @@ def gates(tree: xr.DataTree, layer: str | None = None, sample: int = 0, title: s
         meaning = _MEANINGS[kind_of(node)][name]
         axes.set_title(f"$\\bf{{{name}}}$  {DESCRIPTIONS[name]}: {meaning}", fontsize=10, loc="left")
         axes.set_ylabel(f"unit, by mean {kind.memory}", fontsize=SIZE)
-    axes.set_xlabel(_steps_of(node, sample, times), fontsize=9)
+    when = node["when"].values[sample, times] if "when" in node.coords else None
+    axes.set_xlabel(steps_label(when), fontsize=9)
     return picture.figure
 
 
@@ -128,14 +131,6 @@ def _gate_panel(picture, name, values, times, signed):
 def _title(node, layer, sample, steps):
     end = ", read from the end" if node.attrs.get("reads") == "backwards" else ""
     return f"Layer {layer!r}{end}, sample {sample}: {steps} step{'' if steps == 1 else 's'}"
-
-
-def _steps_of(node, sample, times):
-    """What the axis of the steps is called: with the times of the first and the last, where the trace has them."""
-    if "when" not in node.coords:
-        return "time step"
-    first, last = (str(node["when"].values[sample, time])[:16].replace("T", " ") for time in times[[0, -1]])
-    return f"time step, from {first} to {last}"
 
 
 def saturation(tree: xr.DataTree, layer: str | None = None) -> Figure:

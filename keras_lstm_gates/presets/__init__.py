@@ -1,7 +1,24 @@
-"""What presets are: the zoo's entries, their folders and files, and the `from_preset` of the architectures."""
+"""What presets are: the zoo's entries, their folders and files, and the `from_preset` of the architectures.
 
-from keras_lstm_gates.presets.architecture import Architecture
-from keras_lstm_gates.presets.files import card, list, load
-from keras_lstm_gates.presets.registry import Preset, preset, presets
+The names are imported when they are first used: whether there is a preset is known without TensorFlow.
+"""
 
-__all__ = ["Architecture", "Preset", "card", "list", "load", "preset", "presets"]
+import importlib
+
+_HOMES = {
+    "Architecture": "keras_lstm_gates.presets.architecture",
+    "Preset": "keras_lstm_gates.presets.registry",
+    "card": "keras_lstm_gates.presets.files",
+    "list": "keras_lstm_gates.presets.files",
+    "load": "keras_lstm_gates.presets.files",
+    "preset": "keras_lstm_gates.presets.registry",
+    "presets": "keras_lstm_gates.presets.registry",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

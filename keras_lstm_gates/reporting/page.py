@@ -23,7 +23,8 @@ from keras_lstm_gates.gradients import verdict
 from keras_lstm_gates.reporting.answers import MOST_STEPS, answers
 from keras_lstm_gates.reporting.checking import check
 from keras_lstm_gates.reporting.interventions import intervention_sections
-from keras_lstm_gates.tracing import flat, nodes, sole_input, tokens
+from keras_lstm_gates.reporting.model_inputs import model_input, undrawn_columns
+from keras_lstm_gates.tracing import flat, nodes, sole_input
 from keras_lstm_gates.tracing.gate_statistics import of_layer
 from keras_lstm_gates.tracing.traces import COARSE
 
@@ -263,33 +264,28 @@ def _content(tree, samples):
                 "statistics": _statistics(node),
             }
         )
-    input_shape, input_tokens = _inputs(tree, limit, parts, exact)
+    read = model_input(tree, limit)
+    if read.values is not None:
+        parts.append(_planes(read.values, exact))
     content = {
         "layers": layers,
         "exact": exact,
-        "input": input_shape,
-        "tokens": input_tokens,
-        "channels": None if input_shape is None else int(np.prod(sole_input(tree).shape[2:])),
-        "names": _names_of_channels(tree),
+        "input": None if read.values is None else list(read.values.shape),
+        "tokens": read.tokens,
+        "channels": read.channels,
+        "names": read.names,
         "samples": tree.sizes.get("sample"),
         "answers": answers(tree, limit),
         "ids": tree.attrs.get("vocabulary") is None,
         "when": _times(flats, limit),
         "descriptions": DESCRIPTIONS,
-        "made": {name: str(value) for name, value in tree.attrs.items() if name not in _TOLD_ELSEWHERE},
+        "made": {name: str(value) for name, value in tree.attrs.items() if name not in _TOLD_ELSEWHERE}
+        | ({"columns": undrawn_columns(tree)} if "columns" in tree.attrs and read.values is None else {}),
     }
     return content, b"".join(parts)
 
 
 _TOLD_ELSEWHERE = ("vocabulary", "layers", "columns")
-
-
-def _names_of_channels(tree):
-    """The names of the input's features as the trace has them; None where it has none, or of another number."""
-    names, shape = tree.attrs.get("columns"), getattr(sole_input(tree), "shape", ())
-    if not isinstance(names, (list, tuple, np.ndarray)) or [len(names)] != [*shape[2:]]:
-        return None
-    return [*map(str, names)]
 
 
 _GATES = {"LSTM": list("figoch"), "GRU": ["z", "r", "candidate", "h"]}
@@ -323,29 +319,6 @@ def _beyond_float16(flats, model_input):
     arrays = [node[name].values for node in flats.values() for name in ("c", "h", "candidate") if name in node]
     arrays += [] if model_input is None else [model_input.values]
     return any(np.abs(array.astype("float64")).max(initial=0) > np.finfo("float16").max for array in arrays)
-
-
-def _inputs(tree, limit, parts, exact):
-    """The shape of the input, whose numbers are added to `parts`, and the tokens, if any."""
-    model_input = sole_input(tree)
-    if model_input is None or model_input.ndim < 2:
-        return None, None
-    count = min(limit, model_input.shape[0])
-    if model_input.ndim > 2 and model_input.dtype.kind in "iu":
-        # Several ids a step, as the characters of a word.
-        return None, None
-    if tree.attrs.get("vocabulary") is not None:
-        return None, [tokens(tree, sample) for sample in range(count)]
-    values = model_input.values[:count]
-    if values.ndim == 2 and values.dtype.kind in "iu":
-        return None, values.astype(str).tolist()
-    if values.ndim == 2:
-        values = values[:, :, None]
-    if values.ndim != 3:
-        return None, None
-    values = values[:, :, :16]
-    parts.append(_planes(values, exact))
-    return list(values.shape), None
 
 
 def _statistics(node):

@@ -195,6 +195,18 @@ def flat(dataset: xr.Dataset) -> xr.Dataset:
     return stacked.rename(one="sample").transpose("sample", "time", "unit")
 
 
+def check_columns(columns, shapes):
+    """Raise a `ValueError` unless there is a name for each feature of the sole input, as far as its shape is known."""
+    if isinstance(columns, str):
+        raise ValueError(f"expected a list of names of the features as columns; received {columns!r}")
+    if len(shapes) != 1:
+        raise ValueError(f"expected columns for a model with one input; received one with {[*shapes]}")
+    (shape,) = shapes.values()
+    features = shape[-1] if len(shape) > 2 else 1
+    if features not in (None, len(columns)):
+        raise ValueError(f"expected a name for each of the {features} features; received {len(columns)} columns")
+
+
 class Tracer:
     """An opened model that turns batches into parts of a trace."""
 
@@ -220,24 +232,13 @@ class Tracer:
         if vocabulary is not None:
             self.attrs["vocabulary"] = [str(token) for token in vocabulary]
         if columns is not None:
-            self._check_columns(columns, {name: one.shape for name, one in self.inputs.items()})
+            check_columns(columns, {name: one.shape for name, one in self.inputs.items()})
             self.attrs["columns"] = [str(name) for name in columns]
-
-    def _check_columns(self, columns, shapes):
-        """Raise a `ValueError` unless there is a name for each feature of the sole input, as far as it is known."""
-        if isinstance(columns, str):
-            raise ValueError(f"expected a list of names of the features as columns; received {columns!r}")
-        if len(shapes) != 1:
-            raise ValueError(f"expected columns for a model with one input; received one with {[*shapes]}")
-        (shape,) = shapes.values()
-        features = shape[-1] if len(shape) > 2 else 1
-        if features not in (None, len(columns)):
-            raise ValueError(f"expected a name for each of the {features} features; received {len(columns)} columns")
 
     def run(self, x, y):
         """The `Part` of one batch, {input: array}, and its targets or None."""
         if "columns" in self.attrs:
-            self._check_columns(self.attrs["columns"], {name: array.shape for name, array in x.items()})
+            check_columns(self.attrs["columns"], {name: array.shape for name, array in x.items()})
         arrays = {("input", "", self._names["input", name]): array for name, array in x.items()}
         results = self._predict(x)
         outputs = results["output"][""]

@@ -147,6 +147,44 @@ def test_a_gap_stays_empty_above_its_bars(sensors):
     assert {float(step) for step in above.xaxis.get_ticklocs()} <= set(range(-10, 50))
 
 
+def test_the_picture_has_the_names_of_the_columns_and_the_times(sensors):
+    model, x = sensors
+    explanation = explain(model, x, 0, sample=1, columns=["load", "$price$", "wind"])
+    when = np.datetime64("2024-03-01T06:00") + np.arange(STEPS) * np.timedelta64(1, "h")
+    figure = plots.explanation(explanation.data.assign_coords(when=("time", when)))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["load", "$price$", "wind"]
+    # Of the four real steps.
+    assert figure.axes[4].get_xlabel() == "time step, from 2024-03-01 06:00 to 2024-03-01 09:00"
+    with pytest.raises(ValueError, match="expected a name for each of the 3 features; received 2 columns"):
+        explain(model, x, 0, columns=["load", "price"])
+    without = explain(model, x, 0).figure.axes
+    assert (without[0].get_ylabel(), without[4].get_xlabel()) == ("channel", "time step")
+
+
+def test_the_contributions_of_sub_sequences_are_summed_over_their_inner_steps(rng):
+    inputs = keras.Input((STEPS, 4, 2))
+    each = layers.TimeDistributed(layers.Flatten())(layers.TimeDistributed(layers.Conv1D(3, 2))(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(layers.LSTM(4)(each)))
+    explanation = explain(model, rng.normal(size=(2, STEPS, 4, 2)).astype("float32"), columns=["load", "wind"])
+    above = explanation.figure.axes[0]
+    contributions = explanation.data["inputs"].values
+    assert contributions.shape == (STEPS, 4, 2)
+    np.testing.assert_allclose(above.images[0].get_array(), contributions.sum(axis=1).T)
+    assert [label.get_text() for label in above.get_yticklabels()] == ["load", "wind"]
+    assert above.get_title(loc="left").endswith("summed over 4 inner steps")
+
+
+def test_the_command_line_hands_on_the_names_of_a_csv(sensors, command, tmp_path, monkeypatch):
+    model, x = sensors
+    model.save(tmp_path / "model.keras")
+    np.savetxt(tmp_path / "data.csv", x[0], delimiter=",", header="load,price,wind", comments="")
+    drawn, picture = [], plots.explanation
+    monkeypatch.setattr(plots, "explanation", lambda data: drawn.append(data) or picture(data))
+    code, _, errors = command("explain", "model.keras", "data.csv", "--out", "out")
+    assert code == 0, errors
+    assert drawn[0].attrs["columns"] == ["load", "price", "wind"]
+
+
 def test_the_page_has_a_section_for_it(sensors, tmp_path):
     model, x = sensors
     tree = tracing.trace(model, x[:1], progress=False)

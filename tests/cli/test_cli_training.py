@@ -68,7 +68,7 @@ def test_mistakes(command, tmp_path):
         (("japanese_vowels", "--out", "taken", "--resume"), "expected a new or empty run folder; taken holds 1"),
         (("power.csv",), "expected a target, the column of power.csv to forecast"),
         (("power.csv", "--target", "loads"), "to have the column 'loads'; received ['hour', 'load']"),
-        (("none.csv", "--target", "load"), "found none at none.csv"),
+        (("none.csv", "--target", "load"), "no such file: none.csv"),
         (("bad.json",), "expected bad.json to be a recipe in JSON"),
         (("none.json",), "none.json"),
         (("recipe.json",), "received 'unit'"),

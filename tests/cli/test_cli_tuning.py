@@ -26,7 +26,8 @@ def test_from_a_recipe_by_name_to_one_that_trains(command, tmp_path):
     assert code == 0
 
 
-def test_mistakes_are_one_line(command):
+def test_mistakes_are_one_line(command, tmp_path):
+    (tmp_path / "power.csv").touch()
     for arguments, text in (
         (["tune", "japanese_vowel"], "expected one of the recipes"),
         (["tune", "power.csv"], "expected a target, the column of power.csv to forecast"),

@@ -204,6 +204,34 @@ def test_the_steps_of_a_time_distributed_read_their_own_input(rng):
         np.testing.assert_array_equal(axes.lines[0].get_ydata(), channel)
 
 
+def sub_sequences_traced(channels, rng, columns):
+    """A CNN-LSTM's input (sample, step, inner step, channel), and its trace."""
+    x = rng.normal(size=(2, 5, 4, channels)).astype("float32")
+    inputs = keras.Input((5, 4, channels))
+    each = keras.layers.TimeDistributed(keras.layers.Conv1D(3, 2))(inputs)
+    hidden = keras.layers.LSTM(4, name="lstm")(keras.layers.TimeDistributed(keras.layers.Flatten())(each))
+    return x, tracing.trace(keras.Model(inputs, hidden), x, progress=False, columns=columns)
+
+
+def test_the_inner_steps_of_sub_sequences_stand_side_by_side_within_their_step(rng):
+    x, tree = sub_sequences_traced(2, rng, ["load", "wind"])
+    figure = plots.gates(tree, sample=1)
+    rows = [axes for axes in figure.axes if axes.lines]
+    assert [axes.get_ylabel() for axes in rows] == ["load", "wind"]
+    for axes, channel in zip(rows, x[1].reshape(20, 2).T, strict=True):
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), channel)
+        np.testing.assert_allclose(axes.lines[0].get_xdata(), np.arange(20) / 4 - 0.5 + 1 / 8)
+    assert panels_of(figure)["x"].get_title(loc="left").endswith("2 channels, 4 inner steps in each step")
+
+
+def test_many_channels_of_sub_sequences_are_a_heat_map(rng):
+    x, tree = sub_sequences_traced(9, rng, [f"sensor {number}" for number in range(9)])
+    image = panels_of(plots.gates(tree))["x"].images[0]
+    low, high = x[0].min(axis=(0, 1)), x[0].max(axis=(0, 1))
+    np.testing.assert_allclose(image.get_array(), ((x[0] - low) / (high - low)).reshape(20, 9).T, rtol=1e-5)
+    assert image.get_extent() == [-0.5, 4.5, 8.5, -0.5]
+
+
 def test_an_input_of_another_length_stands_above_no_column(rng):
     inputs = keras.Input((12, 2))
     x = keras.layers.LSTM(4)(keras.layers.Conv1D(3, 2, strides=2)(inputs))
