@@ -167,8 +167,9 @@ def test_the_second_derivative_by_scale_and_shift_is_that_of_the_portable_path()
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_done_is_bit_for_bit_nothing_done(path):
-    arrays, mask = weights(), np.array(MASKS["gaps"], bool)
+@pytest.mark.parametrize("mask", ["none", "gaps"])
+def test_nothing_done_is_bit_for_bit_nothing_done(path, mask):
+    arrays, mask = weights(), None if mask == "none" else np.array(MASKS[mask], bool)
     expected = received_of(arrays, mask, None, path=path)
     for act in ({}, dict.fromkeys(Gates._fields, (1.0, 0.0))):
         for one, other in zip(received_of(arrays, mask, act, path=path), expected, strict=True):
@@ -185,7 +186,9 @@ def test_another_value_has_no_program_of_its_own():
         number = np.full((1, T, U), value)
         received = received_of(arrays, None, {"o": (0 * number, number)}, path="chunked")
         assert np.unique(received.o).tolist() == [value]
-        chain = one(Gates._fields, False, True, False, 4, U, (("o", (False, True, False), (False, True, False)),))
+        chain = one(
+            Gates._fields, False, True, False, 4, U, (("o", (False, True, False), (False, True, False)),), False
+        )
         counts.append(chain._forward.experimental_get_tracing_count())
     assert counts == [1, 1]
     assert chain_rule._chain.cache_info().currsize == before

@@ -25,21 +25,25 @@ def chain(arguments, outputs, last_only, chunked, training):
     # of 1, which stands for all of it.
     act = arguments.interventions
     extents = tuple((name, *(tuple(size == 1 for size in one.shape) for one in pair)) for name, pair in act.items())
-    return _chain(outputs, last_only, chunked, training, padded, h0.shape[1], extents)(
+    masked = arguments.mask is not None
+    return _chain(outputs, last_only, chunked, training, padded, h0.shape[1], extents, masked)(
         batch, arguments._replace(z=z, h0=h0, c0=c0, R=R)
     )
 
 
 @functools.lru_cache(maxsize=256)
-def _chain(outputs, last_only, chunked, training, padded_batch, units, extents):
+def _chain(outputs, last_only, chunked, training, padded_batch, units, extents, masked):
     names = [name for name, *_ in extents]
-    return _Chain(outputs, last_only, Chunks() if chunked else WholeSequence(), training, names)
+    return _Chain(outputs, last_only, Chunks() if chunked else WholeSequence(), training, names, masked)
 
 
 class _Chain:
-    def __init__(self, outputs, last_only, programs, training, steered):
+    def __init__(self, outputs, last_only, programs, training, steered, masked):
         self.outputs, self.last_only, self.programs, self.steered = outputs, last_only, programs, steered
-        needed = {"a" if name in "ifgo" else name for name in outputs} if not last_only else set()
+        # No step reads the gates of another, unless it is masked and repeats them. So an intervention acts on the gates
+        # that are given out after the loop, and the loop has as many kernels as without one.
+        self.gates = "before" if acts_on_gates(steered) and not masked else "a"
+        needed = {self.gates if name in "ifgo" else name for name in outputs} if not last_only else set()
         self.of_gradient = ("before" if acts_on_gates(steered) else "a", "c", "h")
         self.complete = tuple(name for name in History._fields if name in needed or name in self.of_gradient)
         self.stored = self.complete if training else tuple(name for name in self.complete if name in needed)
@@ -96,21 +100,24 @@ class _Chain:
     def _forward(self, arguments, stored):
         """The output values, and the `stored` histories of each part."""
         z, h0, c0, R, *others = arguments
-        histories, last = [], []
+        histories, last, acts = [], [], []
         for rows in parts(h0):
             gates = () if arguments.mask is None else tf.zeros_like(z[0, rows])
             carry = Carry(c0[rows], h0[rows], gates)
             first = tf.constant(rows.start) if isinstance(rows.start, int) else rows.start
-            history, carry = self.programs.forward(z, first, carry, R, *_of_rows(rows, *others), stored)
+            own_mask, own_dropout, act = _of_rows(rows, *others)
+            history, carry = self.programs.forward(z, first, carry, R, own_mask, own_dropout, act, stored)
             histories.append(history)
             last.append(carry)
+            acts.append(act)
         if self.last_only:
             return [tf.concat(of_parts, 0) for of_parts in (list(zip(*last))[:2])], histories
         values, units = [], h0.shape[1]
         for name in self.outputs:
-            begin = units * "ifgo".index(name) if name in "ifgo" else 0
-            of_parts = [history[name if name in stored else "a"][: tf.shape(z)[0]] for history in histories]
-            values.append(self.programs.batch_major(of_parts, begin, begin + units))
+            field, begin = (self.gates, units * "ifgo".index(name)) if name in "ifgo" else (name, 0)
+            late = [act.get(name) if field == "before" else None for act in acts]
+            of_parts = [history[field][: tf.shape(z)[0]] for history in histories]
+            values.append(self.programs.batch_major(of_parts, begin, begin + units, late))
         return values, histories
 
     def _backward(self, arguments, histories, d_outputs, time):

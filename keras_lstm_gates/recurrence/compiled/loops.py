@@ -217,9 +217,13 @@ def recurrent_kernel_gradient(h_before, dz, dropout):
     return tf.concat([product(h_before * dropout[k], dz_k) for k, dz_k in gates], axis=1)
 
 
-def batch_major(parts, begin, end):
-    """The columns from `begin` to `end` of all parts, (time, rows, columns) each, as one (batch, time, columns)."""
-    return tf.transpose(tf.concat([part[:, :, begin:end] for part in parts], 1), (1, 0, 2))
+def batch_major(parts, begin, end, late):
+    """The columns from `begin` to `end` of all parts, (time, rows, columns) each, as one (batch, time, columns).
+
+    `late` has for each part the `Intervention` that acts on them only here, or None.
+    """
+    columns = [steered(part[:, :, begin:end], intervention) for part, intervention in zip(parts, late)]
+    return tf.transpose(tf.concat(columns, 1), (1, 0, 2))
 
 
 def time_array(zeros):
