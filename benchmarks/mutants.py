@@ -36,7 +36,8 @@ from mutant_runs import ROOT, Tree
 ROOMS = {
     "recurrence": (
         "recurrence/**/*.py gates.py",
-        "recurrence/test_portable recurrence/test_recurrence recurrence/test_recurrence_interventions layers/test_lstm",
+        "recurrence/test_portable recurrence/test_turns recurrence/test_recurrence "
+        "recurrence/test_recurrence_interventions layers/test_lstm",
     ),
     "layers": (
         "layers/*.py initializers.py",
@@ -45,8 +46,8 @@ ROOMS = {
     ),
     "opening": (
         "opening/*.py",
-        "opening/test_model_inputs opening/test_saving opening/test_opening opening/test_exposing opening/test_gru "
-        "opening/test_pytorch opening/test_formats opening/test_keras2_files",
+        "opening/test_model_inputs opening/test_cache opening/test_saving opening/test_opening opening/test_exposing "
+        "opening/test_gru opening/test_pytorch opening/test_formats opening/test_keras2_files",
     ),
     "statistics": ("tracing/gate_statistics.py", "tracing/test_statistics"),
     "gradients": (
@@ -63,7 +64,7 @@ ROOMS = {
     "training": (
         "training/*.py losses.py models.py recipes.py baselines/*.py",
         "test_losses test_recipes training/test_build training/test_checkpoints training/test_finiteness "
-        "baselines/test_baselines test_models training/test_training training/test_distributed",
+        "baselines/test_baselines test_models training/test_residuals training/test_training training/test_distributed",
     ),
     "tuning": (
         "tuning/*.py",

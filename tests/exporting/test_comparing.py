@@ -6,7 +6,9 @@ import pytest
 
 from keras_lstm_gates import drift, exporting
 from keras_lstm_gates.edge import Runner
-from keras_lstm_gates.exporting.comparing import difference_of, differences
+from keras_lstm_gates.exporting import comparing
+from keras_lstm_gates.exporting.comparing import difference_of, differences, latency_ms
+from keras_lstm_gates.exporting.signatures import Signature
 
 VALUES = np.array([[0.5, -1.0, 2.0]])
 
@@ -72,6 +74,36 @@ def test_a_shape_that_would_broadcast_is_no_agreement():
 
 def test_differences_of_whole_numbers():
     assert difference_of(np.array([0], "uint8"), np.array([1], "uint8")).tolist() == [1.0]
+
+
+class Called:
+    """In the place of a file, and of the module `time`: each call takes 0.0123456789 s, and is kept."""
+
+    def __init__(self):
+        self.given, self._now = [], 0.0
+
+    def __call__(self, name, inputs):
+        self.given.append(inputs)
+        self._now += 0.0123456789
+
+    def perf_counter(self):
+        return self._now
+
+
+@pytest.mark.parametrize(("batch", "samples"), [(None, [0]), (2, [0, 1]), (5, [0, 1, 2, 0, 1])])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_latency_is_in_milliseconds_of_the_first_samples(steps, batch, samples, monkeypatch, rng):
+    call = Called()
+    monkeypatch.setattr(comparing, "time", call)
+    data = {"sequence": rng.normal(size=(3, steps, 2))}
+    whole = Signature(None, {"sequence": keras.KerasTensor((None, None, 2), name="sequence")})
+    assert latency_ms(call, "gates", whole, data, batch) == 12.3457
+    np.testing.assert_array_equal(call.given[-1]["sequence"], data["sequence"][samples])
+    # One step from a state of zeros.
+    inputs = {name: keras.KerasTensor((None, units), name=name) for name, units in (("x", 2), ("h", 3))}
+    assert latency_ms(call, "step", Signature(None, inputs, {"h": "h_next"}), data, batch) == 12.3457
+    np.testing.assert_array_equal(call.given[-1]["x"], data["sequence"][samples, 0])
+    np.testing.assert_array_equal(call.given[-1]["h"], np.zeros((len(samples), 3)))
 
 
 def test_drift_shows_a_nan(tmp_path, monkeypatch, rng):

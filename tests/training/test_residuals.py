@@ -86,6 +86,13 @@ def test_of_a_random_walk_nothing_is_learned_but_its_last_value():
     assert (chosen["relative_to"], chosen["linear"]) == ("last", None)
 
 
+def test_a_wave_in_noise_is_left_to_the_regression():
+    # Of a wave y[t + 1] = 2 cos(w) y[t] - y[t - 1], which no forecast that repeats a value comes near to.
+    noise = 0.05 * np.random.default_rng(0).normal(size=400)
+    windows, targets = windows_of(np.sin(2 * np.pi * np.arange(400) / 17) + noise, 24, 5)
+    assert linear.choose(windows, targets, 0, None, {})["linear"] == "target"
+
+
 def test_what_is_given_is_not_chosen(tmp_path):
     months().to_csv(tmp_path / "months.csv", index=False)
     given = {"window": 30, "horizon": 6, "relative_to": None, "linear": "target", "scaling": "window", "season": 5}
