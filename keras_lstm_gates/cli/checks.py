@@ -4,6 +4,7 @@ The functions that take one value are callbacks of typer: they give the value ba
 """
 
 import os
+import sys
 from pathlib import Path
 
 from keras_lstm_gates._support.standard_error import standard_error_to
@@ -11,9 +12,34 @@ from keras_lstm_gates.recipe_keys import is_table
 
 
 def import_tensorflow():
-    """Import it without its messages on the processor and the missing GPU; a command's checks come before."""
+    """Import it without its messages on the processor and the missing GPU; a command's checks come before.
+
+    Raises:
+        MemoryError: "TensorFlow with 2 threads takes 3.2 GiB of addresses, and this process may have 2.5 (ulimit -v)":
+            where it gets no memory for a thread it ends the process.
+    """
+    needed, most = ADDRESSES + (os.cpu_count() or 1) * ADDRESSES_OF_A_THREAD, _address_limit()
+    if "tensorflow" not in sys.modules and most is not None and most < needed:
+        raise MemoryError(
+            f"TensorFlow with {os.cpu_count()} threads takes {needed / 2**30:.1f} GiB of addresses, and this process "
+            f"may have {most / 2**30:.1f} (ulimit -v)"
+        )
     with standard_error_to(os.devnull):
         import tensorflow  # noqa: F401
+
+
+ADDRESSES, ADDRESSES_OF_A_THREAD = 3 * 2**30, 2**27
+"""Bytes, as a model is traced: about 3.1 GiB with two threads, each of which has a stack and an arena of the heap."""
+
+
+def _address_limit():
+    """Bytes of addresses that this process may have, or None where there is no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def exists(path):

@@ -4,6 +4,8 @@ import contextlib
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -104,6 +106,21 @@ def test_memory_that_runs_out_leaves_nothing(command, files, tmp_path, name):
         told = command(name, files / "model.keras", "--random", 10**7, "--window", 100, "--out", "out")
     assert_one_line(told)
     assert told[2].startswith("error: out of memory: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("gigabytes", [1, 2, 2.5, 3])
+def test_too_few_addresses_for_tensorflow_are_told(files, tmp_path, gigabytes):
+    limit = int(gigabytes * 2**30)
+    told = subprocess.run(
+        [sys.executable, "-m", "keras_lstm_gates", *arguments("trace", files)],
+        cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        capture_output=True,
+        text=True,
+    )
+    assert_one_line((told.returncode, told.stdout, told.stderr))
+    assert f"and this process may have {gigabytes:.1f} (ulimit -v)" in told.stderr
     assert list(tmp_path.iterdir()) == []
 
 
