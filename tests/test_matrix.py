@@ -5,7 +5,7 @@ import configparser
 import pytest
 from matrix import environments, results
 
-JUNIT = """<testsuites><testsuite>
+JUNIT = """<testsuites><testsuite timestamp="2026-11-26T23:59:59.123+00:00">
 <testcase classname="tests.test_lstm" name="test_a"/>
 <testcase classname="tests.test_lstm" name="test_b[x]"><failure message="assert 1 == 2&#10;more"/></testcase>
 <testcase classname="tests.test_lstm" name="test_c"><error message="no fixture"/></testcase>
@@ -19,8 +19,14 @@ def counted(tmp_path):
     return results.counted(tmp_path / "layers.xml")
 
 
+def shown(page):
+    """The rows of all tables of a page."""
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in page.splitlines() if line[:1] == "|"]
+
+
 def test_counts_by_outcome(counted):
     assert counted == {
+        "date": "2026-11-26",
         "passed": 1,
         "failed": {"test_lstm::test_b[x]": "assert 1 == 2", "test_lstm::test_c": "no fixture"},
         "skipped": {"test_lstm::test_d": "no GPU"},
@@ -29,13 +35,31 @@ def test_counts_by_outcome(counted):
 
 def test_the_page_shows_what_ran_what_did_not_and_what_failed(counted):
     versions = {"python": "3.13.0", "tensorflow": "2.21.0", "keras-nightly": "3.16.0.dev1", "numpy": "2.4.6"}
-    page = results.page({"nightly": {"date": "2026-11-26", "versions": versions, "groups": {"layers": counted}}})
-    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in page.splitlines() if line[:1] == "|"]
-    rows = {row[0]: row for row in rows}
+    page = results.page({"nightly": {"runs": [{"versions": versions, "groups": {"layers": counted}}]}})
+    rows = {row[0]: row for row in shown(page)}
     assert rows["nightly"][1:5] == ["3.13.0", "2.21.0", "3.16.0.dev1", "2.4.6"]
     assert rows["nightly"][rows["environment"].index("layers")] == "1 / 2 / 1"
     assert rows["floors"][rows["environment"].index("date")] == "not run"
     assert "## nightly: failed\n\n- `test_lstm::test_b[x]`: assert 1 == 2\n- `test_lstm::test_c`" in page
+
+
+def test_a_group_that_is_run_again_replaces_its_answer_and_no_other(counted, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(results, "PAGE", tmp_path / "versions.md")
+    old, new = ({"python": "3.13.0", "tensorflow": "2.21.0", "keras": version} for version in ("3.12.4", "3.12.5"))
+    for date, versions, group in (
+        ("2026-11-26", old, "layers"),
+        ("2026-11-26", old, "traces"),
+        ("2026-11-27", old, "exports"),
+        ("2026-11-28", new, "layers"),
+        ("2026-11-29", new, "layers"),
+    ):
+        results.add("py313-tf221", versions, group, {**counted, "date": date})
+    rows = [row for row in shown(results.PAGE.read_text()) if row[0] == "py313-tf221"]
+    assert [row[3] for row in rows] == ["3.12.5", "3.12.4"]
+    # The date, then layers, corpus, exports, traces.
+    assert rows[0][8:] == ["2026-11-29", "1 / 2 / 1", "", "", ""]
+    assert rows[1][8:] == ["2026-11-26 to 2026-11-27", "", "", "1 / 2 / 1", "1 / 2 / 1"]
 
 
 def test_the_page_in_docs_is_of_the_kept_results():

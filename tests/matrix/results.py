@@ -1,6 +1,5 @@
 """What the environments answered: one JSON file each, and the page that is made of them."""
 
-import datetime
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,9 +11,9 @@ PAGE = ROOT / "docs" / "versions.md"
 
 
 def counted(path):
-    """What a JUnit file of pytest says: how many passed, failed and were skipped, and which and why."""
-    passed, failed, skipped = 0, {}, {}
-    for case in ElementTree.parse(path).iter("testcase"):
+    """What a JUnit file of pytest says: its date, how many passed, failed and were skipped, and which and why."""
+    written, passed, failed, skipped = ElementTree.parse(path), 0, {}, {}
+    for case in written.iter("testcase"):
         name = f"{case.get('classname').removeprefix('tests.')}::{case.get('name')}"
         outcome = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
         if outcome is None:
@@ -23,7 +22,8 @@ def counted(path):
             (skipped if outcome.tag == "skipped" else failed)[name] = (outcome.get("message") or "").split("\n")[0][
                 :200
             ]
-    return {"passed": passed, "failed": failed, "skipped": skipped}
+    date = written.find("testsuite").get("timestamp")[:10]
+    return {"date": date, "passed": passed, "failed": failed, "skipped": skipped}
 
 
 def parsed(printed):
@@ -32,11 +32,18 @@ def parsed(printed):
 
 
 def add(name, versions, group, counted):
-    """Keep what a group of tests answered beside what the same versions answered to the others."""
-    earlier = kept().get(name, {})
-    groups = earlier["groups"] if earlier.get("versions") == versions else {}
-    today = datetime.date.today().isoformat()
-    keep(name, {"date": today, "versions": versions, "groups": {**groups, group: counted}})
+    """Keep what a group of tests answered, in place of what it answered before, beside the other groups.
+
+    An environment has a run for each set of versions that the installer chose for it, the latest one first.
+    """
+    earlier = kept().get(name, {"runs": []})["runs"]
+    others = [
+        {**run, "groups": {other: result for other, result in run["groups"].items() if other != group}}
+        for run in earlier
+    ]
+    same = next((run["groups"] for run in others if run["versions"] == versions), {})
+    latest = {"versions": versions, "groups": {**same, group: counted}}
+    keep(name, {"runs": [latest, *(run for run in others if run["groups"] and run["versions"] != versions)]})
 
 
 def keep(name, result):
@@ -61,7 +68,8 @@ _HEAD = """# Versions
 
 Written by `make matrix` (`make matrix ONLY=nightly`: one environment). Each environment is made anew, of the newest
 releases that fit the three versions in its row, or of the oldest that `setup.cfg` allows (`floors`). A cell says how
-many tests passed / failed / were skipped."""
+many tests passed / failed / were skipped, of the quick selection that `make test` runs; what failed or was skipped is
+named below. What was run earlier with other versions stays in a row of its own until it is run again."""
 
 
 def _table(columns, rows):
@@ -73,16 +81,17 @@ def _environments(results):
     libraries = ("numpy", "xarray", "zarr", "ai-edge-litert")
     rows = []
     for environment in ENVIRONMENTS:
-        result = results.get(environment.name)
-        if result is None:
+        if environment.name not in results:
             versions = [f"{environment.python}.x", f"{environment.tensorflow}.x", f"{environment.keras}"]
             rows.append([environment.name, *versions, *[""] * len(libraries), "not run", *[""] * len(GROUPS)])
             continue
-        versions = result["versions"]
-        keras = versions.get("keras-nightly") or versions["keras"]
-        counts = [_counts(result["groups"][group]) if group in result["groups"] else "" for group in GROUPS]
-        shown = [versions["python"], versions["tensorflow"], keras, *(versions.get(name, "") for name in libraries)]
-        rows.append([environment.name, *shown, result["date"], *counts])
+        for run in results[environment.name]["runs"]:
+            versions, groups = run["versions"], run["groups"]
+            keras = versions.get("keras-nightly") or versions["keras"]
+            counts = [_counts(groups[group]) if group in groups else "" for group in GROUPS]
+            shown = [versions["python"], versions["tensorflow"], keras, *(versions.get(name, "") for name in libraries)]
+            dates = sorted({group["date"] for group in groups.values()})
+            rows.append([environment.name, *shown, " to ".join(dict.fromkeys([dates[0], dates[-1]])), *counts])
     return _table(["environment", "Python", "TensorFlow", "Keras", *libraries, "date", *GROUPS], rows)
 
 
@@ -104,7 +113,9 @@ def _refused(results):
 
 def _failures(results):
     for environment in ENVIRONMENTS:
-        groups = results.get(environment.name, {"groups": {}})["groups"].values()
+        groups = [
+            group for run in results.get(environment.name, {"runs": []})["runs"] for group in run["groups"].values()
+        ]
         for title, kind in (("failed", "failed"), ("skipped", "skipped")):
             tests = {name: why for group in groups for name, why in group[kind].items()}
             if tests:
