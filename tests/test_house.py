@@ -41,7 +41,8 @@ ROOMS = {
     "opening": """directions graphs inputs paths cache pytorch gru twins visitors opened_layers readers walker
         exposing""",
     "opening.readers": """contents functions old_names devices merging old_masks op_layers operations nodes leaves
-        declared conversions stored checkpoints cutting filling translating building formats models weights facts""",
+        declared conversions stored checkpoints cutting filling translating building formats newer models
+        weights facts""",
     "plots": """_styles _columns _inputs exports sizes gradients traces explanations forecasts interventions""",
     "presets": """registry files architecture""",
     "recurrence": """arguments interventions turns portable from_hidden compiled paths""",

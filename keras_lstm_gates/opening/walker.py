@@ -110,7 +110,9 @@ class _Graph:
 
     def __init__(self, model, visitor, layers=None, states=(), within=None, kept=None):
         self.own, self.states, self.within = outputs_by_name(model), list(states), within
-        # Keras wants every input to lead to an output.
+        # Keras wants every input to lead to an output, and Keras 3.12 to lead into a layer.
+        for state in self.states:
+            keras.layers.Identity(name="kept")(state)
         kept = {f"state:{place}": state for place, state in enumerate(self.states)}
         self.graph = keras.Model([graph_of(model).input, self.states], {**self.own, **kept})
         self.visitor = visitor

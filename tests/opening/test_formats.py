@@ -1,6 +1,7 @@
 """Files of every kind: what they are is told from their content, and what cannot be opened is one line."""
 
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from opening.keras2 import MODELS, answers
 import keras_lstm_gates
 from keras_lstm_gates.layers import GatedLSTM
 from keras_lstm_gates.opening import open_graph
+from keras_lstm_gates.opening.readers import newer as news
 from keras_lstm_gates.opening.readers import read
 from keras_lstm_gates.opening.readers.facts import facts
 from keras_lstm_gates.opening.readers.operations import TensorFlowOperation
@@ -294,3 +296,35 @@ def test_code_that_runs_would_be_told(tmp_path):
         cwd=Path(hostile_models.__file__).parent,
     )
     assert '["ran code", ""]' in done.stdout, done.stderr[-500:]
+
+
+def test_a_model_of_a_newer_keras_opens_where_its_news_ask_for_nothing(tmp_path, monkeypatch):
+    """With its weights, its loss and the state of its optimizer; not where an argument asks for something."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(2), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(5, 4, 3))
+    model.fit(x, x[:, 0, :1], epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+
+    def newer(value):
+        with zipfile.ZipFile(tmp_path / "model.keras") as old, zipfile.ZipFile(tmp_path / "newer.keras", "w") as new:
+            for name in old.namelist():
+                text = old.read(name)
+                if name == "config.json":
+                    text = re.sub(rb'"(GlorotUniform|Dense)", "config": \{', rb'\g<0>"of_tomorrow": %b, ' % value, text)
+                    assert text.count(b"of_tomorrow") > 2
+                new.writestr(name, text)
+        return tmp_path / "newer.keras"
+
+    with pytest.raises(ValueError, match="of_tomorrow"):
+        keras_lstm_gates.load_model(newer(b"null"))
+    monkeypatch.setitem(news.AS_BEFORE, "of_tomorrow", None)
+    opened, words = read(newer(b"null"))
+    assert words.endswith("translated: arguments of a newer Keras, which ask for nothing")
+    np.testing.assert_array_equal(opened.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert opened.loss == "mse"
+    for ours, theirs in zip(opened.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="of_tomorrow"):
+        keras_lstm_gates.load_model(newer(b"true"))

@@ -16,7 +16,7 @@ import keras_lstm_gates.initializers
 import keras_lstm_gates.layers.bidirectional
 import keras_lstm_gates.losses
 import keras_lstm_gates.opening.opened_layers  # noqa: F401
-from keras_lstm_gates.opening.readers import building, old_masks
+from keras_lstm_gates.opening.readers import building, newer, old_masks
 from keras_lstm_gates.opening.readers.building import Plan
 from keras_lstm_gates.opening.readers.contents import Content
 from keras_lstm_gates.opening.readers.declared import TooManyError
@@ -80,7 +80,10 @@ def read(path: StrPath, custom_objects: Mapping[str, Any] | None = None, weights
         custom_objects = _by_every_name(plan.config, custom_objects)
         if isinstance(plan.stored, Nested) and source.is_keras_3 and weights is None and not plan.unknown:
             building.bare(plan.config, plan.size, custom_objects)
-            model = _by_keras(path, custom_objects)
+            with (
+                newer.with_configuration(path, plan.config) if plan.notes else contextlib.nullcontext(path) as readable
+            ):
+                model = _by_keras(readable, custom_objects)
         else:
             model = building.built(plan, custom_objects)
         return FromFile(model, described(one, source, plan.notes))
@@ -138,9 +141,11 @@ def described(one, source, notes):
 def _plan(source, stored, size, custom_objects):
     order = Order(source.tree)
     if source.is_keras_3:
-        config = _with_modules(source.tree)
-        _import_own(config)
-        return Plan(config, building.unknown_layers(config, custom_objects), stored, size, [], order)
+        written = _with_modules(source.tree)
+        _import_own(written)
+        config = newer.without_news(written)
+        notes = [] if config == written else ["arguments of a newer Keras, which ask for nothing"]
+        return Plan(config, building.unknown_layers(config, custom_objects), stored, size, notes, order)
     known = {**keras.saving.get_custom_objects(), **(custom_objects or {})}
     # A class registered as "package>Name" is in some files "Name".
     short = {name.rpartition(">")[2]: one for name, one in known.items()}
