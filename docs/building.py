@@ -19,6 +19,10 @@ KEPT = (
 )
 
 
+# What is public of interventions is on the page of steering.
+INTERNAL = ("cli", "demo", "interventions", "recipe_keys", "saved_models")
+
+
 def on_files(files, config):
     """All pages, at the paths that they have in the repository."""
     for file in list(files):
@@ -57,10 +61,29 @@ def references():
     pages = {}
     for path in sorted((ROOT / "keras_lstm_gates").iterdir()):
         name = path.stem
-        if name.startswith("_") or name in ("cli", "demo", "saved_models") or not _public(path):
+        if name.startswith("_") or name in INTERNAL or not _public(path):
             continue
-        pages[f"reference/{name}.md"] = f"# keras_lstm_gates.{name}\n\n::: keras_lstm_gates.{name}\n"
+        shown = [f"::: keras_lstm_gates.{name}", *map(_entry, _lazy_names(path))]
+        pages[f"reference/{name}.md"] = "\n\n".join([f"# keras_lstm_gates.{name}", *shown, ""])
     return pages
+
+
+def _lazy_names(path):
+    """{name: the module that it comes from}, sorted, of what a folder hands on when it is first used."""
+    source = path / "__init__.py"
+    for node in ast.parse(source.read_text()).body if source.is_file() else ():
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES":
+            return sorted(ast.literal_eval(node.value).items())
+    return []
+
+
+def _entry(one):
+    """The entry of a name that mkdocstrings does not find in the folder itself."""
+    name, home = one
+    return (
+        f"::: {home}.{name}\n    options:\n      show_root_toc_entry: true\n      show_root_heading: true\n"
+        "      show_root_full_path: false"
+    )
 
 
 def _public(path):

@@ -162,7 +162,7 @@ for one, (name, label) in zip(axes, labels.items()):
     for at, wire in {2: "write", 5: "read", 8: "read", 10: "clear", 13: "read"}.items():
         one.axvline(at, color="0.85", zorder=0)
         if one is axes[0]:
-            one.annotate(wire, (at, 1.0), fontsize=8, color="0.4", xytext=(3, -4), textcoords="offset points")
+            one.annotate(wire, (at + 0.55, 0.5), fontsize=8, color="0.4", va="center")
 axes[-1].set_xlabel("time step")
 plt.show()
 

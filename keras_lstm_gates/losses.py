@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from keras_lstm_gates.recipes import Recipe
 
+__all__ = ["Pinball", "SummedCrossEntropy"]
+
 
 @keras.saving.register_keras_serializable("keras_lstm_gates")
 class SummedCrossEntropy(keras.losses.Loss):

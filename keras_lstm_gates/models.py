@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+__all__ = ["CharacterLanguageModel", "Forecaster", "SequenceClassifier", "SequenceLabeller", "generate"]
+
 POOLINGS = ("last", "mean")
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+__all__ = ["ResidualForecaster"]
+
 
 class Frame(NamedTuple):
     """How a target is seen from its window, and how a forecast is brought back to the target's units.

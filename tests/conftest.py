@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,7 @@ def command(capsys, monkeypatch, tmp_path):
         with pytest.raises(SystemExit) as stopped:
             cli.main()
         printed = capsys.readouterr()
+        assert not re.search(r"KiB │ +│", printed.out), "a file without what it is"
         return stopped.value.code or 0, printed.out, printed.err
 
     return run

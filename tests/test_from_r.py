@@ -19,5 +19,6 @@ def test_the_example_runs_and_draws(tmp_path):
     command = ["Rscript", script, tmp_path / "gates.png"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+    assert "None" not in done.stdout.splitlines()
     assert "f has the dimensions 1 240 8" in done.stdout
     assert (tmp_path / "gates.png").read_bytes().startswith(b"\x89PNG")

@@ -24,7 +24,7 @@ ROOMS = {
         standard_error terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """forecasts ngrams volatility measures""",
-    "cli": """app checks models arguments recipes live demo deployment explaining forecasting inspecting tracing
+    "cli": """app checks words models arguments recipes live demo deployment explaining forecasting inspecting tracing
         questions shrinking steering training tuning zoo entry""",
     "datasets": """examples package_files table_files table_known table_numbers table_calendars table_times tables
     tfds_names words builders forecasting language sequences data""",

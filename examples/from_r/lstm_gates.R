@@ -29,13 +29,13 @@ weather <- data.frame(
 x <- array(scale(as.matrix(weather)), dim = c(1, nrow(weather), ncol(weather)))
 y <- array(c(x[1, -1, 1], x[1, 1, 1]), dim = c(1, nrow(weather), 1)) # the temperature of the next hour
 
-keras$utils$set_random_seed(1L)
+invisible(keras$utils$set_random_seed(1L))
 model <- keras$Sequential(list(
   keras$Input(shape = tuple(NULL, 2L)),
   keras$layers$LSTM(8L, return_sequences = TRUE, name = "lstm"),
   keras$layers$Dense(1L)
 ))
-model$compile(optimizer = keras$optimizers$Adam(0.02), loss = "mse")
+invisible(model$compile(optimizer = keras$optimizers$Adam(0.02), loss = "mse"))
 history <- model$fit(to_numpy(x), to_numpy(y), epochs = 60L, verbose = 0L)
 loss <- unlist(py_to_r(history$history)$loss)
 cat(sprintf("loss %.3f in the first epoch, %.3f in the last\n", loss[1], tail(loss, 1)))

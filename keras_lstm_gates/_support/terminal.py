@@ -64,62 +64,86 @@ def differences_table(exported, sequences):
     return table
 
 
+MEANINGS = {
+    "recipe.json": "all that determines the model",
+    "environment.json": "versions and machine",
+    "history.json": "loss and metrics of each epoch",
+    "learning_curves.png": "the same, drawn",
+    "gate_statistics.json": "what each unit's gates do",
+    "gate_saturation.png": "how often each gate is shut or open",
+    "metrics.json": "test metrics, parameters, seconds",
+    "names.json": "what the numbers mean: columns, classes",
+    "forecast.csv": "the forecast, with its times",
+    "forecast.parquet": "the forecast, with its times",
+    "forecast.png": "the same, drawn",
+    "backtest.csv": "the scores of each fold and forecast",
+    "backtest.json": "the recipe and the folds, by which it resumes",
+    "backtest.png": "the same, drawn",
+    "gradients.zarr": "every term and product: keras_lstm_gates.tracing.load",
+    "gradients.png": "the picture",
+    "card.json": "the measured numbers",
+    "SHA256SUMS": "of each file",
+    "checkpoint.npz": "where an interrupted training goes on",
+    "explanation.csv": "each step through each lens",
+    "explanation.png": "the same, drawn",
+    "ablation.csv": "how much worse without each part",
+    "ablation.png": "the same, drawn",
+    "ablation.zarr": "each sample: keras_lstm_gates.tracing.load",
+    "patching.csv": "what each place restores",
+    "patching.png": "the same, drawn",
+    "patching.zarr": "each pair: keras_lstm_gates.tracing.load",
+    "plain.npz": "the outputs as they are",
+    "plain.zarr": "their gates: keras_lstm_gates.tracing.load",
+    "steered.npz": "the outputs of the steered model",
+    "steered.zarr": "their gates",
+    "removed.csv": "the units that went, and why",
+    "sizes.csv": "before and after",
+    "shrinking.csv": "the metric of each round",
+    "shrinking.png": "the same, drawn",
+    "report.html": "the page, for any browser",
+    "model.keras": "the model: keras_lstm_gates.load_model",
+    "gates.zarr": "every gate: keras_lstm_gates.tracing.load",
+    "gates.png": "the picture",
+    "utterance.npy": "the utterance of the picture",
+    "saved_model": "for servers: tf.saved_model.load",
+    "model.tflite": "for devices: keras_lstm_gates.edge.Runner",
+    "model_float16.tflite": "the same, weights in 16 bits",
+    "model_dynamic_int8.tflite": "the same, weights in 8 bits",
+    "model_int8.tflite": "the same, in whole numbers where there is no loop",
+    "model_fused.tflite": "predict by the fused operator, without gates",
+    "onnx": "for ONNX Runtime: a file a signature",
+    "micro": "C++ sources for a microcontroller",
+    "micro_int8": "the same, in whole numbers",
+    "drift.csv": "the differences, an output and step a row",
+    "drift.png": "the picture",
+    "edge.py": "runs model.tflite without TensorFlow and Keras",
+    "manifest.json": "signatures, shapes, operators, errors, sha256",
+    "README.md": "for whoever receives the folder",
+}
+"""What each file of a run folder is."""
+
+
 def files_table(folder):
     """A rich table of the files in a run folder, with sizes."""
-    meanings = {
-        "recipe.json": "all that determines the model",
-        "environment.json": "versions and machine",
-        "history.json": "loss and metrics of each epoch",
-        "learning_curves.png": "the same, drawn",
-        "gate_statistics.json": "what each unit's gates do",
-        "gate_saturation.png": "how often each gate is shut or open",
-        "metrics.json": "test metrics, parameters, seconds",
-        "names.json": "what the numbers mean: columns, classes",
-        "forecast.csv": "the forecast, with its times",
-        "forecast.png": "the same, drawn",
-        "explanation.csv": "each step through each lens",
-        "explanation.png": "the same, drawn",
-        "ablation.csv": "how much worse without each part",
-        "ablation.png": "the same, drawn",
-        "ablation.zarr": "each sample: keras_lstm_gates.tracing.load",
-        "patching.csv": "what each place restores",
-        "patching.png": "the same, drawn",
-        "patching.zarr": "each pair: keras_lstm_gates.tracing.load",
-        "plain.npz": "the outputs as they are",
-        "plain.zarr": "their gates: keras_lstm_gates.tracing.load",
-        "steered.npz": "the outputs of the steered model",
-        "steered.zarr": "their gates",
-        "removed.csv": "the units that went, and why",
-        "sizes.csv": "before and after",
-        "shrinking.csv": "the metric of each round",
-        "shrinking.png": "the same, drawn",
-        "report.html": "the page, for any browser",
-        "model.keras": "the model: keras_lstm_gates.load_model",
-        "gates.zarr": "every gate: keras_lstm_gates.tracing.load",
-        "gates.png": "the picture",
-        "utterance.npy": "the utterance of the picture",
-        "saved_model": "for servers: tf.saved_model.load",
-        "model.tflite": "for devices: keras_lstm_gates.edge.Runner",
-        "model_float16.tflite": "the same, weights in 16 bits",
-        "model_dynamic_int8.tflite": "the same, weights in 8 bits",
-        "model_int8.tflite": "the same, in whole numbers where there is no loop",
-        "model_fused.tflite": "predict by the fused operator, without gates",
-        "onnx": "for ONNX Runtime: a file a signature",
-        "micro": "C++ sources for a microcontroller",
-        "micro_int8": "the same, in whole numbers",
-        "drift.csv": "the differences, an output and step a row",
-        "drift.png": "the picture",
-        "edge.py": "runs model.tflite without TensorFlow and Keras",
-        "manifest.json": "signatures, shapes, operators, errors, sha256",
-        "README.md": "for whoever receives the folder",
-    }
     table = Table(title=str(folder))
     table.add_column("file")
     table.add_column("size", justify="right")
     table.add_column("what it is")
     for path in sorted(Path(folder).iterdir()):
-        table.add_row(path.name, f"{_size(path) / 1024:,.1f} KiB", meanings.get(path.name, ""))
+        table.add_row(path.name, f"{_size(path) / 1024:,.1f} KiB", MEANINGS.get(path.name) or _of_several(path.name))
     return table
+
+
+def _of_several(name):
+    """What a file or folder is whose name holds a number."""
+    for start, meaning in (
+        ("fold-", "the run folder of the model of this fold"),
+        ("target-", "the run folder of the model of this target"),
+        ("part-", "one shard"),
+    ):
+        if name.startswith(start):
+            return meaning
+    return ""
 
 
 def print_next(console, *commands):

@@ -281,6 +281,8 @@ def _sentence(data):
         return f"{what} does not change without any single step."
     parts = [f"step {step}{_named(data, step)} ({causal[step]:+.3g})" for step in largest]
     stored = data["stored"].values
+    if not stored.any():
+        return f"{what} owes most to {', '.join(parts)}. The memory holds nothing for it."
     most = int(np.argmax(abs(stored)))
     reach = f"Most of what the memory holds for it was written at step {most}{_named(data, most)} ({stored[most]:+.3g})"
     sensitive = int(np.argmax(data["sensitive"].values))

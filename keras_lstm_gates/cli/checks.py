@@ -3,6 +3,7 @@
 The functions that take one value are callbacks of typer: they give the value back, and None is no mistake.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ def import_tensorflow():
         )
     with standard_error_to(os.devnull):
         import tensorflow  # noqa: F401
+    # absl sets its own level when it is imported.
+    logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 ADDRESSES, ADDRESSES_OF_A_THREAD = 3 * 2**30, 2**27

@@ -29,6 +29,7 @@ from keras_lstm_gates.cli.arguments import (
     windows_of,
 )
 from keras_lstm_gates.cli.models import open_model, opens_models
+from keras_lstm_gates.cli.words import explain_words
 
 FORMATS = ("saved_model", "tflite", "tflite_fused", "onnx", "micro")
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
@@ -110,6 +111,7 @@ def export(
         )
     samples = len(next(iter(sequences.values())) if isinstance(sequences, dict) else sequences)
     console.print(differences_table(exported, samples))
+    explain_words(console, ("signature", "outputs", "of"))
     refused = [name for name in exported.missing if name in formats]
     for name, why in exported.missing.items():
         what = "format" if name in refused else "signature"
@@ -153,7 +155,8 @@ def drift(
         dataset[["mean_difference", "largest_difference"]].to_dataframe().to_csv(temporary / "drift.csv")
         figure.savefig(temporary / "drift.png", dpi=130)
     table = Table(title=f"{file.name}, signature {dataset.signature}: |file - model|")
-    for column in ("output", "mean", "largest", "last quarter / first", "units of another class"):
+    columns = "output", "mean", "largest", "last quarter / first", "units of another class"
+    for column in columns:
         table.add_column(column, justify="left" if column == "output" else "right")
     for name in dataset["output"].values.tolist():
         one = dataset.sel(output=name)
@@ -165,6 +168,7 @@ def drift(
             str(int(one["class_changes"])),
         )
     console.print(table)
+    explain_words(console, columns)
     for warning in caught:
         if issubclass(warning.category, UserWarning):
             console.print(str(warning.message), soft_wrap=True, highlight=False)

@@ -23,8 +23,13 @@ from keras_lstm_gates.cli.arguments import (
 )
 from keras_lstm_gates.cli.models import open_model, opens_models
 
+LENSES = """The words of explanation.csv, a row a step. stored: what the answer owes to what was written at the step and
+kept. sensitive: how much a change of the cell state there would matter. closed: what the answer loses where nothing is
+written there. causal: what it loses without the step's input. mask: whether the step is real. when: its time or row.
+token: what was read."""
 
-@app.command()
+
+@app.command(epilog=LENSES)
 @opens_models
 def explain(
     model: Model,

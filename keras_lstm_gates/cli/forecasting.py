@@ -11,6 +11,7 @@ from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import TABLES, Sharded, check_out, place_of_run, run_folder, shared_folder
 from keras_lstm_gates.cli.recipes import takes_recipe
+from keras_lstm_gates.cli.words import explain_words
 
 Run = Annotated[
     str,
@@ -81,6 +82,7 @@ def forecast(
     console.print(result.head(12).to_string(index=False), soft_wrap=True, highlight=False)
     if len(result) > 12:
         console.print(f"... {len(result):,} rows in all", highlight=False)
+    explain_words(console, result.columns)
     console.print(files_table(folder))
 
 
@@ -108,6 +110,7 @@ def evaluate(run: Run, table: Table):
     _tell_ignored(console, result)
     console.print(f"{result.attrs['windows']:,} windows", highlight=False)
     console.print(result.to_string(float_format="{:.5g}".format, na_rep=""), soft_wrap=True, highlight=False)
+    explain_words(console, [*result.columns, *_forecasts_of(result)])
     _tell_lost(console, result["mae"])
 
 
@@ -130,21 +133,29 @@ def backtest(
     checks.import_tensorflow()
     from rich.console import Console
 
-    from keras_lstm_gates import forecasting
     from keras_lstm_gates._support.terminal import counted, files_table
+
+    # Not by `forecasting.backtest` below: while a bar is drawn nothing may be imported for the first time.
+    from keras_lstm_gates.forecasting.backtests import backtest as backtested
 
     console = Console()
     with place_of_run("backtest", out, resumes=True) as folder:
         try:
             with counted(console, "folds", folds) as progress:
-                result = forecasting.backtest(recipe, folder, folds, refit=refit, progress=progress)
+                result = backtested(recipe, folder, folds, refit=refit, progress=progress)
         except KeyboardInterrupt:
             console.print(f"stopped; the same command with --out {folder} resumes", soft_wrap=True, highlight=False)
             raise typer.Exit(130) from None
     shown = result.drop(columns=["first", "last"]).to_string(float_format="{:.5g}".format, na_rep="")
     console.print(shown, soft_wrap=True, highlight=False)
+    explain_words(console, ["fold", *result.columns, *_forecasts_of(result)])
     _tell_lost(console, result["mae"].xs("all", level="fold"))
     console.print(files_table(folder))
+
+
+def _forecasts_of(result):
+    """The names of the model and the baselines in a table of scores."""
+    return list(dict.fromkeys(result.index.get_level_values(-1)))
 
 
 def _tell_lost(console, errors):

@@ -53,7 +53,15 @@ def _letters(gates):
     return gates
 
 
-@app.command()
+ABLATION = """The words of ablation.csv, a row a part. worse: how much worse the metric gets without the part, in the
+mean over the sequences. low, high: between which 95 of 100 draws of the sequences lie. layer, unit, gate, step: the
+part."""
+PATCHING = """The words of patching.csv. restored: the share of the difference between the answers that the patch brings
+back, in the mean over the pairs; 1 all of it, 0 nothing. low, high: between which 95 of 100 draws of the pairs lie.
+layer, gate, time, unit: the place."""
+
+
+@app.command(epilog=ABLATION)
 @opens_models
 def ablate(
     model: Model,
@@ -93,7 +101,7 @@ def ablate(
     )
 
 
-@app.command()
+@app.command(epilog=PATCHING)
 @opens_models
 def patch(
     model: Model,

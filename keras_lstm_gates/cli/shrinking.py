@@ -9,12 +9,18 @@ from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import Data, Model, free_folder, read_array, run_folder, sequences_for, windows_of
 from keras_lstm_gates.cli.models import open_model, opens_models
+from keras_lstm_gates.cli.words import explain_words
 
 READ = 4096
 """The most windows of a run's table that are read."""
 
 
-@app.command()
+REMOVED = """The words of removed.csv, a row a unit that went. why: it never writes, never shows, stands still, or is
+unimportant. exact: whether the outputs are what they were with it. worse: how much worse the metric got when it
+went."""
+
+
+@app.command(epilog=REMOVED)
 @opens_models
 def shrink(
     model: Model,
@@ -73,6 +79,7 @@ def shrink(
     for name, why in result.refused.items():
         console.print(f"{name} keeps its size: {why}", soft_wrap=True, highlight=False)
     console.print(_sizes_table(result.sizes))
+    explain_words(console, result.sizes.columns)
     console.print(files_table(folder))
 
 

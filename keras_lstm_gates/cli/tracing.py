@@ -29,6 +29,7 @@ from keras_lstm_gates.cli.arguments import (
     windows_of,
 )
 from keras_lstm_gates.cli.models import open_model, opens_models
+from keras_lstm_gates.cli.words import explain_words
 
 
 @app.command()
@@ -291,6 +292,7 @@ def gradients(
         result.figure.savefig(temporary / "gradients.png", dpi=130)
     for verdict in result.verdicts:
         console.print(str(verdict), soft_wrap=True, highlight=False)
+    explain_words(console, ["of its start"])
     console.print(files_table(folder))
 
 

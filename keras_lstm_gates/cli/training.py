@@ -11,6 +11,7 @@ from keras_lstm_gates.cli import checks
 from keras_lstm_gates.cli.app import app
 from keras_lstm_gates.cli.arguments import free_folder, place_of_run
 from keras_lstm_gates.cli.recipes import takes_recipe
+from keras_lstm_gates.cli.words import explain_words
 
 _BEFORE_TRAINING = {"recipe.json", "environment.json"}
 
@@ -61,7 +62,8 @@ def train(
 
 def _summarize(console, recipe, folder):
     """Say what a training did with its data, what it learned, and which baselines do better."""
-    from keras_lstm_gates import baselines, datasets, training
+    from keras_lstm_gates import baselines, datasets
+    from keras_lstm_gates.training import residual_fit
 
     metrics = read_json(folder / "metrics.json")
     if recipe.task == "forecasting":
@@ -69,9 +71,9 @@ def _summarize(console, recipe, folder):
         lines = datasets.forecasting.summary(names) if "table" in names else []
         season = "no season" if recipe.season is None else f"season {recipe.season}"
         lines.append(f"window {recipe.window}, horizon {recipe.horizon}, {season}, in rows")
-        if training.is_residual(recipe):
+        if residual_fit.is_residual(recipe):
             tested = {name.removeprefix("test_"): value for name, value in metrics.items()}
-            lines += training.told(recipe, names.get("finish"), tested)
+            lines += residual_fit.told(recipe, names.get("finish"), tested)
         for line in lines:
             console.print(line, soft_wrap=True, highlight=False, markup=False)
     for name, value in metrics.items():
@@ -81,6 +83,8 @@ def _summarize(console, recipe, folder):
     figures = baselines.measure(recipe, datasets.load(recipe))
     for name, value in figures.items():
         console.print(f"  {name}: {value:.5g}", highlight=False)
+    console.print("where", highlight=False)
+    explain_words(console, [*(name.removeprefix("test_") for name in metrics), *figures])
     lost = baselines.beaten_by(recipe.task, metrics[f"test_{metric}"], figures)
     if lost is not None:
         console.print(lost, soft_wrap=True, highlight=False)

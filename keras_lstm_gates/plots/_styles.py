@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import ScaledTranslation
 
 MODEL_COLOURS = ("#0b3c8c", "#d1495b", "#2a9d6f", "#e0a030", "#8a6fb0")
 MODEL_LINES = ("-", "--", "-.", ":")
@@ -22,6 +23,26 @@ class Picture(Figure):
         png = io.BytesIO()
         self.savefig(png, format="png")
         return png.getvalue()
+
+
+def legend_below(axes, columns=2, of=None):
+    """A legend below the label of an axis, where it lies on no line.
+
+    Args:
+        axes: `matplotlib.axes.Axes`, of a figure with a constrained layout.
+        columns: int.
+        of: the axes whose lines it names; None: the same.
+    """
+    handles, labels = (of or axes).get_legend_handles_labels()
+    place = axes.transAxes + ScaledTranslation(0, -_BELOW, axes.get_figure().dpi_scale_trans)
+    return axes.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=place, frameon=False, fontsize=8,
+        ncols=columns, borderaxespad=0,
+    )  # fmt: skip
+
+
+_BELOW = 0.55
+"""Inches for the numbers and the label of an axis."""
 
 
 def with_gaps(values, steps):

@@ -82,8 +82,8 @@ def explanation(data: xr.Dataset) -> Figure:
     panels[-1].set_xlabel(steps_label(data["when"].values[real] if "when" in data.coords else None))
     attrs = data.attrs
     before = f", before {attrs['before']}" if attrs["before"] else ""
-    target = f", target {attrs['target']}" if attrs["target"] != "None" else ""
-    figure.suptitle(f"Sample {attrs['sample']}{target}: the answer is {attrs['answer']:.3g}{before}", fontsize=12)
+    place = "" if attrs["target"] == "None" else f", number {attrs['target'].strip('(),')} of the output,"
+    figure.suptitle(f"Sample {attrs['sample']}: the answer{place} is {attrs['answer']:.3g}{before}", fontsize=12)
     return figure
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_lstm_gates.gates import Gates
+from keras_lstm_gates.plots._columns import WholeNumbers
 from keras_lstm_gates.plots._styles import MODEL_LINES, Picture, shades
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def drift(dataset: xr.Dataset, title: str | None = None) -> Figure:
         pair[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     for axes in panels[-1]:
         axes.set_xlabel("time step")
+        axes.xaxis.set_major_locator(WholeNumbers(8))
     signature, file, model = (dataset.attrs[name] for name in ("signature", "file", "model"))
     figure.suptitle(title or f"{file}, signature {signature!r}, beside the model {model!r}", fontsize=12)
     return figure

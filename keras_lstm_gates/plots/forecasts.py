@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
+from matplotlib.dates import ConciseDateFormatter
 
-from keras_lstm_gates.plots._styles import MODEL_COLOURS, Picture
+from keras_lstm_gates.plots._columns import WholeNumbers
+from keras_lstm_gates.plots._styles import MODEL_COLOURS, Picture, legend_below
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +46,13 @@ def forecast(result: pd.DataFrame, history: pd.DataFrame, targets: str | Sequenc
         axes.set_ylabel(target, parse_math=False)
         axes.set_title("" if group is None else str(group), fontsize=10, loc="left", parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=9)
-    figure.axes[-1].set_xlabel("row" if key == "row" else "")
+    last = figure.axes[-1]
+    last.set_xlabel(key)
     if key == "time" and isinstance(result[key].iloc[0], pd.Timestamp):
-        figure.autofmt_xdate()
+        last.xaxis.set_major_formatter(ConciseDateFormatter(last.xaxis.get_major_locator()))
+    else:
+        last.xaxis.set_major_locator(WholeNumbers(8))
+    legend_below(last, 4, of=figure.axes[0])
     return figure
 
 
@@ -86,11 +90,12 @@ def backtest(result):
                 x, of_forecast.to_numpy(), marker="o", markersize=4, linewidth=2 if is_model else 1.2, label=forecast,
                 color=MODEL_COLOURS[0] if is_model else None, linestyle="-" if is_model else "--",
             )  # fmt: skip
-        axes.set_ylabel(name)
+        axes.set_ylabel({"mae": "mean absolute error"}.get(name, name))
         axes.spines[["top", "right"]].set_visible(False)
         if name == "coverage":
             axes.axhline(folds["nominal"].max(), color="0.6", linewidth=1, label="nominal")
-    figure.axes[0].legend(frameon=False, fontsize=9)
-    figure.axes[-1].set_xlabel("fold")
-    figure.axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    last = figure.axes[-1]
+    last.set_xlabel("fold")
+    last.xaxis.set_major_locator(WholeNumbers(8))
+    legend_below(last, 4)
     return figure

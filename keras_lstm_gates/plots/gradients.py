@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES, Picture
+from keras_lstm_gates.plots._columns import WholeNumbers
+from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES, Picture, legend_below
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +55,7 @@ def gradient_chain(tree: xr.DataTree, layer: str | None = None, title: str | Non
     if layer is not None and layer not in names:
         raise ValueError(f"expected one of the layers {names}; received {layer!r}")
     node = datasets[0 if layer is None else names.index(layer)]
-    figure = Picture(figsize=(13, 4.2), layout="constrained")
+    figure = Picture(figsize=(13, 5.2), layout="constrained")
     terms, paths, models = figure.subplots(1, 3)
     state = "c" if "chain" in node["path"].values else "h"
 
@@ -89,7 +90,8 @@ def gradient_chain(tree: xr.DataTree, layer: str | None = None, title: str | Non
     for axes in (paths, models):
         axes.set_yscale("log")
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, 1e-12), min(max(high, 2.0), 1e6))
+        # Over a decade or more, so that the ticks are whole powers of ten.
+        axes.set_ylim(max(min(low, 0.09), 1e-12), min(max(high, 2.0), 1e6))
         if low < 1e-3:
             axes.axhline(1e-3, color="0.5", linewidth=0.8)
             place = {"xycoords": ("axes fraction", "data"), "va": "bottom"}
@@ -118,4 +120,5 @@ def _label(axes, title, xlabel, ylabel):
     axes.set_ylabel(ylabel)
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.xaxis.set_major_locator(WholeNumbers(8))
+    legend_below(axes, 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
+from keras_lstm_gates.plots._columns import WholeNumbers
 from keras_lstm_gates.plots._styles import Picture
 from keras_lstm_gates.plots.traces import STATE_COLOURS
 
@@ -84,6 +84,9 @@ def patching(tree: xr.DataTree) -> Figure:
             image = _panel(axes, node.sel(gate=gate), over, largest)
             axes.set_title(f"{path}/{gate}", fontsize=10, loc="left")
             axes.set_xlabel("time step" if over[0] == "time" else "unit")
+            axes.xaxis.set_major_locator(WholeNumbers(4))
+            if len(over) == 2:
+                axes.yaxis.set_major_locator(WholeNumbers(4))
         row[0].set_ylabel("unit" if len(over) == 2 else f"{path}: restored")
     if len(over) == 2:
         figure.colorbar(image, ax=rows, pad=0.01, label="restored")
@@ -102,6 +105,5 @@ def _panel(axes, node, over, largest):
     axes.plot(places, values.values, color="#0b3c8c", linewidth=1.5)
     axes.fill_between(places, node["low"].values, node["high"].values, color="#0b3c8c", alpha=0.2, linewidth=0)
     axes.axhline(0, color="0.6", linewidth=0.8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     return None

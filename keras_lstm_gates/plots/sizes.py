@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES, Picture
+from keras_lstm_gates.plots._styles import MODEL_COLOURS, MODEL_LINES, Picture, legend_below
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,10 +51,10 @@ def shrinking(
                 f"{units:g}", (parameters, value), xytext=(0, 5), textcoords="offset points", fontsize=7, ha="center",
                 color=colour,
             )  # fmt: skip
-    axes.set(xlabel="parameters (the numbers: units)", ylabel=name)
+    axes.set(xlabel="parameters (beside the points: units)", ylabel=name)
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
     if card is not None or any(curves):
-        axes.legend(frameon=False, fontsize=8)
+        legend_below(axes)
     figure.suptitle(title or f"{name} over size", fontsize=12)
     return figure

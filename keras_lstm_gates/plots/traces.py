@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from keras_lstm_gates.gates import DESCRIPTIONS, KINDS, kind_of
 from keras_lstm_gates.plots._columns import SIZE, WholeNumbers, column, left_of, panel_width, steps_label
 from keras_lstm_gates.plots._inputs import panel_of
-from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, lines_of, shades, with_gaps
+from keras_lstm_gates.plots._styles import Picture, coloured_text, height_of, legend_below, lines_of, shades, with_gaps
 from keras_lstm_gates.tracing import flat, nodes
 from keras_lstm_gates.tracing import node as node_of
 from keras_lstm_gates.tracing import tokens as tokens_of
@@ -215,7 +215,8 @@ def memory(tree: xr.DataTree, layer: str | None = None) -> Figure:
     )  # fmt: skip
     axes.set(yscale="log", ylim=(low, high), xlabel="unit, by rank", ylabel="half-life of the memory, steps")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    axes.xaxis.set_major_locator(WholeNumbers(8))
+    legend_below(axes, 1)
     return figure
 
 

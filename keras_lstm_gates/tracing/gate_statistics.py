@@ -22,6 +22,33 @@ ALWAYS = 0.99
 """The share of steps above which a unit's gate is called always open or always closed."""
 
 
+MEANINGS = {
+    "mean": "mean over the real steps",
+    "spread": "standard deviation over the real steps",
+    "quantiles": "quantiles over the real steps",
+    "left_saturated": "share of steps below 0.1, of g and the candidate by magnitude",
+    "right_saturated": "share of steps above 0.9, of g and the candidate by magnitude",
+    "always_open": "whether more than 0.99 of the steps are right-saturated",
+    "always_closed": "whether more than 0.99 of the steps are left-saturated",
+    "half_life": "steps until half of the memory is left",
+    "time_constant": "steps until 1/e of the memory is left",
+    "g_bias": "mean of g / root of mean of g^2: 1 writes only up, -1 only down, 0 as much up as down",
+    "candidate_bias": "mean of the candidate / root of its mean square: 1 only up, -1 only down, 0 as much up as down",
+    "effective_memory": "steps until half of the layer's memory is left, in the mean over its units",
+    "g_zero_mean": "whether the mean of all g is less than 0.05 from 0",
+    "candidate_zero_mean": "whether the mean of all candidates is less than 0.05 from 0",
+    "steps": "how many real steps there are",
+    "correlation": "Pearson's, of a state with a label over the real steps",
+    "gate": "a gate or a state",
+    "saturating": "a gate that has ends at which it saturates",
+    "quantile": "of 0 to 1",
+    "unit": "of the layer, from 0",
+    "label": "a property of each step",
+    "state": "what the layer remembers or says",
+}
+"""What each name of the statistics means: the attribute `long_name`."""
+
+
 def statistics(tree: xr.DataTree, labels: Mapping[str, ArrayLike] | None = None) -> xr.DataTree:
     """Statistics of every unit of every LSTM and GRU of a trace, over its real steps.
 
@@ -38,7 +65,8 @@ def statistics(tree: xr.DataTree, labels: Mapping[str, ArrayLike] | None = None)
         labels: None, or {name: numbers (sample, time)}, a property of each step, such as "inside quotes" as 0 and 1.
 
     Returns:
-        `xarray.DataTree` with the trace's paths. Over `unit`, and over the other dimensions in parentheses:
+        `xarray.DataTree` with the trace's paths; the attribute `long_name` of each variable says what it is. Over
+        `unit`, and over the other dimensions in parentheses:
             mean, spread (gate)             mean and standard deviation
             quantiles (quantile, gate)      at 0.05, 0.25, 0.5, 0.75, 0.95
             left_saturated (gate i f g o)   share of steps below 0.1; for g of |g|
@@ -118,7 +146,10 @@ def of_layer(
         },
         coords={"gate": names, "saturating": saturating, "quantile": list(quantiles), "unit": np.arange(len(mean_f))},
     )
-    return dataset.assign(_correlations(node, kind.states, mask, labels)) if labels else dataset
+    dataset = dataset.assign(_correlations(node, kind.states, mask, labels)) if labels else dataset
+    for name, variable in dataset.variables.items():
+        variable.attrs["long_name"] = MEANINGS[str(name)]
+    return dataset
 
 
 def half_life(f):

@@ -1,11 +1,9 @@
 """Train a model by a recipe, into a run folder that holds all that is needed to reproduce it."""
 
-from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.losses import Pinball, SummedCrossEntropy
 from keras_lstm_gates.recipes import RECIPES, Recipe
 from keras_lstm_gates.training.automatic_keys import settled
 from keras_lstm_gates.training.metrics import evaluate
-from keras_lstm_gates.training.residual_fit import is_residual, told
 from keras_lstm_gates.training.runs import Run, build, environment, fit_epochs
 from keras_lstm_gates.training.several import fit, folders
 
@@ -21,8 +19,5 @@ __all__ = [
     "fit",
     "fit_epochs",
     "folders",
-    "is_residual",
     "settled",
-    "told",
-    "write_json",
 ]

@@ -70,6 +70,7 @@ def learning_curves(history):
                 axes.plot(range(1, len(history[key]) + 1), history[key], style, marker=".", label=label)
         axes.set_ylabel(name)
     figure.axes[-1].set_xlabel("epoch")
-    figure.axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.axes[0].legend(frameon=False)
+    figure.axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    handles = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -35,7 +35,7 @@ def best_so_far(search):
     axes.step(seconds, best, where="post", color="#0b3c8c", label="the best so far")
     axes.set_xlabel("seconds of search")
     axes.set_ylabel(search.settings["objective"]["name"])
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from keras_lstm_gates import baselines, datasets, exporting, models, plots, tracing, training
 from keras_lstm_gates._support import sums
-from keras_lstm_gates._support.files import read_json, replaced_when_whole
+from keras_lstm_gates._support.files import read_json, replaced_when_whole, write_json
 from keras_lstm_gates.presets.files import SUMS, load
 from keras_lstm_gates.presets.registry import home, preset
 from keras_lstm_gates.tracing import gate_statistics
@@ -92,7 +92,7 @@ def build(name: str, runs: StrPath = "runs/zoo", tell: Callable[[str], object] =
             "sample": _written(shipped.model, data.names["vocabulary"]) if entry.recipe.task == "language" else None,
             "command": f"keras-lstm-gates zoo build {name}",
         }
-        training.write_json(temporary / "card.json", card)
+        write_json(temporary / "card.json", card)
         _without_its_readme(temporary / "manifest.json")
         _finish(temporary, card)
     return home(name)
@@ -152,7 +152,7 @@ def _without_its_readme(path):
     """The card takes the place of the README that the manifest tells the sum of; SHA256SUMS tells all sums."""
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
-    training.write_json(path, manifest)
+    write_json(path, manifest)
 
 
 def _some(test):

@@ -1,7 +1,7 @@
 """The README of a zoo entry, written from its card."""
 
-from keras_lstm_gates import training
 from keras_lstm_gates.recipes import Recipe
+from keras_lstm_gates.training import residual_fit
 
 
 def page(card, files):
@@ -71,9 +71,9 @@ def _quality(card):
 def _learned(card):
     """What a model that learns what a baseline leaves has learned, and how much of it is the LSTM's."""
     recipe = Recipe.from_dict(card["recipe"])
-    if not training.is_residual(recipe):
+    if not residual_fit.is_residual(recipe):
         return []
-    (line,) = training.told(recipe.replaced({"quantiles": []}), card["names"].get("finish"), {})
+    (line,) = residual_fit.told(recipe.replaced({"quantiles": []}), card["names"].get("finish"), {})
     return [f"These files {line.replace('learned:', 'learned', 1)}.", ""]
 
 

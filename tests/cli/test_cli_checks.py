@@ -180,3 +180,10 @@ def test_the_values_are_those_of_what_is_asked():
     assert deployment.PRECISIONS == quantizing.PRECISIONS
     assert deployment.SIGNATURES == signatures.NAMES
     assert tuning.TUNERS == TUNERS
+
+
+def test_absl_is_silent_once_tensorflow_is_there():
+    script = "import logging; from keras_lstm_gates.cli import checks; checks.import_tensorflow(); "
+    script += "print(logging.getLogger('absl').isEnabledFor(logging.WARNING))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

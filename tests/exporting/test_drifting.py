@@ -178,4 +178,6 @@ def test_figure_and_command(exported, tmp_path):
     done = CliRunner().invoke(app, ["drift", *names, "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     assert "signature step" in done.output
+    for word in ("output", "mean", "largest", "last quarter / first", "units of another class"):
+        assert f"  {word}: " in done.output
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"drift.csv", "drift.png"}

@@ -271,6 +271,9 @@ def test_commands(run, command, tmp_path):
     code, printed, _ = command("evaluate", run, "new.csv")
     assert code == 0
     assert "seasonal naive" in printed
+    (header,) = [line for line in printed.splitlines() if line.split()[:2] == ["mae", "rmse"]]
+    for word in (*header.split(), "model", "persistence", "seasonal naive"):
+        assert f"  {word}: " in printed
     for arguments, told in [
         (("forecast", run, "none.csv"), "none.csv"),
         (

@@ -78,6 +78,8 @@ def test_the_command_compares_models(x, tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "lstm, layer memory: " in said
     assert "rnn, layer memory: " in said
+    assert "of its start: the gain of dc_t/dc_{t-1}" in said
+    assert "│ every term and product" in said
     assert {path.name for path in out.iterdir()} == {"gradients.zarr", "gradients.png"}
     with xr.open_datatree(out / "gradients.zarr", engine="zarr", consolidated=False) as tree:
         assert tree["rnn/memory"].sizes["sample"] == 2

@@ -1,6 +1,7 @@
 """Statistics of traces whose answer is known in closed form."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from small import Clock, small_model
 
 from keras_lstm_gates.tracing import gate_statistics as st
 from keras_lstm_gates.tracing import trace
-from keras_lstm_gates.tracing.gate_statistics import statistics
+from keras_lstm_gates.tracing.gate_statistics import MEANINGS, statistics
 from keras_lstm_gates.tracing.monitor import GateMonitor
 
 
@@ -211,3 +212,15 @@ def test_monitor_needs_a_model_that_opens(tmp_path):
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="one or more LSTM layers"):
         model.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0, callbacks=[GateMonitor(np.ones((2, 3)), tmp_path)])
+
+
+def test_every_name_is_explained_where_it_is_shown_and_in_the_docs(rng):
+    """Of an LSTM and a GRU, with labels."""
+    docs = (Path(__file__).parents[2] / "docs" / "looking-inside.md").read_text(encoding="utf-8")
+    for layer in (keras.layers.LSTM, keras.layers.GRU):
+        model = keras.Sequential([keras.Input((5, 2)), layer(3, name="layer")])
+        tree = trace(model, rng.normal(size=(2, 5, 2)), progress=False)
+        numbers = statistics(tree, {"late": np.tile(np.arange(5) > 2, (2, 1))})["layer"]
+        for name, variable in numbers.variables.items():
+            assert variable.attrs["long_name"] == MEANINGS[name]
+            assert f"`{name}`" in docs

@@ -12,6 +12,7 @@ import pytest
 from small import arrays
 
 from keras_lstm_gates import training
+from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.training import distributed
 
 # Batches of 43 of 216 examples: the last batch has one, so that the second worker has none of its own.
@@ -44,7 +45,7 @@ def free_ports(number):
 
 def started(folder, ways):
     """Two workers of one training, each with the way it goes: "on", "killed" in its second epoch, or "resume"."""
-    training.write_json(folder / "recipe.json", RECIPE.to_dict())
+    write_json(folder / "recipe.json", RECIPE.to_dict())
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     workers = []
     for index, way in enumerate(ways):

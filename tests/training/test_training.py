@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_lstm_gates import datasets, expose, training
+from keras_lstm_gates._support.files import write_json
 from keras_lstm_gates.training import Recipe
 
 QUICK = Recipe(dataset="japanese_vowels", units=4, epochs=2, noise=0.1, dropout=0.1, seed=5)
@@ -98,7 +99,7 @@ training.fit(recipe, sys.argv[2], callbacks=[Killer()])
 
 def test_a_killed_run_resumes_to_the_weights_of_an_undisturbed_one(tmp_path):
     recipe = dataclasses.replace(QUICK, epochs=4, validation=0.2, patience=3, recurrent_dropout=0.1)
-    training.write_json(tmp_path / "recipe.json", recipe.to_dict())
+    write_json(tmp_path / "recipe.json", recipe.to_dict())
     command = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.json"), str(tmp_path / "killed")]
     assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
     assert (tmp_path / "killed" / "checkpoint.npz").exists()
