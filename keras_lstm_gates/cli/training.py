@@ -51,17 +51,19 @@ def train(
                 highlight=False,
             )
             raise typer.Exit(130) from None
+    words: dict = {}
     several = len(recipe.targets) > 1 and recipe.task == "forecasting"
     for part in training.folders(recipe, folder) if several else [folder]:
         own = Recipe.from_file(part / "recipe.json")
         if several:
             console.print(f"[bold]{escape(str(own.target))}[/], in {part}", highlight=False, soft_wrap=True)
-        _summarize(console, own, part)
+        words |= dict.fromkeys(_summarize(console, own, part))
+    explain_words(console, words)
     console.print(files_table(folder))
 
 
 def _summarize(console, recipe, folder):
-    """Say what a training did with its data, what it learned, and which baselines do better."""
+    """Say what a training did with its data, what it learned, and which baselines do better; its figures' names."""
     from keras_lstm_gates import baselines, datasets
     from keras_lstm_gates.training import residual_fit
 
@@ -83,11 +85,10 @@ def _summarize(console, recipe, folder):
     figures = baselines.measure(recipe, datasets.load(recipe))
     for name, value in figures.items():
         console.print(f"  {name}: {value:.5g}", highlight=False)
-    console.print("where", highlight=False)
-    explain_words(console, [*(name.removeprefix("test_") for name in metrics), *figures])
     lost = baselines.beaten_by(recipe.task, metrics[f"test_{metric}"], figures)
     if lost is not None:
         console.print(lost, soft_wrap=True, highlight=False)
+    return [*(name.removeprefix("test_") for name in metrics), *figures]
 
 
 @contextlib.contextmanager
