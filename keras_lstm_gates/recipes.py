@@ -58,7 +58,8 @@ class Recipe(Tabled):
         validation: float in [0, 1), the part of the training data that is set aside for early stopping and selection;
             of a series, the last part in time, or "auto".
         test: float in (0, 1), the last part of a series, which no training reads. Forecasting only.
-        until: str or None, the time from which on rows are not read; without times their share. Forecasting only.
+        until: str or None, the time from which on rows are not read, as text in ISO form or as the table's dates;
+            without times their share. Forecasting only.
         units: int > 0, of each LSTM.
         layers: int > 0, the number of stacked LSTMs.
         pooling: str, the h to classify: "last", or its "mean" over the steps. Classification only.

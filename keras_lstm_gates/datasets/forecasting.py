@@ -8,7 +8,7 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_lstm_gates.datasets import examples, table_known, tables, tfds_names
+from keras_lstm_gates.datasets import examples, table_known, table_moments, tables, tfds_names
 from keras_lstm_gates.recipe_keys import is_table
 
 # A series is regular if at least this share of its time steps equals the most common one; any other step is a gap.
@@ -63,8 +63,20 @@ def table(recipe):
     if recipe.until is None:
         return frame
     places = places_of(frame)
-    until = pd.Timestamp(recipe.until).to_datetime64() if tables.TIME in frame else float(recipe.until)
+    if tables.TIME in frame:
+        until = table_moments.moment(recipe.until, "until", frame, recipe).to_datetime64()
+    else:
+        until = _share(recipe.until)
     return _rows_of(frame, places < until)
+
+
+def _share(text):
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"expected until to be a share of the rows such as '0.8', as the table has no times; received {text!r}"
+        ) from None
 
 
 def _rows_of(frame, kept):

@@ -107,7 +107,7 @@ def _in_utc(times, timezone, source, group):
             f"expected times that there are in {timezone} in {source}; received {times.iloc[at]} {place(times, at)}, "
             "which its clocks pass over. If the times are in UTC, say --timezone UTC"
         )
-    return local.dt.tz_convert(None)
+    return _utc(local.dt.tz_convert(None).__finalize__(times))
 
 
 def _with_clock(times, name, frame, source):

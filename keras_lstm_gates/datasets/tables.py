@@ -45,7 +45,7 @@ def checked(frame, source, recipe, features=None):
     Returns:
         `pandas.DataFrame`. `attrs`: "time", the columns of the time; "names", all columns of the table; "left_out",
         {column: why}; "empty", {column: share of empty cells}; "rows", those of the table; "notes", of str; "dates",
-        the order of day and month in its times, or None.
+        the order of day and month in its times, or None; "utc", whether its times are in UTC.
 
     Raises:
         ValueError: a column is missing, holds text where a number is expected, a time occurs twice, or two readings
@@ -95,6 +95,7 @@ def _checked(frame, source, recipe, features):
     table.attrs = {
         "time": time_columns, "names": list(frame), "left_out": left_out, "empty": empty, "rows": len(frame),
         "notes": notes + more, "dates": None if times is None else times.attrs.get("order"),
+        "utc": times is not None and times.attrs.get("utc", False),
     }  # fmt: skip
     return table
 

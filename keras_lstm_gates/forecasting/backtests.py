@@ -102,7 +102,7 @@ def _recipes(recipe, folds, share):
     borders = [round(len(places) * (1 - share * (folds - number) / folds)) for number in range(folds + 1)]
     recipes = []
     for first, end in itertools.pairwise(borders):
-        until = None if end >= len(places) else str(places[end])
+        until = None if end >= len(places) else f"{places[end]}{'+00:00' if frame.attrs['utc'] else ''}"
         recipes.append(recipe.replaced({"until": until, "test": round((end - first) / end, 6)}))
     return recipes
 

@@ -1,13 +1,11 @@
 """The windows of a table as a model reads them, each with its place: the one way from a file to a model's inputs."""
 
-import contextlib
 import itertools
-import re
 
 import numpy as np
 import pandas as pd
 
-from keras_lstm_gates.datasets import table_known, table_times, tables
+from keras_lstm_gates.datasets import table_known, table_moments, tables
 from keras_lstm_gates.datasets.forecasting import windows_within
 from keras_lstm_gates.forecasting.calendars import times_after
 
@@ -156,7 +154,7 @@ def last_windows(frame, recipe, columns, at=None):
             `at`; an `at` behind the last row, or one that does not tell the day from the month where the table's dates
             do not either.
     """
-    at = None if at is None else _time_of(at, frame, recipe)
+    at = None if at is None else table_moments.moment(at, "at", frame, recipe)
     windows = TableWindows(frame, recipe, columns, [])
     borders, starts = windows._borders(), []
     for first, last in itertools.pairwise(borders):
@@ -251,38 +249,6 @@ def _end(rows, at, recipe, of_group):
         last, at = in_zone(pd.DatetimeIndex([last, at]), recipe.timezone)
         raise ValueError(f"expected at to be no later than the table's last time{of_group}, {last}; received {at}")
     return int(np.searchsorted(rows[tables.TIME].to_numpy(), at.to_datetime64(), side="right"))
-
-
-def _time_of(at, frame, recipe):
-    """`at`, its day and month in the order of the table's dates, as a `pandas.Timestamp` among the table's times."""
-    if tables.TIME not in frame:
-        raise ValueError(f"expected a table with times for at={at!r}; received one without")
-    order = frame.attrs.get("dates") or recipe.dates
-    readings = {_read(at, one) for one in ((order,) if order else table_times.ORDERS)} - {None}
-    if not readings:
-        dates = f", of a table whose dates are {order}" if order else ""
-        raise ValueError(f"expected at to be a time such as 2024-12-31 18:00; received {at!r}{dates}")
-    if len(readings) > 1:
-        raise ValueError(
-            f"expected at in ISO form, such as 2024-12-31 18:00, as the table's dates do not tell the day from the "
-            f"month; received {at!r}"
-        )
-    (time,) = readings
-    if time.tz is None and recipe.timezone is not None:
-        time = time.tz_localize(recipe.timezone, ambiguous=False, nonexistent="shift_forward")
-    return time if time.tz is None else time.tz_convert(None)
-
-
-def _read(at, order):
-    """A time, as a table's cell where it is text, as a `pandas.Timestamp`; None where it is none."""
-    with contextlib.suppress(ValueError, TypeError):
-        if not isinstance(at, str):
-            return None if pd.isna(at) else pd.Timestamp(at)
-        text = f"{at}-01" if re.fullmatch(r"\d{4}", at) else at
-        times, _ = table_times.times_of(pd.DataFrame({"time": [text]}), "at", order)
-        if times is not None:
-            return times.iloc[0].tz_localize("UTC") if times.attrs.get("utc") else times.iloc[0]
-    return None
 
 
 def _spaced(starts, every, groups):
