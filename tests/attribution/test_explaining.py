@@ -174,6 +174,16 @@ def test_the_contributions_of_sub_sequences_are_summed_over_their_inner_steps(rn
     assert above.get_title(loc="left").endswith("summed over 4 inner steps")
 
 
+def test_a_memory_that_holds_nothing_is_said(rng):
+    """The answer is a sum of the input; the weight of what the LSTM says is 0."""
+    inputs = keras.Input((STEPS, 2))
+    said = layers.Dense(1, kernel_initializer="zeros")(layers.LSTM(3)(inputs))
+    model = keras.Model(inputs, layers.Add()([said, layers.Dense(1)(layers.Flatten()(inputs))]))
+    explanation = explain(model, rng.normal(size=(2, STEPS, 2)).astype("float32"))
+    assert not explanation.data["stored"].values.any()
+    assert explanation.sentence.endswith(". The memory holds nothing for it.")
+
+
 def test_the_command_line_hands_on_the_names_of_a_csv(sensors, command, tmp_path, monkeypatch):
     model, x = sensors
     model.save(tmp_path / "model.keras")
