@@ -87,6 +87,15 @@ def walk(
     return _Graph(model, visitor, layers, states).walked(inputs)
 
 
+def _with_mask(layer, args, kwargs):
+    """The arguments of a call with its mask, which a graph of Keras 3.16 has at the tensors only."""
+    takes_one = isinstance(layer, keras.Layer) and "mask" in inspect.signature(layer.call).parameters
+    if not takes_one or not args or "mask" in kwargs:
+        return kwargs
+    masks = keras.tree.map_structure(lambda tensor: getattr(tensor, "_keras_mask", None), args[0])
+    return kwargs if all(one is None for one in keras.tree.flatten(masks)) else {**kwargs, "mask": masks}
+
+
 class _Met(NamedTuple):
     """A call that was met: its path, the name of the layer it is a call of, and what was noted at and below it ("")."""
 
@@ -145,6 +154,7 @@ class _Graph:
         return Walked(walked.input[0], outputs, notes, places, self.layers, holders, labels)
 
     def call(self, layer, *args, **kwargs):
+        kwargs = _with_mask(layer, args, kwargs)
         name = self._known_as.get(layer.name, layer.name)
         self.layers.setdefault(name, layer)
         if self._holds(layer) and (self.chosen is None or name in self.chosen):
