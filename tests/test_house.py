@@ -26,8 +26,8 @@ ROOMS = {
     "baselines": """forecasts ngrams volatility measures""",
     "cli": """app checks words models arguments recipes live demo deployment explaining forecasting inspecting tracing
         questions shrinking steering training tuning zoo entry""",
-    "datasets": """examples package_files table_files table_known table_numbers table_calendars table_times tables table_moments
-    tfds_names words builders forecasting language sequences data""",
+    "datasets": """examples package_files table_files table_known table_numbers table_calendars table_times tables
+    table_moments tfds_names words builders forecasting language sequences data""",
     "exporting": """steered comparing describing exported_files rebuilding stepping onnx signatures drifting
         without_gates saved_model tflite micro formats writing checksums""",
     "exporting.micro": """sources microcontroller files""",
