@@ -46,8 +46,8 @@ ROOMS = {
     ),
     "opening": (
         "opening/*.py",
-        "opening/test_model_inputs opening/test_cache opening/test_saving opening/test_opening opening/test_exposing "
-        "opening/test_gru opening/test_pytorch opening/test_formats opening/test_keras2_files",
+        "opening/test_model_inputs opening/test_cache opening/test_pytorch opening/test_saving opening/test_opening "
+        "opening/test_exposing opening/test_gru opening/test_formats opening/test_keras2_files",
     ),
     "statistics": ("tracing/gate_statistics.py", "tracing/test_statistics"),
     "gradients": (

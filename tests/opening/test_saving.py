@@ -52,6 +52,7 @@ def test_a_model_with_all_its_classes(tmp_path):
 def test_a_class_that_nobody_imported_is_one_line(tmp_path, command, monkeypatch):
     model = keras.Sequential([keras.Input((4, 2)), Doubled(name="doubled"), keras.layers.LSTM(3, name="lstm")])
     model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "data.npy", np.zeros((1, 4, 2)))
     monkeypatch.delitem(keras.saving.get_custom_objects(), "elsewhere>Doubled")
     code, _, errors = command("trace", tmp_path / "model.keras", tmp_path / "data.npy")
     assert code == 1
