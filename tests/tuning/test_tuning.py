@@ -25,7 +25,7 @@ from tuned_models import FIT, Counted, line
 
 from keras_lstm_gates import datasets, tuning
 from keras_lstm_gates.recipes import Recipe
-from keras_lstm_gates.tuning import figures, hparams
+from keras_lstm_gates.tuning import figures, hparams, hypermodel, results, spaces
 from keras_lstm_gates.tuning.oracles import make_oracle
 from keras_lstm_gates.tuning.trials import record_file, write_record
 
@@ -105,8 +105,8 @@ def test_hyperband_trains_the_highest_on_where_the_objective_rises(tmp_path):
 
 def test_the_metrics_of_a_recipes_trial_are_those_of_its_kept_epoch(monkeypatch):
     losses = {"loss": [4.0, 3.0, 2.0, 1.0], "val_loss": [5.0, 2.0, 3.0, 4.0]}
-    monkeypatch.setattr(tuning.hypermodel.training, "fit_epochs", lambda *_, **__: SimpleNamespace(history=losses))
-    monkeypatch.setattr(tuning.hypermodel, "_data", lambda recipe: None)
+    monkeypatch.setattr(hypermodel.training, "fit_epochs", lambda *_, **__: SimpleNamespace(history=losses))
+    monkeypatch.setattr(hypermodel, "_data", lambda recipe: None)
     for patience, kept in ((None, {"loss": 1.0, "val_loss": 4.0}), (2, {"loss": 3.0, "val_loss": 2.0})):
         recipe = Recipe(dataset="japanese_vowels", patience=patience)
         assert tuning.GatedLSTMHyperModel(recipe).fit(keras_tuner.HyperParameters(), None) == kept
@@ -194,7 +194,7 @@ def test_a_model_over_budget_is_reported_and_not_trained(tmp_path):
 @pytest.mark.full
 def test_a_search_under_budgets_of_the_tflite_file_chooses_what_fits_and_measures_it(tmp_path):
     recipe = Recipe(dataset="japanese_vowels", epochs=1)
-    space = {key: getattr(recipe, key, 0.0) for key in tuning.spaces.SPACE} | {"units": [4, 64]}
+    space = {key: getattr(recipe, key, 0.0) for key in spaces.SPACE} | {"units": [4, 64]}
     model = tuning.GatedLSTMHyperModel(recipe, space)
     options = {"tuner": "grid", "sample": model.sample()}
     found = tuning.search(model, tmp_path / "size", budget={"tflite_bytes": 60_000, "latency_ms": 1e6}, **options)
@@ -264,11 +264,11 @@ def test_a_recipe_is_searched_without_its_test_data(tmp_path, monkeypatch):
     monkeypatch.setattr(
         builder, "as_dataset", lambda self, split, **rest: read.append(split) or as_dataset(self, split, **rest)
     )
-    space = {key: getattr(recipe, key, 0.0) for key in tuning.spaces.SPACE} | {"units": [2, 3]}
+    space = {key: getattr(recipe, key, 0.0) for key in spaces.SPACE} | {"units": [2, 3]}
     model = tuning.GatedLSTMHyperModel(recipe, space | {"gate_l1.f": 0.0, "layers": [1]})
     found = tuning.search(model, tmp_path / "search", tuner="grid")
     assert [trial["values"] for trial in found.trials] == [{"units": 2, "layers": 1}, {"units": 3, "layers": 1}]
-    best = Recipe.from_file(tuning.results.write_best(found, model))
+    best = Recipe.from_file(results.write_best(found, model))
     assert best == dataclasses.replace(recipe, units=found.best["values"]["units"])
     assert read == ["train"]
     datasets.load(recipe)
@@ -291,7 +291,7 @@ def test_a_recipe_is_searched_without_its_test_data(tmp_path, monkeypatch):
 )
 def test_an_impossible_space_is_refused(text, error):
     with pytest.raises(ValueError, match=error):
-        tuning.GatedLSTMHyperModel(Recipe(dataset="japanese_vowels"), dict([tuning.spaces.parse(text)]))
+        tuning.GatedLSTMHyperModel(Recipe(dataset="japanese_vowels"), dict([spaces.parse(text)]))
 
 
 def test_figures_and_tensorboard_of_a_search_that_one_hyperparameter_decides(tmp_path):
