@@ -11,6 +11,7 @@ import xarray as xr
 from keras import ops
 
 from keras_lstm_gates import plots
+from keras_lstm_gates._support.predicting import predict_on_batch
 from keras_lstm_gates.attribution.answers import answer_ledger
 from keras_lstm_gates.attribution.contextual import phrases
 from keras_lstm_gates.attribution.inputs import attribute
@@ -195,7 +196,7 @@ def _target(model, one, target, output):
     tensor = tensors.get(output)
     if tensor is None or len(tensor.shape) != 2 or tensor.shape[-1] == 1:
         return None
-    predicted = model.predict_on_batch(one)
+    predicted = predict_on_batch(model, one)
     predicted = predicted[output] if isinstance(predicted, dict) and output in predicted else predicted
     return int(np.asarray(predicted)[0].argmax())
 

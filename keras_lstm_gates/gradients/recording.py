@@ -1,11 +1,13 @@
 """Run a model once and record, for every recurrent layer, its inputs and the loss gradient at its outputs."""
 
+import functools
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_lstm_gates._support.predicting import predict_on_batch
 from keras_lstm_gates.layers.cell import GatedLSTMCell
 from keras_lstm_gates.layers.lstm import GatedLSTM
 from keras_lstm_gates.opening import Visitor, walk
@@ -73,7 +75,7 @@ def record(model, x, y=None, loss=None, watched=None, layer=None):
     before = [np.asarray(state).copy() for state in states]
     energy = output_gradients = None
     if y is None:
-        call = watched.predict_on_batch if compiled else lambda rows: watched(rows, training=False)
+        call = functools.partial(predict_on_batch, watched) if compiled else lambda rows: watched(rows, training=False)
         results = _of_batches(call, model, arrays)
     else:
         x, samples, batch = packed(model, arrays), _samples(arrays), batch_of(model)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_lstm_gates._support.predicting import predict_on_batch
 from keras_lstm_gates.opening.inputs import batch_of, in_batches, packed
 from keras_lstm_gates.shrinking.units import FIXED
 from keras_lstm_gates.tracing import trace
@@ -46,7 +47,7 @@ def answers(model, arrays):
     for part in parts:
         for batch in in_batches(model, part):
             outputs.append(
-                [np.asarray(one) for one in keras.tree.flatten(model.predict_on_batch(packed(model, batch)))]
+                [np.asarray(one) for one in keras.tree.flatten(predict_on_batch(model, packed(model, batch)))]
             )
     return [np.concatenate(each)[:samples] for each in zip(*outputs, strict=True)]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_lstm_gates._support.predicting import predict_on_batch
 from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates.gates import Gates
 from keras_lstm_gates.interventions import composed, listed, tells_steps_apart
@@ -179,7 +180,7 @@ class _Batch:
             for variable, numbers in zip(variables, pair, strict=True):
                 variable.assign(numbers)
         filled = np.pad(rows % self._samples, (0, self.size - len(rows)))
-        outputs = self._steered.predict_on_batch(keras.tree.map_structure(lambda one: one[filled], self._x))
+        outputs = predict_on_batch(self._steered, keras.tree.map_structure(lambda one: one[filled], self._x))
         return keras.tree.map_structure(lambda one: np.asarray(one)[: len(rows)], outputs)
 
     def _write(self, pair, key, place, rows):

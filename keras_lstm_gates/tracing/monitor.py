@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_lstm_gates._support.epoch_monitor import EpochMonitor
+from keras_lstm_gates._support.predicting import predict_on_batch
 from keras_lstm_gates.opening.exposing import open_graph
 from keras_lstm_gates.opening.graphs import Names, layers_within
 from keras_lstm_gates.opening.inputs import batch_of, by_name, check, inputs_of, packed
@@ -108,7 +109,7 @@ class GateMonitor(EpochMonitor):
         for layer in layers_within(self._summed):
             if getattr(layer, "stateful", False):
                 layer.reset_state()
-        return {path: _numbers(path, sums) for path, sums in self._summed.predict_on_batch(self._arrays).items()}
+        return {path: _numbers(path, sums) for path, sums in predict_on_batch(self._summed, self._arrays).items()}
 
 
 class _Sums(keras.layers.Layer):

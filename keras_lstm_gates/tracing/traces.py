@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from keras_lstm_gates._support.files import replaced_when_whole
+from keras_lstm_gates._support.predicting import without_warning_of_graphs
 from keras_lstm_gates._support.progress import reporter
 from keras_lstm_gates._support.versions import versions
 from keras_lstm_gates._support.zarr_stores import check_own
@@ -269,7 +270,8 @@ class Tracer:
             return keras.tree.map_structure(_in_numpy, self.model.predict_on_batch(x))
         # As predict_on_batch, without a copy of every array.
         self.model.make_predict_function()
-        return keras.tree.map_structure(_in_numpy, self.model.predict_function([(x,)]))
+        with without_warning_of_graphs():
+            return keras.tree.map_structure(_in_numpy, self.model.predict_function([(x,)]))
 
     def tree(self, part, start):
         """A part as a tree whose samples count from `start`."""
