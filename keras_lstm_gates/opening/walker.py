@@ -88,9 +88,13 @@ def walk(
 
 
 def _with_mask(layer, args, kwargs):
-    """The arguments of a call with its mask, which a graph of Keras 3.16 has at the tensors only."""
+    """The arguments of a call with its mask, which a graph of Keras 3.16 has at the tensors only.
+
+    Keras gives a call of several tensors, as of a sequence and its initial state, no mask.
+    """
     takes_one = isinstance(layer, keras.Layer) and "mask" in inspect.signature(layer.call).parameters
-    if not takes_one or not args or "mask" in kwargs:
+    others = keras.tree.flatten([args[1:], kwargs])
+    if not takes_one or not args or "mask" in kwargs or any(hasattr(one, "shape") for one in others):
         return kwargs
     masks = keras.tree.map_structure(lambda tensor: getattr(tensor, "_keras_mask", None), args[0])
     return kwargs if all(one is None for one in keras.tree.flatten(masks)) else {**kwargs, "mask": masks}

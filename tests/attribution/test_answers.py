@@ -107,6 +107,7 @@ LAST = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
 def test_the_sum_is_the_answer(rng, build, masked):

@@ -227,6 +227,7 @@ def _token_models():
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", range(3))
 def test_models_of_tokens(tmp_path, number):
     model, output = list(_token_models())[number]

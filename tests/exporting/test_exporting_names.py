@@ -45,7 +45,7 @@ def told(tmp_path_factory, request):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", [build.__name__ for build in EXPORTED])
 def test_architectures(told, name):
     for format_, became in told[name].items():

@@ -40,6 +40,7 @@ def encoder_and_decoder():
     return keras.Model(inputs, keras.layers.Dense(1, name="answers")(decoded))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("build", [both_directions, flipped_by_hand, two_inputs, encoder_and_decoder])
 def test_every_run_of_every_interpreter(tmp_path, rng, build):
     model = build()

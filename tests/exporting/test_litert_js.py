@@ -43,6 +43,7 @@ def exported(tmp_path_factory):
     return of
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("preset", "signature"),
     [*(("shakespeare_plays", name) for name in ("predict", "gates", "step")), ("italy_power_demand", "gates")],

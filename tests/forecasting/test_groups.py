@@ -54,6 +54,7 @@ def test_each_group_counts_by_its_own_numbers(folder):
     assert len(next(iter(without.train))) == 2
 
 
+@pytest.mark.full
 def test_a_small_group_is_forecast_as_well_as_a_large_one(folder):
     forecaster, frame = forecasting.load(folder / "run"), stores()
     ratios = {}

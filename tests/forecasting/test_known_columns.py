@@ -58,6 +58,7 @@ def test_what_is_known_is_read_some_steps_ahead():
     assert table_known.beyond(frame, "sold").sum() == 2 * HORIZON
 
 
+@pytest.mark.full
 def test_the_model_and_the_ridge_regression_know_what_is_to_come(folder):
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     recipe = Recipe.from_file(folder / "run" / "recipe.json")

@@ -54,6 +54,7 @@ def test_the_copy_task_asks_for_its_first_ten_symbols(study):
     assert (symbols[:, 40:] == 8).all()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name",
     [

@@ -275,6 +275,7 @@ def test_a_sequential_model_keeps_all_its_outputs(last):
 OURS = ["input", "target", "mask", "sample", "time", "unit", "output", "step", "feature", "input_time", "i", "f", "h"]
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("lstm", OURS)
 def test_names_like_ours_replace_nothing(lstm, tmp_path):
     names = [*OURS, "a/b", "a_b", "a", "a_axis_1", "output_a", "output_time", f"{lstm}/h"]

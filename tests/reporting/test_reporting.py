@@ -463,6 +463,7 @@ ODD = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
 def test_odd_attributes_are_shown_as_text(browser, tmp_path, name, value):
     tree = noise(2, 6, 3, **{name: value})

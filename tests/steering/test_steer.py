@@ -194,6 +194,7 @@ MODELS = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_kind_of_model_is_steered_at_each_path_alone(name, tmp_path):
     make, paths = MODELS[name]

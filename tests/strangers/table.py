@@ -34,7 +34,7 @@ def known():
         f"{len(CASES)} models of Keras's own layers, built as public examples and issue threads build them, and "
         f"{len(STAGES)} stages: {len(pairs)} pairs. Each is compared with stock Keras, or with the equations in "
         "NumPy's float64, in `tests/strangers/`; `make test` runs each model through one stage and every stage of each "
-        "kind, `make test-all` the rest. Models that are near to another run through the light stages only. "
+        "kind, `make test-all` all of them. Models that are near to another run through the light stages only. "
         "`make strangers` writes this page.",
         "",
         "| stage | what is compared |",
