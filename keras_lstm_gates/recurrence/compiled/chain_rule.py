@@ -42,8 +42,8 @@ class _Chain:
         self.outputs, self.last_only, self.programs, self.steered = outputs, last_only, programs, steered
         # No step reads the gates of another, unless it is masked and repeats them. So an intervention acts on the gates
         # that are given out after the loop, and the loop has as many kernels as without one.
-        self.gates = "before" if acts_on_gates(steered) and not masked else "a"
-        needed = {self.gates if name in "ifgo" else name for name in outputs} if not last_only else set()
+        self.field_of_gates = "before" if acts_on_gates(steered) and not masked else "a"
+        needed = {self.field_of_gates if name in "ifgo" else name for name in outputs} if not last_only else set()
         self.of_gradient = ("before" if acts_on_gates(steered) else "a", "c", "h")
         self.complete = tuple(name for name in History._fields if name in needed or name in self.of_gradient)
         self.stored = self.complete if training else tuple(name for name in self.complete if name in needed)
@@ -114,7 +114,7 @@ class _Chain:
             return [tf.concat(of_parts, 0) for of_parts in (list(zip(*last))[:2])], histories
         values, units = [], h0.shape[1]
         for name in self.outputs:
-            field, begin = (self.gates, units * "ifgo".index(name)) if name in "ifgo" else (name, 0)
+            field, begin = (self.field_of_gates, units * "ifgo".index(name)) if name in "ifgo" else (name, 0)
             late = [act.get(name) if field == "before" else None for act in acts]
             of_parts = [history[field][: tf.shape(z)[0]] for history in histories]
             values.append(self.programs.batch_major(of_parts, begin, begin + units, late))
