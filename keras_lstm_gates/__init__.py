@@ -4,7 +4,7 @@ The names below are imported when they are first used, so that `import keras_lst
 LiteRT interpreter.
 """
 
-import importlib
+from keras_lstm_gates._support import lazy
 
 _HOMES = {
     "GatedLSTM": "keras_lstm_gates.layers.lstm",
@@ -30,16 +30,15 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
+_attribute = lazy.attributes(__name__, _HOMES)
 
 
 def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
     if name == "__version__":
         from importlib.metadata import version
 
         return version(__name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _attribute(name)
 
 
 def __dir__():

@@ -20,7 +20,7 @@ ROOMS = {
     "": """_support recipe_keys datasets edge gates interventions activations initializers recipes losses baselines
         recurrence layers opening presets models residual_models tracing steering exporting shrinking plots
         gradients attribution training forecasting demo reporting tuning zoo cli __main__""",
-    "_support": """annotations notebooks predicting progress sizes array_files epoch_monitor locks files sums hdf5
+    "_support": """annotations lazy notebooks predicting progress sizes array_files epoch_monitor locks files sums hdf5
         python standard_error terminal versions zarr_stores child_process""",
     "attribution": """memory watched answers contextual inputs explaining""",
     "baselines": """forecasts ngrams volatility measures""",

@@ -4,7 +4,7 @@ The names are imported when they are first used: the processes that quantize a f
 would import a module of this folder, and must not load TensorFlow.
 """
 
-import importlib
+from keras_lstm_gates._support import lazy
 
 _HOMES = {
     "TOLERANCES": "keras_lstm_gates.exporting.comparing",
@@ -15,9 +15,4 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy.attributes(__name__, _HOMES)

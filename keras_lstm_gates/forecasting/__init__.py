@@ -3,7 +3,7 @@
 The names are imported when they are first used: what a shard is called is known without TensorFlow.
 """
 
-import importlib
+from keras_lstm_gates._support import lazy
 
 _HOMES = {
     "Forecaster": "keras_lstm_gates.forecasting.forecasters",
@@ -14,9 +14,4 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy.attributes(__name__, _HOMES)

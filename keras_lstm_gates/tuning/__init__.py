@@ -3,7 +3,7 @@
 The names are imported when they are first used: a space and an address are read without TensorFlow.
 """
 
-import importlib
+from keras_lstm_gates._support import lazy
 
 _HOMES = {
     "TUNERS": "keras_lstm_gates.tuning.searches",
@@ -15,9 +15,4 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy.attributes(__name__, _HOMES)

@@ -61,7 +61,6 @@ def test_a_date_of_two_readings_is_refused(rows):
 
 
 def test_without_times_it_is_a_share(rows):
-    # The second column is a number, and no time.
     with pytest.raises(
         ValueError, match=r"expected until to be a share of the rows such as '0.8', .* received '5 May'"
     ):
