@@ -83,7 +83,13 @@ Recipe = Annotated[
         callback=checks.recipe,
     ),
 ]
-Target = Annotated[str | None, typer.Option(help="Of a table: the column to forecast, or several: load,price.")]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a table: the column to forecast, or several: load,price. A name with a comma stands in quotes of its "
+        "own: '\"load, MW\"'."
+    ),
+]
 Window = Annotated[int | None, typer.Option(help="Of a table: steps to read.")]
 Horizon = Annotated[int | None, typer.Option(help="Of a table: steps to forecast.")]
 

@@ -1,5 +1,6 @@
 """The options of the commands that train: a recipe, and how its table is read."""
 
+import csv
 import functools
 import inspect
 from typing import Annotated
@@ -35,6 +36,11 @@ _OPTIONS = {
 }
 
 
+def _listed(text):
+    """Names as a line of a .csv has them: in quotes where there is a comma in one."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])] or [""]
+
+
 def takes_recipe(command):
     """Give a command the argument RECIPE and the options of a recipe; it is called with the `Recipe` first.
 
@@ -52,8 +58,8 @@ def takes_recipe(command):
         settings = values.pop("settings", None) or []
         values = {name: value for name, value in values.items() if value not in (None, False, [])}
         for name in {"known", "target"} & {*values}:
-            names = [one.strip() for one in values[name].split(",")]
-            values[name] = names if name == "known" or names[1:] else values[name]
+            names = _listed(values[name])
+            values[name] = names if name == "known" or names[1:] else names[0]
         for setting in settings:
             key, equals, value = setting.partition("=")
             if not equals:

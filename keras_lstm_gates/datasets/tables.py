@@ -135,7 +135,11 @@ def _remedy(name, frame, source):
 def _nearest(name, names):
     same = [other for other in names if other.strip().lower() == name.strip().lower()]
     near = same or difflib.get_close_matches(name, names, 1)
-    return f". Did you mean {near[0]!r}?" if near else ""
+    if not near:
+        return ""
+    # Of several names, as options list them.
+    quoted = f""" In a list of names it stands in quotes: '"{near[0]}"'""" if "," in near[0] else ""
+    return f". Did you mean {near[0]!r}?{quoted}"
 
 
 def _category_of(name, frame):

@@ -232,6 +232,10 @@ def test_what_is_left_out_is_said_and_categories_become_inputs(read):
         ("load;heat\n1.234;1\n2.345;2\n", r"'1.234' in the column 'load'.*--decimal point or --decimal comma"),
         ('load,heat\n"1,234",1\n"2,345",2\n', r"'1,234' in the column 'load'.*--decimal point or --decimal comma"),
         ("Load,heat\n1,2\n3,4\n", r"Did you mean 'Load'\?"),
+        (
+            '"load, MW",heat\n1,2\n3,4\n',
+            r"Did you mean 'load, MW'\? In a list of names it stands in quotes: '\"load, MW\"'",
+        ),
         ("# a\nload\n1\n\nx\n3\n4\n", r"received 'x' on line 5"),
         ("time,load\n1,2\n3,4,5\n", r"expected 2 cells on each line of .*; received 3 on line 3.*sed -i 3d .*t.csv"),
         ("2024-01-01,5\n2024-01-02,6\n", r"no header. Write one above it.*sed -i '1i column1,column2' .*t.csv"),
